@@ -1,0 +1,93 @@
+/*
+ * Xen netback: the backend of a vif (-device xen-net-device).
+ * Protocol: xen/include/public/io/netif.h; keys: docs/xenstore-keys.rst.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_NET_XEN_NETBACK_H
+#define HW_NET_XEN_NETBACK_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "hw/net/netif-info.h"
+#include "hw/xen/xen-ops.h"
+#include "hw/xen/xen-store.h"
+#include "net/netdev.h"
+#include "util/iothread.h"
+#include "util/options.h"
+
+typedef struct Netback Netback;
+
+/* -device xen-net-device,... */
+typedef struct NetbackConfig {
+    char *id;
+    char *netdev;
+    char *mac;
+    int32_t idx;           /* -1: the first free one */
+    char *iothread;        /* one for all queues */
+    GPtrArray *vq_mapping; /* iothread-vq-mapping: VqMapping *; NULL: a thread for each queue */
+} NetbackConfig;
+
+extern const OptTable netback_options;
+
+typedef enum NetbackEvent {
+    NETBACK_CONNECTED,    /* detail: NULL */
+    NETBACK_DISCONNECTED, /* detail: NULL */
+    NETBACK_ERROR,        /* detail: the reason, as in the XenStore error node */
+    NETBACK_CLOSED,       /* after netback_close(): it may be freed now (from an idle callback) */
+    NETBACK_GONE,         /* the domain died, or the toolstack took the device away */
+} NetbackEvent;
+
+/* What the system gives to a vif. Everything outlives it. */
+typedef struct NetbackEnv {
+    Xen *xen;
+    XenStore *store;
+    uint16_t frontend_id;
+    Netdev *peer;
+    /* threads[i] serves queue i, for i < n_threads; queues without one get one of their own. */
+    IoThread **threads;
+    unsigned n_threads;
+    void (*event)(void *opaque, NetbackEvent event, const char *detail); /* main thread */
+    void *opaque;
+} NetbackEnv;
+
+/*
+ * Creates the XenStore nodes (or takes over those of a toolstack), but does not offer
+ * the device yet: netback_start() does. Copies what it needs of @config and @env. Main thread, as
+ * all of these.
+ */
+Netback *netback_new(const NetbackConfig *config, const NetbackEnv *env, GError **error);
+
+/* Publishes features and InitWait; connects when the frontend does. Idempotent. */
+void netback_start(Netback *nb);
+
+/* -S and QMP stop/cont: stopped queues leave packets where they are. */
+void netback_pause(Netback *nb, bool paused);
+
+/*
+ * Asks for the end: Closing, then Closed as soon as the frontend agrees or @timeout_ms
+ * are over; NETBACK_CLOSED follows, from the main loop. Nodes that we created are removed.
+ */
+void netback_close(Netback *nb, unsigned timeout_ms);
+
+/* Frees at once: queues are stopped, nothing stays mapped. NULL is fine. */
+void netback_free(Netback *nb);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Netback, netback_free)
+
+typedef struct NetbackInfo {
+    const char *id;
+    char mac[18];
+    unsigned idx;
+    uint16_t frontend_id;
+    const char *state;     /* "init-wait", "connected", ... */
+    const char *error;     /* last reason, NULL if none */
+    unsigned n_queues;     /* connected ones; 0 when not connected */
+    unsigned max_queues;
+    const NetifQueueStats *stats; /* max_queues of them; valid until netback_free() */
+    int tids[NETIF_MAX_QUEUES];   /* thread of each connected queue */
+} NetbackInfo;
+
+void netback_info(Netback *nb, NetbackInfo *ret_info);
+
+#endif

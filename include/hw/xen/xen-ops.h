@@ -1,0 +1,113 @@
+/*
+ * Xen, as the rest of the program sees it: event channels and grants behind one table
+ * of functions, so that a real Xen (ops-libxen.c), the emulated one as its host
+ * (ops-xenemu.c) and the emulated one as its guest (ops-xenemu-guest.c) look alike.
+ * XenStore is the same in all three: hw/xen/xen-store.h.
+ *
+ * Every handle belongs to one thread at a time. Results: 0 or -errno, unless said.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_XEN_XEN_OPS_H
+#define HW_XEN_XEN_OPS_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define XEN_PAGE_SIZE  4096u
+#define XEN_COPY_MAX   512u /* segments in one xen_gnttab_copy */
+
+typedef struct XenOps XenOps;
+
+/* A connection to a Xen of whatever kind; handles are opened on it. */
+typedef struct Xen {
+    const XenOps *ops;
+    uint16_t domid;          /* our own: 0 in dom0 */
+    bool emulated;
+    char *store_path;        /* XenStore's socket, NULL: libxenstore's default */
+    void *opaque;            /* the implementation's */
+} Xen;
+
+typedef struct XenEvtchn XenEvtchn; /* some ports that are waited for together */
+typedef struct XenGnttab XenGnttab; /* maps and copies what others granted */
+typedef struct XenShare XenShare;   /* pages of ours, granted to another domain */
+
+/*
+ * One piece of a grant copy. The foreign side is one page: offset + len <= 4096, else
+ * the whole call fails. @local may cross pages, at the price of more work: avoid it.
+ */
+typedef struct XenCopySeg {
+    void *local;
+    uint32_t ref;
+    uint16_t offset;
+    uint16_t len;
+    int16_t status;          /* out: GNTST_okay (0) or a negative GNTST_* */
+} XenCopySeg;
+
+struct XenOps {
+    const char *name;
+    void (*close)(Xen *xen); /* all handles are closed */
+
+    /* Event channels (xen/include/public/event_channel.h). */
+    XenEvtchn *(*evtchn_open)(Xen *xen, GError **error);
+    void (*evtchn_close)(XenEvtchn *e); /* closes its ports */
+    int (*evtchn_fd)(XenEvtchn *e);     /* readable while a port of it is pending */
+    /* Binds to a port that @domid left unbound for us. Our new local port, or -errno. */
+    int (*evtchn_bind_interdomain)(XenEvtchn *e, uint16_t domid, uint32_t remote_port);
+    /* A fresh port that @domid may bind to. The port, or -errno. */
+    int (*evtchn_alloc_unbound)(XenEvtchn *e, uint16_t domid);
+    int (*evtchn_unbind)(XenEvtchn *e, uint32_t port);
+    int (*evtchn_notify)(XenEvtchn *e, uint32_t port);
+    /* A pending port, which is masked from now on, or -EAGAIN. Never blocks. */
+    int (*evtchn_pending)(XenEvtchn *e);
+    int (*evtchn_unmask)(XenEvtchn *e, uint32_t port);
+
+    /* Grants of others (xen/include/public/grant_table.h). */
+    XenGnttab *(*gnttab_open)(Xen *xen, GError **error);
+    void (*gnttab_close)(XenGnttab *g);
+    /*
+     * Maps @count pages next to each other, all or nothing; NULL and errno on failure.
+     * Unmapped as a whole.
+     */
+    void *(*gnttab_map)(XenGnttab *g, uint16_t domid, const uint32_t *refs, unsigned count,
+                        bool writable);
+    int (*gnttab_unmap)(XenGnttab *g, void *addr, unsigned count);
+    /*
+     * Copies @n <= XEN_COPY_MAX segments from or to @domid's pages. 0: each segment
+     * has its status. -errno: none of the statuses means anything.
+     */
+    int (*gnttab_copy)(XenGnttab *g, uint16_t domid, bool to_guest, XenCopySeg *seg, unsigned n);
+
+    /* Pages of ours that @domid may use: a frontend's side. NULL if it is not one. */
+    XenShare *(*share_open)(Xen *xen, GError **error);
+    void (*share_close)(XenShare *s);
+    /* @count zeroed pages next to each other; @ret_refs has room for @count. NULL and errno. */
+    void *(*share_alloc)(XenShare *s, uint16_t domid, unsigned count, bool writable,
+                         uint32_t *ret_refs);
+    /* Ends access and frees. -EBUSY: the peer still uses a page; nothing was freed. */
+    int (*share_free)(XenShare *s, void *addr, unsigned count);
+};
+
+/* Closes the connection and frees @xen; NULL is fine. */
+void xen_close(Xen *xen);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Xen, xen_close)
+
+/* The real one: needs /dev/xen/evtchn and /dev/xen/gntdev. ops-libxen.c */
+bool xen_libxen_available(void);
+Xen *xen_libxen_open(GError **error);
+
+/*
+ * The emulated one, this process being the host: domains attach to the socket @path.
+ * XenStore listens at @path.xenstore. Both are removed by xen_close(). ops-xenemu.c
+ */
+Xen *xen_xenemu_open_host(const char *path, GError **error);
+
+/*
+ * The emulated one, this process being a guest of the host at @path, with @ram_size
+ * bytes. @domid -1: the host chooses. ops-xenemu-guest.c
+ */
+Xen *xen_xenemu_open_guest(const char *path, int domid, size_t ram_size, GError **error);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * XenStore over libxenstore: the same for a real and an emulated Xen, main thread only.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_XEN_XEN_STORE_H
+#define HW_XEN_XEN_STORE_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct XenStore XenStore;
+typedef struct XenWatch XenWatch;
+typedef uint32_t XenTx; /* a transaction; 0: none */
+
+/* @socket NULL: where libxenstore looks by itself. */
+XenStore *xen_store_open(const char *socket, GError **error);
+void xen_store_close(XenStore *s); /* NULL is fine; watches must be gone */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(XenStore, xen_store_close)
+
+/*
+ * The value with a NUL behind it, free it; NULL: errno (ENOENT, EACCES...). A value with a
+ * NUL inside reads as up to there.
+ */
+char *xen_store_read(XenStore *s, XenTx tx, const char *path);
+
+/* @dir/@key, as a strict decimal number up to @max. False: absent (ENOENT) or bad (EINVAL). */
+bool xen_store_read_uint(XenStore *s, XenTx tx, const char *dir, const char *key, uint64_t max,
+                         uint64_t *ret);
+
+/* False and errno on failure, the same below. Creates parents. */
+bool xen_store_write(XenStore *s, XenTx tx, const char *path, const char *value);
+bool xen_store_printf(XenStore *s, XenTx tx, const char *dir, const char *key, const char *fmt,
+                      ...) G_GNUC_PRINTF(5, 6);
+bool xen_store_remove(XenStore *s, XenTx tx, const char *path); /* the whole subtree */
+/* Names below @path, a NULL-terminated array: g_strfreev(). NULL and errno. */
+char **xen_store_list(XenStore *s, XenTx tx, const char *path);
+/* Makes @path (if need be), owned by @owner, readable by @reader. */
+bool xen_store_mkdir(XenStore *s, XenTx tx, const char *path, uint16_t owner, uint16_t reader);
+
+/* errno on failure: 0. */
+XenTx xen_store_begin(XenStore *s);
+/* False with EAGAIN: somebody else was faster, do all of it again. */
+bool xen_store_end(XenStore *s, XenTx tx, bool abort);
+
+/* True while the domain exists as far as XenStore is concerned. */
+bool xen_store_domain_alive(XenStore *s, uint16_t domid);
+
+/*
+ * Calls @fn from the main loop when @path or something below it changes, and once at
+ * first. Events that come while others wait are merged: one call for a watch and a round
+ * of the main loop, however often a guest writes.
+ */
+XenWatch *xen_store_watch(XenStore *s, const char *path, void (*fn)(void *opaque),
+                          void *opaque, GError **error);
+void xen_store_unwatch(XenWatch *w); /* NULL is fine; @fn is not called again */
+
+#endif

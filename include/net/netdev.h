@@ -1,0 +1,94 @@
+/*
+ * A netdev: the host side of a NIC, with N queues. QEMU's -netdev.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef NET_NETDEV_H
+#define NET_NETDEV_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "net/pkt.h"
+
+typedef struct Netdev Netdev;
+typedef struct NetdevQueue NetdevQueue;
+
+/* What the other side takes unfinished, in packets that a netdev hands over. */
+typedef enum NetdevOffload {
+    NETDEV_CSUM4 = 1 << 0, /* TCP and UDP over IPv4 with the checksum still to do */
+    NETDEV_CSUM6 = 1 << 1,
+    NETDEV_TSO4 = 1 << 2,  /* TCPv4 packets of up to 64 KiB */
+    NETDEV_TSO6 = 1 << 3,
+} NetdevOffload;
+
+typedef struct NetdevOps {
+    const char *type;
+    /*
+     * Sends up to @n packets, in order. Returns how many were dealt with: fewer than
+     * @n only if the netdev is full, and then the caller may drop or try later. A packet
+     * that the netdev refuses (bad header) is counted in q->refused and dealt with.
+     */
+    unsigned (*send)(NetdevQueue *q, Pkt *pkt, unsigned n);
+    /*
+     * Reads up to @max packets into @arena (one iovec of @iov each) until there are no
+     * more, @max is reached or the arena is too full. Returns how many.
+     */
+    unsigned (*recv)(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov, unsigned max);
+    /* The offloads that packets may ask for. Never more than asked. */
+    bool (*set_offload)(Netdev *nd, unsigned offload, GError **error);
+    /* Queues 0..n-1 carry traffic from now on, the others are detached. */
+    bool (*set_active)(Netdev *nd, unsigned n, GError **error);
+    /* Carrier as the host's network stack sees it. */
+    void (*set_carrier)(Netdev *nd, bool up);
+    /* QEMU's info_str of one queue: "ifname=tap0,script=no,downscript=no". Free it. */
+    char *(*info)(Netdev *nd, unsigned queue);
+    void (*free)(Netdev *nd);
+} NetdevOps;
+
+struct NetdevQueue {
+    Netdev *nd;
+    unsigned index;
+    int fd;           /* readable when recv would find something; for epoll, edge or level */
+    uint64_t refused; /* packets that the netdev did not take because of their form */
+};
+
+struct Netdev {
+    const NetdevOps *ops;
+    char *id;
+    char *ifname;       /* NULL if there is no interface */
+    unsigned n_queues;  /* 1..256 */
+    NetdevQueue **queue;
+    bool has_vnet_hdr;  /* false: packets must be complete both ways */
+    unsigned mtu;       /* of the interface, followed */
+    bool link_up;       /* what the interface's carrier and set_link leave of it */
+    bool in_use;        /* a NIC has it */
+    /*
+     * Called in the main thread when mtu or link_up changed. Set by the NIC.
+     */
+    void (*changed)(void *opaque);
+    void *changed_opaque;
+};
+
+/*
+ * Threads: send and recv belong to the thread that owns the queue; everything else,
+ * and creation and removal, to the main thread with no queue running.
+ */
+
+/*
+ * As ops->send, but finishes checksums and cuts GSO packets first where the netdev
+ * has no vnet header. Needs no memory for packets that are complete.
+ */
+unsigned netdev_send(NetdevQueue *q, Pkt *pkt, unsigned n);
+
+static inline unsigned netdev_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
+                                   unsigned max)
+{
+    return q->nd->ops->recv(q, arena, pkt, iov, max);
+}
+
+void netdev_free(Netdev *nd); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Netdev, netdev_free)
+
+#endif

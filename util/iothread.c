@@ -1,0 +1,343 @@
+/*
+ * See util/iothread.h for what an iothread is. One round of the loop:
+ *
+ *     poll every poller -> while there was work, or for a bounded time after: again,
+ *     with a look at the file descriptors every so often -> arm every poller ->
+ *     sleep in epoll_wait() until a descriptor is ready or the earliest wake time
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "util/iothread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "util/container-of.h"
+#include "util/fd.h"
+
+#define MAX_EVENTS       16
+#define POLL_MIN_NS      4096u
+#define POLL_DEFAULT_NS  32768u
+#define ROUNDS_PER_CHECK 4 /* busy rounds between two looks at the descriptors */
+
+typedef struct IoCall {
+    void (*fn)(void *opaque);
+    void *opaque;
+    bool done;
+    struct IoCall *next;
+} IoCall;
+
+struct IoThread {
+    GThread *thread;
+    char name[16];
+    int epoll_fd;
+    int tid;
+    uint64_t poll_max_ns; /* relaxed atomic */
+    IoSource control;     /* an eventfd: there are calls, or the thread shall stop */
+
+    GMutex lock;          /* calls, stop */
+    GCond cond;           /* a call is done, or the thread has started */
+    IoCall *calls;
+    bool stop;
+
+    /* the thread's own */
+    IoPoller *pollers;
+    uint64_t poll_ns;     /* how long looking is worth at present */
+    int n_ready;          /* events of the round being dispatched; */
+    struct epoll_event ready[MAX_EVENTS]; /* a removed source's is cleared here */
+};
+
+uint64_t io_clock_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void io_run_calls(IoThread *t)
+{
+    g_mutex_lock(&t->lock);
+    while (t->calls) {
+        IoCall *c = t->calls;
+
+        t->calls = c->next;
+        g_mutex_unlock(&t->lock);
+        c->fn(c->opaque);
+        g_mutex_lock(&t->lock);
+        c->done = true;
+        g_cond_broadcast(&t->cond);
+    }
+    g_mutex_unlock(&t->lock);
+}
+
+static void io_control_ready(IoSource *s, uint32_t events)
+{
+    IoThread *t = container_of(s, IoThread, control);
+    uint64_t n;
+
+    if (read(s->fd, &n, sizeof(n)) < 0 && errno != EAGAIN) {
+        return;
+    }
+    io_run_calls(t);
+}
+
+/* Waits at most @timeout_ns (-1: for ever), runs what is ready. */
+static bool io_wait(IoThread *t, int64_t timeout_ns)
+{
+    struct timespec ts = { .tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000 };
+    int n;
+
+    /* epoll_pwait2: a drain time is milliseconds, a pacing time may be less than one */
+    if (timeout_ns <= 0) {
+        n = epoll_wait(t->epoll_fd, t->ready, MAX_EVENTS, timeout_ns < 0 ? -1 : 0);
+    } else {
+        n = epoll_pwait2(t->epoll_fd, t->ready, MAX_EVENTS, &ts, NULL);
+    }
+    t->n_ready = n > 0 ? n : 0;
+    for (int i = 0; i < t->n_ready; i++) {
+        IoSource *s = t->ready[i].data.ptr;
+
+        if (s) {
+            s->ready(s, t->ready[i].events);
+        }
+    }
+    t->n_ready = 0;
+    return n > 0;
+}
+
+static bool io_poll(IoThread *t)
+{
+    bool work = false;
+
+    for (IoPoller *p = t->pollers; p; p = p->next) {
+        work |= p->poll(p);
+    }
+    return work;
+}
+
+static bool io_arm(IoThread *t)
+{
+    bool work = false;
+
+    for (IoPoller *p = t->pollers; p; p = p->next) {
+        work |= p->arm(p);
+    }
+    return work;
+}
+
+static int64_t io_timeout_ns(const IoThread *t)
+{
+    uint64_t wake = 0;
+    uint64_t now;
+
+    for (const IoPoller *p = t->pollers; p; p = p->next) {
+        if (p->wake_ns != 0 && (wake == 0 || p->wake_ns < wake)) {
+            wake = p->wake_ns;
+        }
+    }
+    if (wake == 0) {
+        return -1;
+    }
+    now = io_clock_ns();
+    return wake > now ? (int64_t)(wake - now) : 0;
+}
+
+/* Polls while there is work and poll_ns longer. The window follows what it brings. */
+static void io_busy(IoThread *t)
+{
+    uint64_t max = __atomic_load_n(&t->poll_max_ns, __ATOMIC_RELAXED);
+    uint64_t since = 0; /* when the work ended; 0: it has not */
+    unsigned round = 0;
+
+    for (;;) {
+        if (io_poll(t)) {
+            if (since != 0 && t->poll_ns < max) {
+                t->poll_ns = MIN(max, MAX(t->poll_ns * 2, POLL_MIN_NS)); /* looking paid */
+            }
+            since = 0;
+            if (++round % ROUNDS_PER_CHECK == 0) {
+                io_wait(t, 0);
+            }
+            continue;
+        }
+        if (t->poll_ns == 0) {
+            break;
+        }
+        if (io_wait(t, 0)) {
+            continue;
+        }
+        if (since == 0) {
+            since = io_clock_ns();
+        } else if (io_clock_ns() - since >= t->poll_ns) {
+            t->poll_ns /= 2; /* it did not */
+            if (t->poll_ns < POLL_MIN_NS) {
+                t->poll_ns = max < POLL_MIN_NS ? max : POLL_MIN_NS;
+            }
+            break;
+        }
+    }
+}
+
+static bool io_stopped(IoThread *t)
+{
+    bool stop;
+
+    g_mutex_lock(&t->lock);
+    stop = t->stop;
+    g_mutex_unlock(&t->lock);
+    return stop;
+}
+
+static gpointer io_thread_main(gpointer opaque)
+{
+    IoThread *t = opaque;
+
+    g_mutex_lock(&t->lock);
+    t->tid = (int)syscall(SYS_gettid);
+    pthread_setname_np(pthread_self(), t->name);
+    g_cond_broadcast(&t->cond);
+    g_mutex_unlock(&t->lock);
+
+    while (!io_stopped(t)) {
+        if (t->pollers) {
+            io_busy(t);
+            if (io_arm(t)) {
+                continue;
+            }
+        }
+        io_wait(t, io_timeout_ns(t));
+    }
+    return NULL;
+}
+
+IoThread *io_thread_new(const char *name, GError **error)
+{
+    g_autoptr(IoThread) t = g_new0(IoThread, 1);
+
+    g_mutex_init(&t->lock);
+    g_cond_init(&t->cond);
+    g_strlcpy(t->name, name, sizeof(t->name));
+    t->poll_max_ns = POLL_DEFAULT_NS;
+    t->control.ready = io_control_ready;
+    t->control.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    t->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (t->control.fd < 0 || t->epoll_fd < 0 ||
+        io_thread_add_source(t, &t->control, EPOLLIN) < 0) {
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
+                    "cannot create iothread %s: %s", name, g_strerror(errno));
+        return NULL;
+    }
+    t->thread = g_thread_try_new(t->name, io_thread_main, t, error);
+    if (!t->thread) {
+        return NULL;
+    }
+    g_mutex_lock(&t->lock);
+    while (t->tid == 0) {
+        g_cond_wait(&t->cond, &t->lock);
+    }
+    g_mutex_unlock(&t->lock);
+    return g_steal_pointer(&t);
+}
+
+static void io_wake(IoThread *t)
+{
+    uint64_t one = 1;
+
+    while (write(t->control.fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+        continue;
+    }
+}
+
+void io_thread_free(IoThread *t)
+{
+    if (!t) {
+        return;
+    }
+    if (t->thread) {
+        g_mutex_lock(&t->lock);
+        t->stop = true;
+        g_mutex_unlock(&t->lock);
+        io_wake(t);
+        g_thread_join(t->thread);
+        g_assert(!t->pollers);
+    }
+    fd_close(&t->control.fd);
+    fd_close(&t->epoll_fd);
+    g_mutex_clear(&t->lock);
+    g_cond_clear(&t->cond);
+    g_free(t);
+}
+
+void io_thread_set_poll_max_ns(IoThread *t, uint64_t ns)
+{
+    __atomic_store_n(&t->poll_max_ns, ns, __ATOMIC_RELAXED);
+}
+
+uint64_t io_thread_poll_max_ns(const IoThread *t)
+{
+    return __atomic_load_n(&t->poll_max_ns, __ATOMIC_RELAXED);
+}
+
+int io_thread_tid(const IoThread *t)
+{
+    return t->tid;
+}
+
+void io_thread_call(IoThread *t, void (*fn)(void *opaque), void *opaque)
+{
+    IoCall c = { .fn = fn, .opaque = opaque };
+    IoCall **last;
+
+    g_mutex_lock(&t->lock);
+    for (last = &t->calls; *last; last = &(*last)->next) {
+        continue;
+    }
+    *last = &c;
+    io_wake(t);
+    while (!c.done) {
+        g_cond_wait(&t->cond, &t->lock);
+    }
+    g_mutex_unlock(&t->lock);
+}
+
+int io_thread_add_source(IoThread *t, IoSource *s, uint32_t events)
+{
+    struct epoll_event ev = { .events = events, .data.ptr = s };
+
+    return epoll_ctl(t->epoll_fd, EPOLL_CTL_ADD, s->fd, &ev) < 0 ? -errno : 0;
+}
+
+void io_thread_remove_source(IoThread *t, IoSource *s)
+{
+    epoll_ctl(t->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
+    for (int i = 0; i < t->n_ready; i++) {
+        if (t->ready[i].data.ptr == s) {
+            t->ready[i].data.ptr = NULL;
+        }
+    }
+}
+
+void io_thread_add_poller(IoThread *t, IoPoller *p)
+{
+    p->next = t->pollers;
+    t->pollers = p;
+    t->poll_ns = MIN(POLL_MIN_NS, io_thread_poll_max_ns(t));
+}
+
+void io_thread_remove_poller(IoThread *t, IoPoller *p)
+{
+    for (IoPoller **link = &t->pollers; *link; link = &(*link)->next) {
+        if (*link == p) {
+            *link = p->next;
+            p->next = NULL;
+            return;
+        }
+    }
+}
