@@ -48,7 +48,7 @@ typedef struct XenCopySeg {
 
 struct XenOps {
     const char *name;
-    void (*close)(Xen *xen); /* all handles are closed */
+    void (*close)(Xen *xen); /* frees ->opaque only; all handles are closed */
 
     /* Event channels (xen/include/public/event_channel.h). */
     XenEvtchn *(*evtchn_open)(Xen *xen, GError **error);

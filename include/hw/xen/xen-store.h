@@ -25,7 +25,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(XenStore, xen_store_close)
  */
 char *xen_store_read(XenStore *s, XenTx tx, const char *path);
 
-/* @dir/@key, as a strict decimal number up to @max. False: absent (ENOENT) or bad (EINVAL). */
+/*
+ * @dir/@key, as a strict decimal number up to @max. @dir "": relative to our own domain. False:
+ * absent (ENOENT) or bad (EINVAL), and *ret is as before.
+ */
 bool xen_store_read_uint(XenStore *s, XenTx tx, const char *dir, const char *key, uint64_t max,
                          uint64_t *ret);
 
