@@ -1,0 +1,336 @@
+/*
+ * A real Xen, by the libraries of its toolstack: libxenevtchn and libxengnttab, whose
+ * interface is stable, and nothing that needs privcmd. A thin layer: what a function
+ * means is written in hw/xen/xen-ops.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/xen/xen-ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <xen/xen.h>
+#include <xen/grant_table.h>
+#include <xenevtchn.h>
+#include <xengnttab.h>
+#include <xentoollog.h>
+
+#include "hw/xen/xen-store.h"
+#include "util/fd.h"
+
+#define EVTCHN_DEVICE "/dev/xen/evtchn"
+#define GNTDEV_DEVICE "/dev/xen/gntdev"
+
+struct XenEvtchn {
+    xenevtchn_handle *h;
+};
+
+struct XenGnttab {
+    xengnttab_handle *h;
+    xengnttab_grant_copy_segment_t seg[XEN_COPY_MAX]; /* so that a copy allocates nothing */
+};
+
+struct XenShare {
+    xengntshr_handle *h;
+};
+
+/*
+ * Without a logger of ours the libraries write to stderr, and a guest that names bad
+ * grants could fill a disk with that. Each failure reaches the caller by errno anyway.
+ */
+static void G_GNUC_PRINTF(5, 0) log_nothing(xentoollog_logger *logger, xentoollog_level level,
+                                            int errnoval, const char *context,
+                                            const char *format, va_list ap)
+{
+}
+
+static void set_open_error(GError **error, const char *device)
+{
+    int err = errno;
+
+    g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(err), "could not open %s: %s",
+                device, g_strerror(err));
+}
+
+static void libxen_close(Xen *xen)
+{
+    g_free(xen->opaque);
+}
+
+/* --- event channels --- */
+
+static void evtchn_close(XenEvtchn *e)
+{
+    xenevtchn_close(e->h);
+    g_free(e);
+}
+
+static XenEvtchn *evtchn_open(Xen *xen, GError **error)
+{
+    XenEvtchn *e = g_new0(XenEvtchn, 1);
+    int r;
+
+    e->h = xenevtchn_open(xen->opaque, 0);
+    if (!e->h) {
+        set_open_error(error, EVTCHN_DEVICE);
+        g_free(e);
+        return NULL;
+    }
+    /* xenevtchn_pending() is a read(): this makes it answer EAGAIN instead of waiting. */
+    r = fd_set_nonblock(xenevtchn_fd(e->h), true);
+    if (r < 0) {
+        errno = -r;
+        set_open_error(error, EVTCHN_DEVICE);
+        evtchn_close(e);
+        return NULL;
+    }
+    return e;
+}
+
+static int evtchn_fd(XenEvtchn *e)
+{
+    return xenevtchn_fd(e->h);
+}
+
+/* A port or 0, as the libraries return it, or -errno. */
+static int result(int r)
+{
+    return r < 0 ? -errno : r;
+}
+
+static int evtchn_bind_interdomain(XenEvtchn *e, uint16_t domid, uint32_t remote_port)
+{
+    return result(xenevtchn_bind_interdomain(e->h, domid, remote_port));
+}
+
+static int evtchn_alloc_unbound(XenEvtchn *e, uint16_t domid)
+{
+    return result(xenevtchn_bind_unbound_port(e->h, domid));
+}
+
+static int evtchn_unbind(XenEvtchn *e, uint32_t port)
+{
+    return result(xenevtchn_unbind(e->h, port));
+}
+
+static int evtchn_notify(XenEvtchn *e, uint32_t port)
+{
+    return result(xenevtchn_notify(e->h, port));
+}
+
+static int evtchn_pending(XenEvtchn *e)
+{
+    return result(xenevtchn_pending(e->h));
+}
+
+static int evtchn_unmask(XenEvtchn *e, uint32_t port)
+{
+    return result(xenevtchn_unmask(e->h, port));
+}
+
+/* --- grants of others --- */
+
+static XenGnttab *gnttab_open(Xen *xen, GError **error)
+{
+    XenGnttab *g = g_new0(XenGnttab, 1);
+
+    g->h = xengnttab_open(xen->opaque, 0);
+    if (!g->h) {
+        set_open_error(error, GNTDEV_DEVICE);
+        g_free(g);
+        return NULL;
+    }
+    return g;
+}
+
+static void gnttab_close(XenGnttab *g)
+{
+    xengnttab_close(g->h);
+    g_free(g);
+}
+
+static int gnttab_unmap(XenGnttab *g, void *addr, unsigned count)
+{
+    return result(xengnttab_unmap(g->h, addr, count));
+}
+
+static void *gnttab_map(XenGnttab *g, uint16_t domid, const uint32_t *refs, unsigned count,
+                        bool writable)
+{
+    int prot = PROT_READ | (writable ? PROT_WRITE : 0);
+    uint32_t list[64];
+    void *addr;
+
+    /* The library wants refs that it may write to, and does not. */
+    if (count == 0 || count > G_N_ELEMENTS(list)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    memcpy(list, refs, count * sizeof(list[0]));
+    addr = xengnttab_map_domain_grant_refs(g->h, count, domid, list, prot);
+    if (!addr) {
+        return NULL;
+    }
+    /*
+     * A child of fork() would keep the guest's pages mapped after we let go of them.
+     * A PV dom0 does not hand them on anyway, other kinds of domain do.
+     */
+    if (madvise(addr, (size_t)count * XEN_PAGE_SIZE, MADV_DONTFORK) < 0) {
+        int err = errno;
+
+        xengnttab_unmap(g->h, addr, count);
+        errno = err;
+        return NULL;
+    }
+    return addr;
+}
+
+static int gnttab_copy(XenGnttab *g, uint16_t domid, bool to_guest, XenCopySeg *seg, unsigned n)
+{
+    if (n > XEN_COPY_MAX) {
+        return -EINVAL;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        xengnttab_grant_copy_segment_t *s = &g->seg[i];
+
+        if (to_guest) {
+            s->source.virt = seg[i].local;
+            s->dest.foreign.ref = seg[i].ref;
+            s->dest.foreign.offset = seg[i].offset;
+            s->dest.foreign.domid = domid;
+            s->flags = GNTCOPY_dest_gref;
+        } else {
+            s->source.foreign.ref = seg[i].ref;
+            s->source.foreign.offset = seg[i].offset;
+            s->source.foreign.domid = domid;
+            s->dest.virt = seg[i].local;
+            s->flags = GNTCOPY_source_gref;
+        }
+        s->len = seg[i].len;
+        s->status = GNTST_general_error;
+    }
+    if (xengnttab_grant_copy(g->h, n, g->seg) < 0) {
+        return -errno;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        seg[i].status = g->seg[i].status;
+    }
+    return 0;
+}
+
+/* --- pages of ours --- */
+
+static XenShare *share_open(Xen *xen, GError **error)
+{
+    XenShare *s = g_new0(XenShare, 1);
+
+    s->h = xengntshr_open(xen->opaque, 0);
+    if (!s->h) {
+        set_open_error(error, "/dev/xen/gntalloc");
+        g_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+static void share_close(XenShare *s)
+{
+    xengntshr_close(s->h);
+    g_free(s);
+}
+
+static void *share_alloc(XenShare *s, uint16_t domid, unsigned count, bool writable,
+                         uint32_t *ret_refs)
+{
+    return xengntshr_share_pages(s->h, domid, count, ret_refs, writable);
+}
+
+/* Never EBUSY: the kernel keeps a page that the peer still uses, until it lets go. */
+static int share_free(XenShare *s, void *addr, unsigned count)
+{
+    return result(xengntshr_unshare(s->h, addr, count));
+}
+
+static const XenOps libxen_ops = {
+    .name = "xen",
+    .close = libxen_close,
+    .evtchn_open = evtchn_open,
+    .evtchn_close = evtchn_close,
+    .evtchn_fd = evtchn_fd,
+    .evtchn_bind_interdomain = evtchn_bind_interdomain,
+    .evtchn_alloc_unbound = evtchn_alloc_unbound,
+    .evtchn_unbind = evtchn_unbind,
+    .evtchn_notify = evtchn_notify,
+    .evtchn_pending = evtchn_pending,
+    .evtchn_unmask = evtchn_unmask,
+    .gnttab_open = gnttab_open,
+    .gnttab_close = gnttab_close,
+    .gnttab_map = gnttab_map,
+    .gnttab_unmap = gnttab_unmap,
+    .gnttab_copy = gnttab_copy,
+    .share_open = share_open,
+    .share_close = share_close,
+    .share_alloc = share_alloc,
+    .share_free = share_free,
+};
+
+static bool device_opens(const char *device)
+{
+    AUTO_FD int fd = open(device, O_RDWR | O_CLOEXEC);
+
+    return fd >= 0;
+}
+
+bool xen_libxen_available(void)
+{
+    return device_opens(EVTCHN_DEVICE) && device_opens(GNTDEV_DEVICE);
+}
+
+/* Our own number is in XenStore; a dom0 that was set up by hand may not have written it. */
+static bool own_domid(uint16_t *ret_domid, GError **error)
+{
+    g_autoptr(XenStore) s = xen_store_open(NULL, error);
+    uint64_t domid = 0;
+
+    if (!s) {
+        return false;
+    }
+    if (!xen_store_read_uint(s, 0, "", "domid", DOMID_FIRST_RESERVED - 1, &domid) &&
+        errno != ENOENT) {
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
+                    "could not read our domain's number from XenStore: %s", g_strerror(errno));
+        return false;
+    }
+    *ret_domid = (uint16_t)domid;
+    return true;
+}
+
+Xen *xen_libxen_open(GError **error)
+{
+    xentoollog_logger *quiet;
+    uint16_t domid;
+    Xen *xen;
+
+    if (!device_opens(EVTCHN_DEVICE)) {
+        set_open_error(error, EVTCHN_DEVICE);
+        return NULL;
+    }
+    if (!device_opens(GNTDEV_DEVICE)) {
+        set_open_error(error, GNTDEV_DEVICE);
+        return NULL;
+    }
+    if (!own_domid(&domid, error)) {
+        return NULL;
+    }
+    quiet = g_new0(xentoollog_logger, 1);
+    quiet->vmessage = log_nothing;
+    xen = g_new0(Xen, 1);
+    xen->ops = &libxen_ops;
+    xen->domid = domid;
+    xen->opaque = quiet;
+    return xen;
+}
