@@ -81,7 +81,11 @@ static inline int xen_ring_requests(const XenRing *r)
 {
     uint32_t prod = __atomic_load_n(&r->page->req_prod, __ATOMIC_ACQUIRE);
 
-    return prod - r->prod > r->size ? -1 : (int)(prod - r->cons);
+    /* Beyond what the ring holds, or behind what was taken already. */
+    if (prod - r->prod > r->size || prod - r->cons > r->size) {
+        return -1;
+    }
+    return (int)(prod - r->cons);
 }
 
 static inline void xen_ring_take_request(XenRing *r, void *copy)
