@@ -53,4 +53,64 @@ typedef struct OptTable {
     const OptMember *members; /* ends with a NULL name */
 } OptTable;
 
+/*
+ * What a user said, before it is known which table judges it: keys and values in
+ * order, from key=value text or from a JSON object.
+ */
+typedef struct OptDict OptDict;
+struct json_object;
+
+/* QEMU talks of "Parameter 'x'" of options and of "Property 'driver.x'" of devices. */
+typedef enum OptWords {
+    OPT_PARAMETERS,
+    OPT_PROPERTIES,
+} OptWords;
+
+/*
+ * Errors of all these functions: G_OPTION_ERROR. A message may have a second line, a
+ * hint for humans: opt_first_line() is what QMP sends.
+ */
+char *opt_first_line(const char *message);
+
+/*
+ * JSON if @text begins with '{', else key=value,... where ",," is a comma. A first word
+ * without '=' is the value of @implied_key (if not NULL); others mean "=on".
+ */
+OptDict *opt_dict_parse(const char *text, const char *implied_key, GError **error);
+OptDict *opt_dict_from_json(struct json_object *object); /* NULL: empty; takes references */
+void opt_dict_free(OptDict *d);                          /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(OptDict, opt_dict_free)
+
+/* The string value of @key, the dict's; NULL if absent or no string. */
+const char *opt_dict_get(const OptDict *d, const char *key);
+/* Takes a required string out: "Parameter 'type' is missing" if there is none. Free it. */
+char *opt_dict_take(OptDict *d, const char *key, GError **error);
+/* "help" or "?" stands among the keys, without a value. */
+bool opt_dict_wants_help(const OptDict *d);
+
+/*
+ * A zeroed struct with what @d says and the table's defaults, or NULL: missing, unknown and
+ * wrong members are named in QEMU's words. An "id" must be an identifier. A last duplicate
+ * wins. @d is spent. Free with opt_config_free().
+ */
+void *opt_config_new(const OptTable *table, OptDict *d, OptWords words, GError **error);
+void opt_config_free(const OptTable *table, void *config); /* NULL is fine */
+
+/* "X options:" and a line for each member, sorted by name, as -device X,help of QEMU. */
+char *opt_table_help(const OptTable *table);
+
+bool opt_id_wellformed(const char *id);
+/* on, yes, true, y; off, no, false, n. */
+bool opt_parse_bool(const char *text, bool *ret);
+/* A number with an optional k, M, G, T, P or E (powers of 1024). */
+bool opt_parse_size(const char *text, uint64_t *ret);
+/* A decimal or 0x number, nothing else before or behind it. */
+bool opt_parse_uint(const char *text, uint64_t max, uint64_t *ret);
+
+/*
+ * Why json-c stopped reading @text at @offset, as QEMU says it: "JSON parse error, ...".
+ * @json_error is an enum json_tokener_error.
+ */
+char *opt_json_error(const char *text, size_t len, size_t offset, int json_error);
+
 #endif

@@ -1,0 +1,327 @@
+/*
+ * From what a user typed to an OptDict: QEMU's key=value rules, and JSON.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "util/options.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "options-internal.h"
+
+void opt_error(GError **error, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    g_propagate_error(error, g_error_new_valist(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, fmt, ap));
+    va_end(ap);
+}
+
+char *opt_first_line(const char *message)
+{
+    return g_strndup(message, strcspn(message, "\n"));
+}
+
+static void opt_entry_free(gpointer opaque)
+{
+    OptEntry *e = opaque;
+
+    g_free(e->key);
+    g_free(e->text);
+    json_object_put(e->json);
+    g_free(e);
+}
+
+static OptDict *opt_dict_new(void)
+{
+    OptDict *d = g_new0(OptDict, 1);
+
+    d->entries = g_ptr_array_new_with_free_func(opt_entry_free);
+    return d;
+}
+
+void opt_dict_free(OptDict *d)
+{
+    if (d) {
+        g_ptr_array_unref(d->entries);
+        g_free(d);
+    }
+}
+
+static OptEntry *opt_dict_add(OptDict *d, char *key)
+{
+    OptEntry *e = g_new0(OptEntry, 1);
+
+    e->key = key;
+    g_ptr_array_add(d->entries, e);
+    return e;
+}
+
+OptEntry *opt_dict_find(const OptDict *d, const char *key)
+{
+    for (guint i = d->entries->len; i > 0; i--) {
+        OptEntry *e = g_ptr_array_index(d->entries, i - 1);
+
+        if (!e->used && g_str_equal(e->key, key)) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+void opt_dict_use(const OptDict *d, const char *key)
+{
+    for (guint i = 0; i < d->entries->len; i++) {
+        OptEntry *e = g_ptr_array_index(d->entries, i);
+
+        if (g_str_equal(e->key, key)) {
+            e->used = true;
+        }
+    }
+}
+
+static const char *opt_entry_str(const OptEntry *e)
+{
+    if (e->text) {
+        return e->text;
+    }
+    return json_object_is_type(e->json, json_type_string) ? json_object_get_string(e->json) : NULL;
+}
+
+const char *opt_dict_get(const OptDict *d, const char *key)
+{
+    const OptEntry *e = opt_dict_find(d, key);
+
+    return e ? opt_entry_str(e) : NULL;
+}
+
+char *opt_dict_take(OptDict *d, const char *key, GError **error)
+{
+    const OptEntry *e = opt_dict_find(d, key);
+    const char *s = e ? opt_entry_str(e) : NULL;
+
+    if (!e) {
+        opt_error(error, "Parameter '%s' is missing", key);
+        return NULL;
+    }
+    if (!s) {
+        opt_error(error, "Invalid parameter type for '%s', expected: string", key);
+        return NULL;
+    }
+    opt_dict_use(d, key);
+    return g_strdup(s);
+}
+
+bool opt_dict_wants_help(const OptDict *d)
+{
+    for (guint i = 0; i < d->entries->len; i++) {
+        const OptEntry *e = g_ptr_array_index(d->entries, i);
+
+        if (e->bare && (g_str_equal(e->key, "help") || g_str_equal(e->key, "?"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Reads a value up to a single comma; ",," is a comma in it. Moves *p behind the comma. */
+static char *opt_scan_value(const char **p)
+{
+    GString *value = g_string_new(NULL);
+    const char *s = *p;
+
+    while (*s != '\0') {
+        if (*s == ',') {
+            s++;
+            if (*s != ',') {
+                break;
+            }
+        }
+        g_string_append_c(value, *s++);
+    }
+    *p = s;
+    return g_string_free(value, FALSE);
+}
+
+static OptDict *opt_dict_scan(const char *text, const char *implied_key)
+{
+    OptDict *d = opt_dict_new();
+    const char *p = text;
+
+    while (*p != '\0') {
+        size_t len = strcspn(p, "=,");
+        OptEntry *e;
+
+        if (p[len] == '=') {
+            e = opt_dict_add(d, g_strndup(p, len));
+            p += len + 1;
+            e->text = opt_scan_value(&p);
+        } else if (p == text && implied_key && len > 0) {
+            e = opt_dict_add(d, g_strdup(implied_key));
+            e->text = opt_scan_value(&p);
+        } else {
+            e = opt_dict_add(d, g_strndup(p, len));
+            e->text = g_strdup("on");
+            e->bare = true;
+            p += len;
+            if (*p == ',') {
+                p++;
+            }
+            if (e->key[0] == '\0') {
+                e->used = true; /* ",": nothing between two commas is nothing */
+            }
+        }
+    }
+    return d;
+}
+
+char *opt_json_error(const char *text, size_t len, size_t offset, int json_error)
+{
+    size_t begin = MIN(offset, len);
+    size_t end = begin;
+    g_autofree char *desc = NULL;
+
+    if (json_error == json_tokener_continue) {
+        return g_strdup("JSON parse error, premature EOI");
+    }
+    while (begin > 0 && g_ascii_isalpha(text[begin - 1])) {
+        begin--;
+    }
+    while (end < len && g_ascii_isalnum(text[end])) {
+        end++;
+    }
+    if (end > begin && g_ascii_isalpha(text[begin])) {
+        return g_strdup_printf("JSON parse error, invalid keyword '%.*s'",
+                               (int)MIN(end - begin, 64), text + begin);
+    }
+    desc = g_strdup(json_tokener_error_desc((enum json_tokener_error)json_error));
+    return g_strdup_printf("JSON parse error, %s", desc);
+}
+
+OptDict *opt_dict_from_json(struct json_object *object)
+{
+    OptDict *d = opt_dict_new();
+
+    if (object) {
+        json_object_object_foreach(object, key, value) {
+            opt_dict_add(d, g_strdup(key))->json = json_object_get(value);
+        }
+    }
+    return d;
+}
+
+static OptDict *opt_dict_parse_json(const char *text, GError **error)
+{
+    struct json_tokener *tok = json_tokener_new();
+    size_t len = strlen(text);
+    struct json_object *object;
+    size_t end;
+    int r;
+    OptDict *d = NULL;
+
+    object = json_tokener_parse_ex(tok, text, (int)MIN(len, G_MAXINT));
+    r = json_tokener_get_error(tok);
+    end = json_tokener_get_parse_end(tok);
+    json_tokener_free(tok);
+
+    if (r != json_tokener_success) {
+        g_autofree char *why = opt_json_error(text, len, end, r);
+
+        opt_error(error, "%s", why);
+    } else if (text[end + strspn(text + end, " \t\r\n")] != '\0') {
+        opt_error(error, "Expecting at most one JSON value");
+    } else {
+        d = opt_dict_from_json(object);
+    }
+    json_object_put(object);
+    return d;
+}
+
+OptDict *opt_dict_parse(const char *text, const char *implied_key, GError **error)
+{
+    if (text[0] == '{') {
+        return opt_dict_parse_json(text, error);
+    }
+    return opt_dict_scan(text, implied_key);
+}
+
+bool opt_parse_bool(const char *text, bool *ret)
+{
+    static const char *const yes[] = { "on", "yes", "true", "y", NULL };
+    static const char *const no[] = { "off", "no", "false", "n", NULL };
+
+    if (g_strv_contains(yes, text)) {
+        *ret = true;
+        return true;
+    }
+    if (g_strv_contains(no, text)) {
+        *ret = false;
+        return true;
+    }
+    return false;
+}
+
+bool opt_parse_uint(const char *text, uint64_t max, uint64_t *ret)
+{
+    char *end;
+    guint64 n;
+
+    if (!g_ascii_isdigit(text[0])) {
+        return false;
+    }
+    errno = 0;
+    /* no octal: "010" from a script means ten */
+    n = g_ascii_strtoull(text, &end, g_ascii_strncasecmp(text, "0x", 2) == 0 ? 16 : 10);
+    if (errno != 0 || *end != '\0' || n > max) {
+        return false;
+    }
+    *ret = n;
+    return true;
+}
+
+bool opt_parse_size(const char *text, uint64_t *ret)
+{
+    static const char suffixes[] = "kMGTPE";
+    size_t len = strlen(text);
+    unsigned shift = 0;
+    g_autofree char *digits = NULL;
+    uint64_t n;
+
+    if (len > 1 && g_ascii_isalpha(text[len - 1])) {
+        const char *s = NULL;
+
+        for (const char *c = suffixes; *c != '\0'; c++) {
+            if (g_ascii_tolower(*c) == g_ascii_tolower(text[len - 1])) {
+                s = c;
+            }
+        }
+        if (text[len - 1] == 'B' || text[len - 1] == 'b') {
+            len--;
+        } else if (s && g_ascii_strncasecmp(text, "0x", 2) != 0) {
+            shift = 10 * (unsigned)(s - suffixes + 1);
+            len--;
+        }
+    }
+    digits = g_strndup(text, len);
+    if (!opt_parse_uint(digits, UINT64_MAX >> shift, &n)) {
+        return false;
+    }
+    *ret = n << shift;
+    return true;
+}
+
+bool opt_id_wellformed(const char *id)
+{
+    if (!g_ascii_isalpha(id[0])) {
+        return false;
+    }
+    for (const char *p = id; *p != '\0'; p++) {
+        if (!g_ascii_isalnum(*p) && !strchr("-._", *p)) {
+            return false;
+        }
+    }
+    return true;
+}
