@@ -44,7 +44,7 @@ typedef struct OptMember {
     const char *def;   /* default, in the command line's spelling; NULL: zero or absent */
     const char *help;  /* one clause, no full stop */
     bool required;
-    bool ignored;      /* accepted for QEMU's callers (bus, addr, vectors...), no effect; any type of value */
+    bool ignored;      /* taken from QEMU's callers (bus, addr, vectors...): any value, no effect */
 } OptMember;
 
 typedef struct OptTable {
