@@ -1,0 +1,234 @@
+/*
+ * Netback's own structures: one vif, its queues, their batches.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_NET_XEN_NETBACK_INTERNAL_H
+#define HW_NET_XEN_NETBACK_INTERNAL_H
+
+#include "hw/net/xen-netback.h"
+#include "hw/xen/netif.h"
+#include "hw/xen/ring.h"
+#include "net/pkt.h"
+#include "netif-offload.h"
+
+#define NETBACK_RING_SLOTS  256u /* of a tx ring, and of an rx ring */
+#define NETBACK_BATCH       64u  /* packets: the budget of a round in each direction */
+#define NETBACK_SLOTS_MAX   XEN_NETIF_NR_SLOTS_MIN /* 18: a packet with more is dropped */
+#define NETBACK_SLOTS_FATAL 20u  /* a packet with more breaks the queue, as in Linux */
+#define NETBACK_HEAD_OFFSET 64u  /* of a packet in its first page: room for its header */
+#define NETBACK_HEAD_MAX    512u /* headers longer than that are not looked for */
+
+#define NETBACK_DRAIN_NS         (10000 * 1000000ull) /* a packet waits so long for rx slots */
+#define NETBACK_DRAIN_NOTIFY_NS  (30 * 1000000ull)    /* the same, if no event can be had */
+#define NETBACK_RETRY_NS         (1 * 1000000ull)     /* to look again where no event comes */
+
+/* What a frontend says in XenStore, judged: xen-netback-store.c. */
+typedef struct NetbackQueueKeys {
+    uint32_t tx_ref;
+    uint32_t rx_ref;
+    uint32_t tx_port;
+    uint32_t rx_port; /* the same as tx_port: a single event channel */
+} NetbackQueueKeys;
+
+typedef struct NetbackKeys {
+    unsigned n_queues;
+    bool sg;
+    bool rx_notify;
+    unsigned offload; /* NetdevOffload: what the guest takes unfinished */
+    NetbackQueueKeys queue[NETIF_MAX_QUEUES];
+} NetbackKeys;
+
+/* A tx packet between gather and respond. */
+typedef struct TxPkt {
+    uint16_t first_slot;  /* in TxBatch.slot */
+    uint16_t n_slots;     /* data and extras */
+    uint16_t first_seg;   /* in TxBatch.seg */
+    uint16_t n_segs;      /* 0: dropped */
+    int8_t status;        /* NETIF_RSP_* of its data slots */
+    NetifMeta meta;       /* the first slot's flags, and the GSO extra */
+} TxPkt;
+
+/* What is needed to answer a slot: the ring's copy is gone by then. */
+typedef struct TxSlot {
+    uint16_t id;
+    uint16_t size;
+    uint16_t offset;
+    bool extra;
+    uint32_t gref;
+} TxSlot;
+
+typedef struct TxBatch {
+    unsigned n_slots;
+    unsigned n_pkts;
+    unsigned n_segs;
+    unsigned n_out;     /* packets in out[] */
+    unsigned n_sent;    /* of these, dealt with by the netdev */
+    size_t pages;       /* of the buffer, used */
+    TxSlot slot[NETBACK_RING_SLOTS];
+    TxPkt pkt[NETBACK_BATCH];
+    XenCopySeg seg[NETBACK_RING_SLOTS];
+    Pkt out[NETBACK_BATCH];
+    struct iovec iov[NETBACK_RING_SLOTS];
+    uint8_t *buffer;    /* a page for each slot, two for a first slot that is nearly full */
+    size_t buffer_size;
+} TxBatch;
+
+/* Packets read from the netdev and not yet all in the guest. */
+typedef struct RxBatch {
+    Pkt pkt[NETBACK_BATCH];
+    struct iovec iov[NETBACK_BATCH];
+    unsigned n_pkts;
+    unsigned next;      /* the first one that is still to be delivered */
+    PktArena arena;
+
+    /* One packet cut into many, because the guest takes no such GSO; goes first. */
+    Pkt cut[NETBACK_BATCH];
+    struct iovec cut_iov[NETBACK_BATCH];
+    unsigned n_cut;
+    unsigned next_cut;
+    PktArena cut_arena;
+
+    uint64_t held_since; /* when a packet first lacked slots; 0: none does */
+    unsigned held_slots; /* how many it needs */
+
+    /* of the round under way */
+    unsigned n_rsp;
+    unsigned n_segs;
+    struct {
+        uint16_t id;
+        uint16_t flags;
+        uint16_t len;
+        int16_t seg;            /* -1: the slot holds an extra */
+        struct netif_extra_info extra;
+    } rsp[NETBACK_RING_SLOTS];
+    XenCopySeg seg[NETBACK_RING_SLOTS];
+} RxBatch;
+
+/*
+ * A queue: a pair of rings, their event channels, a queue of the netdev. From
+ * netback_queue_start() to netback_queue_stop() it belongs to its thread.
+ */
+typedef struct NetbackQueue {
+    Netback *nb;
+    unsigned index;
+    uint16_t domid;
+    IoThread *thread;
+    bool own_thread;
+    bool running;        /* the thread has it */
+
+    const XenOps *ops;
+    XenEvtchn *evtchn;
+    XenGnttab *gnttab;
+    void *tx_page;       /* mapped; NULL: not */
+    void *rx_page;
+    uint32_t tx_port;    /* local */
+    uint32_t rx_port;
+    XenRing tx;
+    XenRing rx;
+
+    NetdevQueue *peer;
+    NetifQueueStats *stats;
+    IoPoller poller;
+    IoSource evt_source;
+    IoSource peer_source;
+
+    unsigned offload;    /* what the guest takes */
+    bool sg;
+    bool rx_notify;
+    bool paused;
+    bool tx_masked;      /* an event came; unmasked before the thread sleeps */
+    bool rx_masked;
+    bool peer_ready;     /* the netdev may have packets for the guest */
+    const char *broken;  /* why nothing moves any more; main reads it after the queue stopped */
+
+    TxBatch tx_batch;
+    RxBatch rx_batch;
+} NetbackQueue;
+
+/* Looks again at @ns at the latest. */
+static inline void netback_queue_wake_at(NetbackQueue *q, uint64_t ns)
+{
+    if (q->poller.wake_ns == 0 || ns < q->poller.wake_ns) {
+        q->poller.wake_ns = ns;
+    }
+}
+
+struct Netback {
+    char *id;
+    NetbackEnv env;
+    unsigned idx;
+    char mac[18];
+    unsigned max_queues;
+    bool created;        /* the nodes are ours; else a toolstack's */
+    bool started;
+    bool paused;
+    bool closing;
+    bool closed_sent;
+    char *be;            /* backend directory */
+    char *fe;            /* frontend directory */
+    char *error_path;
+    enum xenbus_state state;
+    char *error;         /* last reason */
+    XenWatch *watch_front;
+    XenWatch *watch_online;
+    XenWatch *watch_hotplug;
+    XenWatch *watch_domain;
+    bool domain_seen;
+    guint close_timer;
+    guint closed_idle;
+    int fault_fd;        /* eventfd: a queue broke */
+    guint fault_source;
+    unsigned n_queues;   /* connected */
+    NetbackQueue *queue[NETIF_MAX_QUEUES];
+    NetifQueueStats *stats;
+};
+
+GQuark netback_error_quark(void);
+#define NETBACK_FAIL(error, ...) g_set_error(error, netback_error_quark(), 0, __VA_ARGS__)
+
+/* --- xen-netback-store.c: main thread --- */
+
+/* Makes the nodes, or finds those of a toolstack. Sets be, fe, idx, mac, created. */
+bool netback_store_create(Netback *nb, const NetbackConfig *config, GError **error);
+/* Removes what netback_store_create() made. */
+void netback_store_remove(Netback *nb);
+/* The features, before InitWait. */
+bool netback_store_publish(Netback *nb, GError **error);
+/* Reads and judges all keys of the frontend, in one transaction. */
+bool netback_store_read_keys(Netback *nb, NetbackKeys *ret, GError **error);
+/* Writes backend/state; remembers it. */
+void netback_store_set_state(Netback *nb, enum xenbus_state state);
+enum xenbus_state netback_store_front_state(Netback *nb);
+/* B/online and B/hotplug-status as the toolstack left them; false if there is no B. */
+bool netback_store_read_control(Netback *nb, bool *ret_online, bool *ret_hotplug_done);
+/* The reason, for people: B's node under error/. NULL removes it. */
+void netback_store_set_error(Netback *nb, const char *reason);
+
+/* --- xen-netback-queue.c: main thread --- */
+
+/* Maps, binds, and hands the queue to its thread. On failure nothing is left. */
+NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys *keys,
+                                  GError **error);
+/* Takes it back from its thread, unmaps, unbinds, frees. NULL is fine. */
+void netback_queue_stop(NetbackQueue *q);
+void netback_queue_set_paused(NetbackQueue *q, bool paused);
+
+/* --- the queue's thread --- */
+
+/* Nothing of this queue moves any more; main closes the device. @reason is a literal. */
+void netback_queue_break(NetbackQueue *q, const char *reason);
+
+/* xen-netback-tx.c. True if there was something. */
+bool netback_tx_poll(NetbackQueue *q);
+bool netback_tx_init(NetbackQueue *q);
+void netback_tx_done(NetbackQueue *q);
+
+/* xen-netback-rx.c. True if there was something. */
+bool netback_rx_poll(NetbackQueue *q);
+/* Asks for an event if a packet lacks slots. True: there are enough already. */
+bool netback_rx_arm(NetbackQueue *q);
+bool netback_rx_init(NetbackQueue *q);
+void netback_rx_done(NetbackQueue *q);
+
+#endif

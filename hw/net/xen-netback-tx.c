@@ -1,0 +1,395 @@
+/*
+ * Guest to host: from a tx ring to the netdev, a batch at a time.
+ *
+ *     gather   slots are copied out of the ring once, and judged
+ *     fetch    one batched grant copy brings the packets' bytes
+ *     decode   Xen's flags and extras become a virtio_net_hdr
+ *     send     the netdev takes the batch
+ *     respond  every slot is answered, in ring order, then at most one event
+ *
+ * Two kinds of wrong: a clumsy guest (too small, too many slots, sizes that do not add
+ * up) loses the packet and gets an error response; a guest that breaks the ring's grammar
+ * (extras or slots announced and not there, a slot that leaves its page) loses the
+ * device. The lines are drawn where Linux netback draws them: xen/include/public/io/
+ * netif.h says "may", frontends rely on what Linux does.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "xen-netback-internal.h"
+
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* --- gather --- */
+
+/* The extras behind a packet's first slot. False: the queue is broken. */
+static bool tx_take_extras(NetbackQueue *q, TxPkt *p, unsigned *left, bool *ret_drop)
+{
+    TxBatch *b = &q->tx_batch;
+    struct {
+        struct netif_extra_info extra;
+        uint32_t rest; /* a tx slot is 12 bytes, an extra 8 */
+    } e;
+
+    _Static_assert(sizeof(e) == sizeof(netif_tx_request_t), "an extra is a slot");
+    do {
+        if (*left == 0) {
+            netback_queue_break(q, "an extra info slot is missing");
+            return false;
+        }
+        xen_ring_take_request(&q->tx, &e);
+        (*left)--;
+        b->slot[b->n_slots++] = (TxSlot) { .extra = true };
+        p->n_slots++;
+        switch (e.extra.type) {
+        case XEN_NETIF_EXTRA_TYPE_GSO:
+            if (e.extra.u.gso.size == 0) {
+                netback_queue_break(q, "a GSO packet has segments of no size");
+                return false;
+            }
+            if (e.extra.u.gso.type != XEN_NETIF_GSO_TYPE_TCPV4 &&
+                e.extra.u.gso.type != XEN_NETIF_GSO_TYPE_TCPV6) {
+                netback_queue_break(q, "a GSO packet is of an unknown type");
+                return false;
+            }
+            p->meta.gso_size = e.extra.u.gso.size;
+            p->meta.gso_type = e.extra.u.gso.type;
+            break;
+        case XEN_NETIF_EXTRA_TYPE_MCAST_ADD:
+        case XEN_NETIF_EXTRA_TYPE_MCAST_DEL:
+            *ret_drop = true; /* never offered, and there is no packet behind it */
+            break;
+        case XEN_NETIF_EXTRA_TYPE_HASH:
+            break; /* of no use to the host */
+        default:
+            netback_queue_break(q, "an extra info slot is of an unknown type");
+            return false;
+        }
+    } while (e.extra.flags & XEN_NETIF_EXTRA_FLAG_MORE);
+    return true;
+}
+
+static void tx_add_slot(TxBatch *b, TxPkt *p, const netif_tx_request_t *req)
+{
+    b->slot[b->n_slots++] = (TxSlot) {
+        .id = req->id,
+        .size = req->size,
+        .offset = req->offset,
+        .gref = req->gref,
+    };
+    p->n_slots++;
+}
+
+/*
+ * The data slots behind the first one. *@first_size is the packet's size at first,
+ * then what is left of it for the first slot. False: the queue is broken.
+ */
+static bool tx_take_frags(NetbackQueue *q, TxPkt *p, unsigned *left, uint32_t *first_size,
+                          bool *ret_drop)
+{
+    netif_tx_request_t req;
+    unsigned n = 0;
+
+    do {
+        if (*left == 0) {
+            netback_queue_break(q, "a packet's last slots are missing");
+            return false;
+        }
+        if (n++ >= NETBACK_SLOTS_FATAL) {
+            netback_queue_break(q, "a packet has too many slots");
+            return false;
+        }
+        xen_ring_take_request(&q->tx, &req);
+        (*left)--;
+        tx_add_slot(&q->tx_batch, p, &req);
+        if ((uint32_t)req.offset + req.size > XEN_PAGE_SIZE) {
+            netback_queue_break(q, "a slot crosses its page");
+            return false;
+        }
+        if (n > NETBACK_SLOTS_MAX || req.size > *first_size) {
+            *ret_drop = true; /* old frontends do both */
+        } else {
+            *first_size -= req.size;
+        }
+    } while (req.flags & NETTXF_more_data);
+    return true;
+}
+
+/* Where the bytes of a slot go. The first piece leaves room for a header in front. */
+static void tx_place(TxBatch *b, TxPkt *p, const TxSlot *s, uint32_t size, bool first)
+{
+    uint8_t *page = b->buffer + b->pages * XEN_PAGE_SIZE;
+    uint32_t offset = 0;
+
+    if (first) {
+        offset = NETBACK_HEAD_OFFSET;
+        if (size <= XEN_PAGE_SIZE / 2 - NETBACK_HEAD_OFFSET) {
+            /* not all on the same lines of the cache */
+            offset += (uint32_t)(b->pages % 16) * 128;
+        }
+    }
+    b->pages += offset + size > XEN_PAGE_SIZE ? 2 : 1;
+    b->seg[b->n_segs++] = (XenCopySeg) {
+        .local = page + offset,
+        .ref = s->gref,
+        .offset = s->offset,
+        .len = (uint16_t)size,
+    };
+    p->n_segs++;
+}
+
+static void tx_place_packet(TxBatch *b, TxPkt *p, uint32_t first_size)
+{
+    bool first = true;
+
+    p->first_seg = (uint16_t)b->n_segs;
+    for (unsigned i = p->first_slot; i < (unsigned)p->first_slot + p->n_slots; i++) {
+        const TxSlot *s = &b->slot[i];
+
+        if (s->extra || (!first && s->size == 0)) {
+            continue; /* an empty slot is odd, not wrong: XSA-448 */
+        }
+        tx_place(b, p, s, first ? first_size : s->size, first);
+        first = false;
+    }
+}
+
+/* One packet, all of its slots. False: the queue is broken. */
+static bool tx_gather_packet(NetbackQueue *q, unsigned *left)
+{
+    TxBatch *b = &q->tx_batch;
+    TxPkt *p = &b->pkt[b->n_pkts];
+    netif_tx_request_t req;
+    uint32_t first_size;
+    bool drop = false;
+
+    *p = (TxPkt) { .first_slot = (uint16_t)b->n_slots, .status = NETIF_RSP_OKAY };
+    xen_ring_take_request(&q->tx, &req);
+    (*left)--;
+    tx_add_slot(b, p, &req);
+    netif_meta_from_tx_flags(&p->meta, req.flags);
+    first_size = req.size;
+    if ((req.flags & NETTXF_extra_info) && !tx_take_extras(q, p, left, &drop)) {
+        return false;
+    }
+    if ((req.flags & NETTXF_more_data) && !tx_take_frags(q, p, left, &first_size, &drop)) {
+        return false;
+    }
+    b->n_pkts++;
+    if (drop || first_size < ETH_HLEN) {
+        p->status = NETIF_RSP_ERROR;
+        netif_count(&q->stats->tx.drop_malformed, 1);
+        return true;
+    }
+    if (req.offset + first_size > XEN_PAGE_SIZE) {
+        netback_queue_break(q, "a packet's first slot crosses its page");
+        return false;
+    }
+    tx_place_packet(b, p, first_size);
+    return true;
+}
+
+static void tx_gather(NetbackQueue *q)
+{
+    TxBatch *b = &q->tx_batch;
+    int n = xen_ring_requests(&q->tx);
+    unsigned left;
+
+    b->n_slots = 0;
+    b->n_pkts = 0;
+    b->n_segs = 0;
+    b->n_out = 0;
+    b->n_sent = 0;
+    b->pages = 0;
+    if (n < 0) {
+        netback_queue_break(q, "the tx ring's req_prod is impossible");
+        return;
+    }
+    left = (unsigned)n;
+    while (left > 0 && b->n_pkts < NETBACK_BATCH) {
+        if (!tx_gather_packet(q, &left)) {
+            return;
+        }
+    }
+}
+
+/* --- fetch --- */
+
+static void tx_drop(NetbackQueue *q, TxPkt *p, uint64_t *counter)
+{
+    p->status = NETIF_RSP_ERROR;
+    p->n_segs = 0;
+    netif_count(counter, 1);
+}
+
+static void tx_fetch(NetbackQueue *q)
+{
+    TxBatch *b = &q->tx_batch;
+    bool failed;
+
+    if (b->n_segs == 0) {
+        return;
+    }
+    failed = q->ops->gnttab_copy(q->gnttab, q->domid, false, b->seg, b->n_segs) < 0;
+    for (unsigned i = 0; i < b->n_pkts; i++) {
+        TxPkt *p = &b->pkt[i];
+        bool bad = failed && p->n_segs > 0;
+
+        for (unsigned s = 0; s < p->n_segs && !bad; s++) {
+            bad = b->seg[p->first_seg + s].status != 0;
+        }
+        if (bad) {
+            tx_drop(q, p, &q->stats->tx.drop_grant);
+        }
+    }
+}
+
+/* --- decode --- */
+
+static void tx_build(TxBatch *b, const TxPkt *p, Pkt *pkt)
+{
+    struct iovec *iov = &b->iov[p->first_seg];
+
+    pkt->iov = iov;
+    pkt->n_iov = p->n_segs;
+    pkt->len = 0;
+    for (unsigned s = 0; s < p->n_segs; s++) {
+        const XenCopySeg *seg = &b->seg[p->first_seg + s];
+
+        iov[s] = (struct iovec) { .iov_base = seg->local, .iov_len = seg->len };
+        pkt->len += seg->len;
+    }
+    pkt->hdr = (void *)((uint8_t *)iov[0].iov_base - PKT_HDR_LEN);
+}
+
+/* Headers are rarely longer than a first piece should be, but they may be. */
+static bool tx_translate(const TxPkt *p, Pkt *pkt)
+{
+    pkt_pull(pkt, PKT_HEAD_LEN);
+    if (netif_offload_apply(pkt, &p->meta)) {
+        return true;
+    }
+    if (pkt->len <= PKT_HEAD_LEN) {
+        return false;
+    }
+    pkt_pull(pkt, NETBACK_HEAD_MAX);
+    return netif_offload_apply(pkt, &p->meta);
+}
+
+static void tx_decode(NetbackQueue *q)
+{
+    TxBatch *b = &q->tx_batch;
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < b->n_pkts; i++) {
+        TxPkt *p = &b->pkt[i];
+        Pkt *pkt = &b->out[b->n_out];
+
+        if (p->n_segs == 0) {
+            continue;
+        }
+        tx_build(b, p, pkt);
+        if (!tx_translate(p, pkt)) {
+            tx_drop(q, p, &q->stats->tx.drop_malformed);
+            continue;
+        }
+        bytes += pkt->len;
+        b->n_out++;
+    }
+    netif_count(&q->stats->tx.packets, b->n_out);
+    netif_count(&q->stats->tx.bytes, bytes);
+    netif_count(&q->stats->tx.slots, b->n_slots);
+    netif_count(&q->stats->tx.batches, 1);
+}
+
+/* --- send --- */
+
+/* False: the netdev is full. The batch waits, unanswered, and the guest with it. */
+static bool tx_send(NetbackQueue *q)
+{
+    TxBatch *b = &q->tx_batch;
+    uint64_t refused = q->peer->refused;
+
+    if (b->n_sent < b->n_out) {
+        b->n_sent += netdev_send(q->peer, &b->out[b->n_sent], b->n_out - b->n_sent);
+    }
+    if (q->peer->refused != refused) {
+        netif_count(&q->stats->tx.drop_peer, q->peer->refused - refused);
+    }
+    if (b->n_sent < b->n_out) {
+        netback_queue_wake_at(q, io_clock_ns() + NETBACK_RETRY_NS);
+        return false;
+    }
+    return true;
+}
+
+/* --- respond --- */
+
+static void tx_respond(NetbackQueue *q)
+{
+    TxBatch *b = &q->tx_batch;
+
+    for (unsigned i = 0; i < b->n_pkts; i++) {
+        const TxPkt *p = &b->pkt[i];
+
+        for (unsigned s = p->first_slot; s < (unsigned)p->first_slot + p->n_slots; s++) {
+            netif_tx_response_t rsp = {
+                .id = b->slot[s].id,
+                .status = b->slot[s].extra ? NETIF_RSP_NULL : p->status,
+            };
+
+            xen_ring_put_response(&q->tx, &rsp, sizeof(rsp));
+        }
+    }
+    b->n_pkts = 0;
+    b->n_out = 0;
+    b->n_sent = 0;
+    if (xen_ring_push_responses(&q->tx)) {
+        q->ops->evtchn_notify(q->evtchn, q->tx_port);
+        netif_count(&q->stats->tx.events_sent, 1);
+    }
+}
+
+/* Guest to host, one batch. Queue thread only. True if there was something. */
+bool netback_tx_poll(NetbackQueue *q)
+{
+    TxBatch *b = &q->tx_batch;
+
+    if (b->n_pkts == 0) {
+        tx_gather(q);       /* ring: copy each slot out once, judge the copy */
+        if (b->n_pkts == 0 || q->broken) {
+            return false;
+        }
+        tx_fetch(q);        /* one batched grant copy */
+        tx_decode(q);       /* Xen flags and extras to virtio_net_hdr */
+    }
+    if (!tx_send(q)) {      /* the netdev takes the batch */
+        return false;
+    }
+    tx_respond(q);          /* every slot answered, then at most one event */
+    return true;
+}
+
+bool netback_tx_init(NetbackQueue *q)
+{
+    TxBatch *b = &q->tx_batch;
+    PktArena a = { 0 };
+
+    /* a page for each slot, another for each first slot that needs two */
+    if (pkt_arena_init(&a, (NETBACK_RING_SLOTS + NETBACK_BATCH) * (size_t)XEN_PAGE_SIZE) < 0) {
+        return false;
+    }
+    b->buffer = a.base;
+    b->buffer_size = a.size;
+    return true;
+}
+
+void netback_tx_done(NetbackQueue *q)
+{
+    PktArena a = { .base = q->tx_batch.buffer, .size = q->tx_batch.buffer_size };
+
+    pkt_arena_done(&a);
+    q->tx_batch.buffer = NULL;
+}
