@@ -200,6 +200,8 @@ bool netback_store_read_keys(Netback *nb, NetbackKeys *ret, GError **error);
 /* Writes backend/state; remembers it. */
 void netback_store_set_state(Netback *nb, enum xenbus_state state);
 enum xenbus_state netback_store_front_state(Netback *nb);
+/* B/carrier and F/mtu, as the netdev has them now. */
+void netback_store_set_link(Netback *nb);
 /* B/online and B/hotplug-status as the toolstack left them; false if there is no B. */
 bool netback_store_read_control(Netback *nb, bool *ret_online, bool *ret_hotplug_done);
 /* The reason, for people: B's node under error/. NULL removes it. */

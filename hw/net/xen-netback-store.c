@@ -440,6 +440,22 @@ enum xenbus_state netback_store_front_state(Netback *nb)
     return (enum xenbus_state)v;
 }
 
+/*
+ * netif.h documents both keys; F/mtu is the one node of the frontend's directory that
+ * belongs to the backend, so that the guest cannot change it.
+ */
+void netback_store_set_link(Netback *nb)
+{
+    g_autofree char *mtu = g_strdup_printf("%s/mtu", nb->fe);
+    const Netdev *peer = nb->env.peer;
+
+    xen_store_printf(nb->env.store, 0, nb->be, "carrier", "%d", peer->link_up);
+    if (nb->created && peer->mtu != 0 &&
+        xen_store_mkdir(nb->env.store, 0, mtu, nb->env.xen->domid, nb->env.frontend_id)) {
+        xen_store_printf(nb->env.store, 0, nb->fe, "mtu", "%u", peer->mtu);
+    }
+}
+
 bool netback_store_read_control(Netback *nb, bool *ret_online, bool *ret_hotplug_done)
 {
     g_autofree char *path = g_strdup_printf("%s/hotplug-status", nb->be);

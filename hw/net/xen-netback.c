@@ -294,6 +294,12 @@ static gboolean netback_fault(gint fd, GIOCondition cond, gpointer opaque)
     return G_SOURCE_CONTINUE;
 }
 
+/* The netdev's MTU or carrier is another one. */
+static void netback_peer_changed(void *opaque)
+{
+    netback_store_set_link(opaque);
+}
+
 /* --- public --- */
 
 static bool netback_watch(Netback *nb, XenWatch **w, const char *dir, const char *key,
@@ -326,6 +332,9 @@ Netback *netback_new(const NetbackConfig *config, const NetbackEnv *env, GError 
         return NULL;
     }
     env->peer->ops->set_carrier(env->peer, false);
+    env->peer->changed = netback_peer_changed;
+    env->peer->changed_opaque = nb;
+    netback_store_set_link(nb);
     if (!netback_watch(nb, &nb->watch_front, nb->fe, "state", error) ||
         !netback_watch(nb, &nb->watch_online, nb->be, "online", error) ||
         !netback_watch(nb, &nb->watch_hotplug, nb->be, "hotplug-status", error) ||
@@ -402,6 +411,7 @@ void netback_free(Netback *nb)
         g_source_remove(nb->closed_idle);
     }
     netback_stop_queues(nb);
+    nb->env.peer->changed = NULL;
     netback_store_remove(nb);
     fd_close(&nb->fault_fd);
     g_aligned_free(nb->stats);
