@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "netif-offload.h"
 
+#include <linux/if_ether.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -77,7 +78,7 @@ NetifFit netif_offload_fit(Pkt *pkt, unsigned offload, uint32_t max_len, NetifMe
     unsigned able = 0;
 
     memset(ret_meta, 0, sizeof(*ret_meta));
-    if (!gso && pkt->len > max_len) {
+    if (pkt->len < ETH_HLEN || (!gso && pkt->len > max_len)) {
         return NETIF_REFUSE;
     }
     if (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)) {

@@ -1,0 +1,205 @@
+/*
+ * Netfront's own structures: one vif, its queues, their batches.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_NET_XEN_NETFRONT_INTERNAL_H
+#define HW_NET_XEN_NETFRONT_INTERNAL_H
+
+#include "hw/net/xen-netfront.h"
+#include "hw/xen/netif.h"
+#include "hw/xen/ring.h"
+#include "net/pkt.h"
+#include "netif-offload.h"
+#include "xen-netfront-pool.h"
+
+#define NETFRONT_SLOTS     256u /* of a tx ring, and of an rx ring */
+#define NETFRONT_BATCH     64u  /* packets: the budget of a round in each direction */
+#define NETFRONT_CUT_MAX   128u /* pieces that one GSO packet may be cut into */
+#define NETFRONT_RX_SLOTS  XEN_NETIF_NR_SLOTS_MIN /* data slots of an rx packet, at most */
+#define NETFRONT_RX_MAX    (65535u + 18u)         /* its bytes */
+#define NETFRONT_RX_IOV    (NETFRONT_RX_SLOTS + 1u)
+#define NETFRONT_HEAD      192u /* of an rx packet, copied before it is looked at */
+#define NETFRONT_FRAME_MAX 1518u /* without scatter-gather: MTU 1500, one VLAN tag */
+#define NETFRONT_NO_PAGE   UINT16_MAX
+
+/* What a connection will be like: our options and the backend's features, joined. */
+typedef struct NetfrontPlan {
+    unsigned max_queues;  /* the backend's; 0: it says nothing of queues */
+    unsigned n_queues;
+    bool split;
+    unsigned tx_offload;  /* NetdevOffload: what the backend takes unfinished */
+    uint32_t tx_max_len;  /* of a frame */
+} NetfrontPlan;
+
+/* From the netdev to the backend: xen-netfront-tx.c. */
+typedef struct NetfrontTx {
+    XenRing ring;
+    uint32_t port;
+    bool masked;          /* an event came; unmasked before the thread sleeps */
+    bool stuck;           /* the netdev has more than there is room for */
+    bool single;          /* the netdev hands over what must be cut: one at a time */
+    uint32_t refs[NETFRONT_POOL_PAGES];
+    NetfrontPool pool;
+    uint16_t n_ids;       /* not in flight: ids[0..n_ids-1] */
+    uint16_t ids[NETFRONT_SLOTS];
+    uint16_t page_of[NETFRONT_SLOTS]; /* of an id in flight, else NETFRONT_NO_PAGE */
+    bool first[NETFRONT_SLOTS];       /* an id's slot is its packet's first */
+
+    /* read and not yet on the ring: pkt[next..n-1], before them cut[next_cut..n_cut-1] */
+    unsigned n;
+    unsigned next;
+    unsigned n_cut;
+    unsigned next_cut;
+    Pkt pkt[NETFRONT_BATCH];
+    struct iovec iov[NETFRONT_BATCH];
+    Pkt cut[NETFRONT_CUT_MAX];
+    struct iovec cut_iov[NETFRONT_CUT_MAX];
+} NetfrontTx;
+
+/* The start of an rx packet in memory of ours; the header stands right before it. */
+typedef struct NetfrontHead {
+    struct virtio_net_hdr_v1 hdr;
+    uint8_t data[NETFRONT_HEAD];
+} NetfrontHead;
+
+/* The rx packet whose slots are being gathered: they may come in more than one round. */
+typedef struct NetfrontRxCur {
+    bool open;            /* there were slots, more follow */
+    bool first;           /* the next slot is its first */
+    bool extra;           /* the next slot is an extra */
+    bool more_data;       /* data slots follow the extras */
+    bool bad;
+    unsigned n_slots;     /* to be given back */
+    unsigned n_data;
+    NetifMeta meta;
+} NetfrontRxCur;
+
+/* From the backend to the netdev: xen-netfront-rx.c. */
+typedef struct NetfrontRx {
+    XenRing ring;
+    uint32_t port;
+    bool masked;
+    uint8_t *pages;       /* page i belongs to the slots i, i + 256, ... */
+    uint32_t refs[NETFRONT_SLOTS];
+    NetfrontRxCur cur;
+
+    /* of the round under way */
+    unsigned n;           /* packets */
+    unsigned n_done;      /* slots that can be given back once they are sent */
+    Pkt pkt[NETFRONT_BATCH];
+    NetifMeta meta[NETFRONT_BATCH];
+    NetfrontHead head[NETFRONT_BATCH];
+    struct iovec iov[NETFRONT_BATCH][NETFRONT_RX_IOV];
+} NetfrontRx;
+
+/*
+ * A queue: a pair of rings, their event channels, a queue of the netdev. From
+ * netfront_queue_start() to netfront_queue_stop() it belongs to its thread.
+ */
+typedef struct NetfrontQueue {
+    Netfront *nf;
+    unsigned index;
+    IoThread *thread;      /* NULL: not started */
+    const XenOps *ops;
+    XenEvtchn *evtchn;
+    NetdevQueue *peer;
+    NetifQueueStats *stats;
+    IoPoller poller;
+    IoSource evt_source;
+    IoSource peer_source;
+    unsigned tx_offload;
+    uint32_t tx_max_len;
+    bool peer_ready;       /* the netdev may have packets */
+    const char *broken;    /* why nothing moves any more; a literal */
+    int fault_fd;          /* netfront's: tells main of it */
+
+    void *rings;           /* shared: two pages, tx and rx */
+    uint32_t ring_refs[2];
+    NetfrontTx tx;
+    NetfrontRx rx;
+} NetfrontQueue;
+
+/* Shared pages that the backend had not let go of when they were to be freed. */
+typedef struct NetfrontPages {
+    void *addr;
+    unsigned count;
+} NetfrontPages;
+
+struct Netfront {
+    char *id;
+    NetfrontConfig config;   /* without its strings */
+    NetfrontEnv env;
+    unsigned idx;
+    unsigned max_queues;
+    char *fe;                /* our directory */
+    char *be;                /* the backend's; NULL: there is no device yet */
+    uint16_t backend_id;
+    enum xenbus_state state; /* ours; Unknown: no device */
+    bool started;
+    bool running;            /* the backend is Connected, too: packets flow */
+    bool closing;
+    bool closed_sent;
+    char *error;             /* last reason */
+    XenWatch *watch_front;
+    XenWatch *watch_state;
+    XenWatch *watch_online;
+    XenShare *share;
+    GArray *pages;           /* NetfrontPages that wait to be freed */
+    guint pages_timer;
+    unsigned pages_tries;
+    gint64 retry_at_us;      /* no new connection before it */
+    unsigned retry_ms;
+    guint retry_timer;
+    guint close_timer;
+    guint closed_idle;
+    int fault_fd;            /* eventfd: a queue broke */
+    guint fault_source;
+    unsigned n_queues;
+    NetfrontQueue *queue[NETIF_MAX_QUEUES];
+    NetifQueueStats *stats;  /* max_queues of them */
+};
+
+/* --- xen-netfront-store.c: main thread --- */
+
+bool netfront_store_set_state(Netfront *nf, enum xenbus_state state);
+/* Unknown: not there. */
+enum xenbus_state netfront_store_own_state(Netfront *nf);
+enum xenbus_state netfront_store_backend_state(Netfront *nf);
+bool netfront_store_backend_online(Netfront *nf);
+/* The path of the backend and its domain. NULL: there is no (complete) device. */
+char *netfront_store_backend(Netfront *nf, uint16_t *ret_id);
+/* Reads the backend's features. */
+bool netfront_store_plan(Netfront *nf, NetfrontPlan *ret, GError **error);
+/* All keys in one transaction; what earlier connections left is removed. */
+bool netfront_store_write_keys(Netfront *nf, const NetfrontPlan *plan, GError **error);
+
+/* --- xen-netfront-queue.c: main thread --- */
+
+/* Shares pages and allocates ports; on failure nothing is left. */
+NetfrontQueue *netfront_queue_new(Netfront *nf, unsigned index, const NetfrontPlan *plan,
+                                  GError **error);
+/* Hands it to a thread of its own; packets flow. */
+bool netfront_queue_start(NetfrontQueue *q, GError **error);
+/* Stops its thread, closes its ports, gives its pages to netfront_free_pages(). NULL is fine. */
+void netfront_queue_free(NetfrontQueue *q);
+
+/* Frees @count shared pages at @addr, now or as soon as the backend has let go of them. */
+void netfront_free_pages(Netfront *nf, void *addr, unsigned count);
+
+/* --- the queue's thread --- */
+
+/* Nothing of this queue moves any more; main closes the connection. @reason: a literal. */
+void netfront_queue_break(NetfrontQueue *q, const char *reason);
+
+/* xen-netfront-tx.c; poll: true if there was something, arm: true if there is. */
+void netfront_tx_init(NetfrontQueue *q);
+bool netfront_tx_poll(NetfrontQueue *q);
+bool netfront_tx_arm(NetfrontQueue *q);
+
+/* xen-netfront-rx.c */
+void netfront_rx_init(NetfrontQueue *q);
+bool netfront_rx_poll(NetfrontQueue *q);
+bool netfront_rx_arm(NetfrontQueue *q);
+
+#endif
