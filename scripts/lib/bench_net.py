@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""scripts/bench net: tap to tap through a vif, against a plain program between the taps."""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from vif_lab import GUEST_IF, GUEST_IP, HOST_IF, HOST_IP, TOP, Lab, LabError, Vif
+
+PORT = 5201
+DIRECTIONS = ('tx', 'rx')
+FRAME = 64
+
+
+class Splice:
+    """The floor: one process reads from each tap and writes to the other."""
+
+    def __init__(self, lab, build, queues):
+        self.lab = lab
+        self.process = lab.start('splice', [
+            build / 'tests/bench/tap-splice', lab.host, HOST_IF, lab.guest, GUEST_IF, queues])
+        self.process.wait_ready()
+        self.processes = [self.process]
+
+    def close(self):
+        self.lab.stop(self.process)
+
+
+class RingtapVif(Vif):
+    def __init__(self, lab, build, queues):
+        super().__init__(lab, build / 'system/ringtap', queues)
+        self.processes = [self.frontend, self.backend]
+
+
+def busy_seconds():
+    """Processor time of the whole machine so far."""
+    fields = Path('/proc/stat').read_text().split('\n', 1)[0].split()[1:]
+    user, nice, system, _idle, _iowait, irq, softirq = map(int, fields[:7])
+    return (user + nice + system + irq + softirq) / os.sysconf('SC_CLK_TCK')
+
+
+def packets_out(lab, direction):
+    """Packets that have come out of the path: those that the far tap gave to its stack."""
+    netns, ifname = ((lab.host, HOST_IF) if direction == 'tx' else (lab.guest, GUEST_IF))
+    link = json.loads(lab.ip('-n', netns, '-s', '-j', 'link', 'show', 'dev', ifname))[0]
+    return link['stats64']['rx']['packets']
+
+
+class Meter:
+    """Runs the traffic programs over one path and counts its processor time."""
+
+    def __init__(self, lab, traffic, path):
+        self.lab = lab
+        self.traffic = traffic
+        self.path = path
+
+    def run(self, direction, *args):
+        """Figures of one traffic run, with cpu (of the path) and busy (of the machine)."""
+        netns, address = ((self.lab.guest, HOST_IP) if direction == 'tx'
+                          else (self.lab.host, GUEST_IP))
+        mode, *rest = args
+        cpu = -sum(p.cpu_seconds() for p in self.path.processes)
+        out = -packets_out(self.lab, direction)
+        busy = -busy_seconds()
+        text = self.lab.run(netns, [self.traffic, mode, address, PORT, *rest])
+        figures = {k: float(v) for k, v in (word.split('=') for word in text.split())}
+        figures['forwarded'] = out + packets_out(self.lab, direction)
+        figures['cpu'] = cpu + sum(p.cpu_seconds() for p in self.path.processes)
+        figures['busy'] = busy + busy_seconds()
+        for process in self.path.processes:
+            process.check()
+        return figures
+
+
+def rate(value, ns):
+    return value / (ns / 1e9) if ns else 0.0
+
+
+def measure(meter, seconds, queues):
+    """One path, once: {figure: value}."""
+    values = {}
+    meter.run('tx', 'stream', 1, queues)
+    for direction in DIRECTIONS:
+        f = meter.run(direction, 'stream', seconds, max(2, queues))
+        values[f'{direction} Gbit/s'] = rate(f['bytes'], f['ns']) * 8 / 1e9
+        values[f'{direction} cpu ns/KB'] = f['cpu'] * 1e9 / (f['bytes'] / 1000)
+        values[f'{direction} all cpu ns/KB'] = f['busy'] * 1e9 / (f['bytes'] / 1000)
+    for direction in DIRECTIONS:
+        f = meter.run(direction, 'udp', seconds, queues, FRAME)
+        values[f'{direction} 64 B kpps'] = f['forwarded'] / seconds / 1e3
+        values[f'{direction} 64 B cpu ns/pkt'] = f['cpu'] * 1e9 / max(1, f['forwarded'])
+    f = meter.run('tx', 'rr', seconds)
+    values['round trips/s'] = rate(f['rounds'], f['ns'])
+    values['round trip p50 us'] = f['p50'] / 1e3
+    values['round trip p99 us'] = f['p99'] / 1e3
+    return values
+
+
+def one_path(make, build, seconds, queues):
+    with Lab('bench') as lab:
+        path = make(lab, build, queues)
+        lab.addresses()
+        traffic = build / 'tests/bench/traffic'
+        for netns in (lab.host, lab.guest):
+            lab.start(f'serve-{netns}', [traffic, 'serve', PORT], netns).wait_ready()
+        values = measure(Meter(lab, traffic, path), seconds, queues)
+        path.close()
+        return values
+
+
+def median_ratio(results, queues, figure):
+    """Of the rounds' ratios: what is compared was measured within the same minute."""
+    return statistics.median(
+        vif[figure] / splice[figure] if splice[figure] else 0.0
+        for splice, vif in zip(results['splice', queues], results['vif', queues]))
+
+
+def print_table(results, all_queues):
+    figures = list(results['splice', all_queues[0]][0])
+    head = f'{"":>22}'
+    for queues in all_queues:
+        head += f' | {"plain " + str(queues) + "q":>10} {"vif " + str(queues) + "q":>10} ' \
+                f'{"ratio":>6}'
+    print(head)
+    for figure in figures:
+        line = f'{figure:>22}'
+        for queues in all_queues:
+            plain, vif = (statistics.median(r[figure] for r in results[kind, queues])
+                          for kind in ('splice', 'vif'))
+            line += f' | {plain:10.4g} {vif:10.4g} ' \
+                    f'{median_ratio(results, queues, figure):6.2f}'
+        print(line)
+    print('Medians of the rounds. tx: from the guest. cpu: of the forwarding processes (plain: '
+          'one, vif: two);\nall cpu: of the whole machine, both TCP stacks included.')
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog='scripts/bench net',
+        description='TCP streams both ways, 64-byte UDP packets and round trips: through a '
+        'vif (tap - netfront - netback - tap), and through a plain program between the same '
+        'two taps, alternating. The last line has the ratios of the TCP streams.')
+    parser.add_argument('--quick', action='store_true', help='one short round')
+    parser.add_argument('--rounds', type=int, help='alternations (default 3; quick: 1)')
+    parser.add_argument('--seconds', type=int, help='of each measurement (default 2; quick: 1)')
+    parser.add_argument('--build', type=Path, default=TOP / 'build-release',
+                        help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    rounds = args.rounds or (1 if args.quick else 3)
+    seconds = args.seconds or (1 if args.quick else 2)
+
+    all_queues = (1, 2)
+    results = {(kind, q): [] for kind in ('splice', 'vif') for q in all_queues}
+    start = time.monotonic()
+    try:
+        for number in range(rounds):
+            for queues in all_queues:
+                for kind, make in (('splice', Splice), ('vif', RingtapVif)):
+                    print(f'round {number + 1} of {rounds}: {kind}, {queues} queue(s), '
+                          f'{time.monotonic() - start:.0f} s', flush=True)
+                    results[kind, queues].append(one_path(make, args.build, seconds, queues))
+    except LabError as error:
+        sys.exit(f'bench: {error}')
+    except KeyboardInterrupt:
+        sys.exit('bench: interrupted')
+    print_table(results, all_queues)
+    print('ratio ' + ' '.join(
+        f'{d}{q}={median_ratio(results, q, f"{d} Gbit/s"):.2f}'
+        for q in all_queues for d in DIRECTIONS))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The work of scripts/demo: two namespaces, a vif between them, TCP over all its queues."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from vif_lab import GUEST_IP, HOST_IP, TOP, Lab, LabError, Vif
+from vif_table import DIRECTIONS, Sample, Screen, rows
+
+ROUNDS_OF_FLOWS = 8
+PORT = 5201
+
+
+def say_what_xen_can():
+    if os.path.exists('/dev/xen/evtchn') or os.path.exists('/proc/xen/capabilities'):
+        print('This machine runs Xen. To serve a real guest, with xen-netback not loaded:\n'
+              '    ringtap -accel xen -xen-domid ID \\\n'
+              '        -netdev tap,id=n0,ifname=vifID.0,queues=4,script=no,downscript=no \\\n'
+              '        -device xen-net-device,netdev=n0\n'
+              'README.md says more. The demo goes on with an emulated one.')
+
+
+class Traffic:
+    """iperf3 both ways, with so many streams that each queue gets some."""
+
+    def __init__(self, lab, queues, seconds):
+        self.lab = lab
+        streams = str(max(8, 4 * queues))
+        self.clients = []
+        for number, direction in enumerate(DIRECTIONS):
+            port = str(PORT + number)
+            server = lab.start(f'iperf3-server-{direction}',
+                               ['iperf3', '-s', '-p', port, '--forceflush'], lab.host)
+            server.wait_for('listening iperf3',
+                            lambda s=server: b'listening' in s.log.read_bytes())
+            reverse = ['-R'] if direction == 'rx' else []
+            self.clients.append(lab.start(
+                f'iperf3-{direction}', ['iperf3', '-c', HOST_IP, '-p', port, '-P', streams,
+                                        '-t', str(seconds + 30), *reverse], lab.guest))
+
+    def stop(self):
+        for client in self.clients:
+            if client.popen.poll() is not None:
+                client.check()
+            self.lab.stop(client)
+
+
+def show(lab, vif, seconds):
+    """The table, once a second; the samples at the start and the end."""
+    screen = Screen()
+    first = last = Sample(vif.info())
+    end = first.time + seconds
+    while time.monotonic() < end:
+        time.sleep(max(0.0, min(1.0, end - time.monotonic())))
+        now = Sample(vif.info())
+        screen.show(f'{now.time - first.time:4.0f} s of {seconds}: vif {now.state}, '
+                    f'{len(now.queues)} queue(s); tx: from the guest', rows(now, last))
+        last = now
+        for process in lab.processes:
+            process.check()
+    return first, last
+
+
+def summary(first, last):
+    """One line, and whether each queue carried packets both ways."""
+    seconds = last.time - first.time
+    gbits = {}
+    busy = {}
+    for direction in DIRECTIONS:
+        deltas = [last.delta(first, q, direction) for q in range(len(last.queues))]
+        gbits[direction] = sum(d['bytes'] for d in deltas) * 8 / seconds / 1e9
+        busy[direction] = sum(1 for d in deltas if d['packets'] > 0)
+    n = len(last.queues)
+    print(f'demo: {seconds:.0f} s, guest to host {gbits["tx"]:.2f} Gbit/s on {busy["tx"]} of '
+          f'{n} queues, host to guest {gbits["rx"]:.2f} Gbit/s on {busy["rx"]} of {n} queues',
+          flush=True)
+    return n > 0 and all(b == n for b in busy.values())
+
+
+def run(lab, ringtap, args):
+    print(f'two network namespaces, {lab.host} and {lab.guest}; the emulated Xen host is in '
+          f'{lab.rundir}')
+    vif = Vif(lab, ringtap, args.queues)
+    lab.addresses()
+    lab.run(lab.guest, ['ping', '-c', '1', '-W', '5', HOST_IP]) if have('ping') else None
+    print(f'a vif with {vif.info()["queues"].__len__()} queues is connected: host {HOST_IP}, '
+          f'guest {GUEST_IP}. While it runs, try:\n'
+          f'    XENSTORED_PATH={vif.socket}.xenstore xenstore-ls -f\n'
+          f'    scripts/ringtap-top {vif.qmp_path}', flush=True)
+    traffic = Traffic(lab, args.queues, args.seconds)
+    first, last = show(lab, vif, args.seconds)
+    traffic.stop()
+    status = vif.close()
+    good = summary(first, last)
+    if len(last.queues) != args.queues:
+        raise LabError(f'{len(last.queues)} queues, not {args.queues}')
+    if not good:
+        raise LabError('a queue carried nothing')
+    if status != (0, 0):
+        raise LabError(f'exit status of frontend and backend: {status}')
+
+
+def have(program):
+    return subprocess.run(['sh', '-c', f'command -v {program}'], stdout=subprocess.DEVNULL,
+                          check=False).returncode == 0
+
+
+def main():
+    parser = argparse.ArgumentParser(prog='scripts/demo')
+    parser.add_argument('--seconds', type=int, default=10)
+    parser.add_argument('--queues', type=int, default=4, choices=range(1, 33), metavar='1..32')
+    parser.add_argument('--build', type=Path, default=TOP / 'build-release',
+                        help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    say_what_xen_can()
+    try:
+        with Lab('demo') as lab:
+            run(lab, args.build / 'system/ringtap', args)
+    except LabError as error:
+        sys.exit(f'demo: {error}')
+    except KeyboardInterrupt:
+        print('demo: interrupted, everything is taken down')
+        sys.exit(130)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The live table of a vif's queues, from the counters that QMP query-vif gives."""
+
+import sys
+import time
+
+DIRECTIONS = ('tx', 'rx')
+COUNTERS = ('packets', 'bytes', 'batches', 'events-sent', 'events-received')
+
+
+def drops(stats):
+    return sum(v for k, v in stats.items() if k.startswith('drop'))
+
+
+class Sample:
+    """The counters of all queues at one moment."""
+
+    def __init__(self, vif):
+        self.time = time.monotonic()
+        self.id = vif.get('id') or vif.get('device') or 'vif'
+        self.state = vif['state']
+        self.queues = vif['queues']
+
+    def delta(self, before, queue, direction):
+        """What came since @before, in all that the table shows."""
+        new = self.queues[queue][direction]
+        old = (before.queues[queue][direction] if queue < len(before.queues)
+               else dict.fromkeys(new, 0))
+        found = {name: new[name] - old.get(name, 0) for name in COUNTERS}
+        found['drops'] = drops(new) - drops(old)
+        return found
+
+
+def cells(delta, seconds):
+    """packets/s, Gbit/s, packets per batch, events per packet, drops."""
+    packets, batches = delta['packets'], delta['batches']
+    events = delta['events-sent'] + delta['events-received']
+    return (f'{packets / seconds:11,.0f} {delta["bytes"] * 8 / seconds / 1e9:7.3f} '
+            f'{packets / batches if batches else 0:6.1f} '
+            f'{events / packets if packets else 0:7.3f} {delta["drops"]:6}')
+
+
+HEAD = ('       | guest to host (tx)                      | host to guest (rx)\n'
+        ' queue |   packets/s  Gbit/s pk/bat  ev/pkt  drops '
+        '|   packets/s  Gbit/s pk/bat  ev/pkt  drops')
+
+
+def add(a, b):
+    return {k: a[k] + b[k] for k in a}
+
+
+def rows(sample, before):
+    """The table's lines: one a queue, and the sum of all."""
+    seconds = max(sample.time - before.time, 1e-6)
+    total = None
+    lines = []
+    for queue in range(len(sample.queues)):
+        deltas = [sample.delta(before, queue, d) for d in DIRECTIONS]
+        total = [add(t, d) for t, d in zip(total, deltas)] if total else deltas
+        lines.append(f' {queue:>5} | ' + ' | '.join(cells(d, seconds) for d in deltas))
+    if total:
+        lines.append(f' {"all":>5} | ' + ' | '.join(cells(d, seconds) for d in total))
+    return lines
+
+
+class Screen:
+    """Draws over the last table where that is possible, else writes on."""
+
+    def __init__(self, out=sys.stdout):
+        self.out = out
+        self.live = out.isatty()
+        self.height = 0
+
+    def show(self, title, lines):
+        text = [title, *HEAD.split('\n'), *lines]
+        if self.live and self.height:
+            self.out.write(f'\x1b[{self.height}A\x1b[J')
+        self.out.write('\n'.join(text) + '\n')
+        if not self.live:
+            self.out.write('\n')
+        self.height = len(text)
+        self.out.flush()
