@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/clock.h"
 #include "util/container-of.h"
 #include "util/fd.h"
 
@@ -40,6 +41,7 @@ struct IoThread {
     int tid;
     uint64_t poll_max_ns; /* relaxed atomic */
     IoSource control;     /* an eventfd: there are calls, or the thread shall stop */
+    ClockWaiter waiter;
 
     GMutex lock;          /* calls, stop */
     GCond cond;           /* a call is done, or the thread has started */
@@ -55,10 +57,7 @@ struct IoThread {
 
 uint64_t io_clock_ns(void)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+    return clock_ns();
 }
 
 static void io_run_calls(IoThread *t)
@@ -132,7 +131,8 @@ static bool io_arm(IoThread *t)
     return work;
 }
 
-static int64_t io_timeout_ns(const IoThread *t)
+/* How long to sleep; -1: until something happens, which may be that the clock was moved. */
+static int64_t io_timeout_ns(IoThread *t)
 {
     uint64_t wake = 0;
     uint64_t now;
@@ -142,11 +142,15 @@ static int64_t io_timeout_ns(const IoThread *t)
             wake = p->wake_ns;
         }
     }
+    __atomic_store_n(&t->waiter.deadline_ns, wake, __ATOMIC_RELAXED);
     if (wake == 0) {
         return -1;
     }
-    now = io_clock_ns();
-    return wake > now ? (int64_t)(wake - now) : 0;
+    now = clock_ns();
+    if (wake <= now) {
+        return 0;
+    }
+    return clock_is_virtual() ? -1 : (int64_t)(wake - now);
 }
 
 /* Polls while there is work and poll_ns longer. The window follows what it brings. */
@@ -174,8 +178,8 @@ static void io_busy(IoThread *t)
             continue;
         }
         if (since == 0) {
-            since = io_clock_ns();
-        } else if (io_clock_ns() - since >= t->poll_ns) {
+            since = clock_monotonic_ns();
+        } else if (clock_monotonic_ns() - since >= t->poll_ns) {
             t->poll_ns /= 2; /* it did not */
             if (t->poll_ns < POLL_MIN_NS) {
                 t->poll_ns = max < POLL_MIN_NS ? max : POLL_MIN_NS;
@@ -217,6 +221,20 @@ static gpointer io_thread_main(gpointer opaque)
     return NULL;
 }
 
+static void io_wake(IoThread *t)
+{
+    uint64_t one = 1;
+
+    while (write(t->control.fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+        continue;
+    }
+}
+
+static void io_clock_moved(ClockWaiter *w)
+{
+    io_wake(container_of(w, IoThread, waiter));
+}
+
 IoThread *io_thread_new(const char *name, GError **error)
 {
     g_autoptr(IoThread) t = g_new0(IoThread, 1);
@@ -243,16 +261,9 @@ IoThread *io_thread_new(const char *name, GError **error)
         g_cond_wait(&t->cond, &t->lock);
     }
     g_mutex_unlock(&t->lock);
+    t->waiter.wake = io_clock_moved;
+    clock_add_waiter(&t->waiter);
     return g_steal_pointer(&t);
-}
-
-static void io_wake(IoThread *t)
-{
-    uint64_t one = 1;
-
-    while (write(t->control.fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-        continue;
-    }
 }
 
 void io_thread_free(IoThread *t)
@@ -261,6 +272,7 @@ void io_thread_free(IoThread *t)
         return;
     }
     if (t->thread) {
+        clock_remove_waiter(&t->waiter);
         g_mutex_lock(&t->lock);
         t->stop = true;
         g_mutex_unlock(&t->lock);

@@ -39,7 +39,7 @@ struct IoPoller {
      * "arm, then look" is what makes a lost wakeup impossible.
      */
     bool (*arm)(IoPoller *p);
-    /* Poll again at this CLOCK_MONOTONIC time even without an event; 0: never. */
+    /* Poll again at this io_clock_ns() time even without an event; 0: never. */
     uint64_t wake_ns;
     IoPoller *next; /* the loop's own */
 };
@@ -71,7 +71,7 @@ void io_thread_remove_source(IoThread *t, IoSource *s);
 void io_thread_add_poller(IoThread *t, IoPoller *p);
 void io_thread_remove_poller(IoThread *t, IoPoller *p);
 
-/* CLOCK_MONOTONIC in ns. */
+/* The time of wake_ns: clock_ns(), see util/clock.h. */
 uint64_t io_clock_ns(void);
 
 #endif

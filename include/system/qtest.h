@@ -1,0 +1,39 @@
+/*
+ * -qtest: a test drives the program line by line, as QEMU's libqtest does: it reads and
+ * writes the guest's memory and moves the clock. The guest is a domain of the emulated
+ * Xen in this process, whose frontend the test plays. Protocol: docs/devel/qtest.rst.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef SYSTEM_QTEST_H
+#define SYSTEM_QTEST_H
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "hw/xen/xen-ops.h"
+
+typedef struct Qtest Qtest;
+
+typedef struct QtestConfig {
+    const char *chardev;  /* unix:PATH[,server=on[,wait=off]] */
+    const char *log;      /* a file; "none"; NULL: stderr */
+    Xen *xen;             /* NULL, or not an emulated host's: there is no guest, no memory */
+    const char *xen_path; /* where domains attach to @xen; NULL with a NULL @xen */
+    int domid;            /* of the guest, -1: the host chooses */
+    uint64_t ram_size;    /* of the guest; 0: QTEST_RAM_DEFAULT */
+} QtestConfig;
+
+#define QTEST_RAM_DEFAULT (64ull << 20)
+
+/*
+ * Attaches the guest and connects to (or listens for) the test, whose commands are
+ * obeyed from the main loop on. Before devices are made, and after clock_start_virtual()
+ * if -accel qtest was given. @config's strings are not kept, @xen outlives it. Main thread.
+ * "Failed to initialize device for qtest: ..." as in QEMU.
+ */
+Qtest *qtest_new(const QtestConfig *config, GError **error);
+void qtest_free(Qtest *q); /* the guest dies; NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qtest, qtest_free)
+
+#endif
