@@ -279,7 +279,8 @@ static bool keys_required(XenStore *s, XenTx tx, const char *dir, const char *ke
         if (errno == ENOENT) {
             NETBACK_FAIL(error, "%s/%s is missing", dir, key);
         } else {
-            NETBACK_FAIL(error, "%s/%s is not a number from 0 to %" G_GUINT64_FORMAT, dir, key, max);
+            NETBACK_FAIL(error, "%s/%s is not a number from 0 to %" G_GUINT64_FORMAT, dir, key,
+                         max);
         }
         return false;
     }
