@@ -212,7 +212,8 @@ static gpointer io_thread_main(gpointer opaque)
     while (!io_stopped(t)) {
         if (t->pollers) {
             io_busy(t);
-            if (io_arm(t)) {
+            /* busy rounds look at the descriptors, too: the wakeup may be used up by now */
+            if (io_stopped(t) || io_arm(t)) {
                 continue;
             }
         }
