@@ -1,0 +1,32 @@
+/*
+ * A guest, inside.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef XENEMU_GUEST_H
+#define XENEMU_GUEST_H
+
+#include <pthread.h>
+
+#include "rpc.h"
+#include "xenemu.h"
+
+struct XenemuGuest {
+    int fd;
+    pthread_mutex_t rpc_lock; /* one request at a time on fd */
+    uint16_t domid;
+    char *store_path;
+    size_t ram_size;
+    uint8_t *ram;
+    PortRecord *records;
+    pthread_mutex_t lock;     /* for what follows */
+    uint8_t *used;            /* a byte for each page */
+    uint32_t n_free_refs;
+    uint32_t *free_refs;      /* a stack: the lowest on top at first */
+    uint8_t *granted;         /* a byte for each reference: given out by us */
+};
+
+/* Asks the host. The answer's result, or -errno; with descriptors (2, or none). */
+int guest_call(XenemuGuest *guest, const RpcRequest *req, RpcAnswer *ans, int fds[2]);
+
+#endif
