@@ -43,8 +43,8 @@ struct IoThread {
     IoSource control;     /* an eventfd: there are calls, or the thread shall stop */
     ClockWaiter waiter;
 
-    GMutex lock;          /* calls, stop */
-    GCond cond;           /* a call is done, or the thread has started */
+    pthread_mutex_t lock; /* calls, stop; not GMutex: TSan cannot see into glib */
+    pthread_cond_t cond;  /* a call is done, or the thread has started */
     IoCall *calls;
     bool stop;
 
@@ -62,18 +62,18 @@ uint64_t io_clock_ns(void)
 
 static void io_run_calls(IoThread *t)
 {
-    g_mutex_lock(&t->lock);
+    pthread_mutex_lock(&t->lock);
     while (t->calls) {
         IoCall *c = t->calls;
 
         t->calls = c->next;
-        g_mutex_unlock(&t->lock);
+        pthread_mutex_unlock(&t->lock);
         c->fn(c->opaque);
-        g_mutex_lock(&t->lock);
+        pthread_mutex_lock(&t->lock);
         c->done = true;
-        g_cond_broadcast(&t->cond);
+        pthread_cond_broadcast(&t->cond);
     }
-    g_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->lock);
 }
 
 static void io_control_ready(IoSource *s, uint32_t events)
@@ -193,9 +193,9 @@ static bool io_stopped(IoThread *t)
 {
     bool stop;
 
-    g_mutex_lock(&t->lock);
+    pthread_mutex_lock(&t->lock);
     stop = t->stop;
-    g_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->lock);
     return stop;
 }
 
@@ -203,16 +203,17 @@ static gpointer io_thread_main(gpointer opaque)
 {
     IoThread *t = opaque;
 
-    g_mutex_lock(&t->lock);
+    pthread_mutex_lock(&t->lock);
     t->tid = (int)syscall(SYS_gettid);
     pthread_setname_np(pthread_self(), t->name);
-    g_cond_broadcast(&t->cond);
-    g_mutex_unlock(&t->lock);
+    pthread_cond_broadcast(&t->cond);
+    pthread_mutex_unlock(&t->lock);
 
     while (!io_stopped(t)) {
         if (t->pollers) {
             io_busy(t);
-            if (io_arm(t)) {
+            /* busy rounds look at the descriptors, too: the wakeup may be used up by now */
+            if (io_stopped(t) || io_arm(t)) {
                 continue;
             }
         }
@@ -239,8 +240,8 @@ IoThread *io_thread_new(const char *name, GError **error)
 {
     g_autoptr(IoThread) t = g_new0(IoThread, 1);
 
-    g_mutex_init(&t->lock);
-    g_cond_init(&t->cond);
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->cond, NULL);
     g_strlcpy(t->name, name, sizeof(t->name));
     t->poll_max_ns = POLL_DEFAULT_NS;
     t->control.ready = io_control_ready;
@@ -256,11 +257,11 @@ IoThread *io_thread_new(const char *name, GError **error)
     if (!t->thread) {
         return NULL;
     }
-    g_mutex_lock(&t->lock);
+    pthread_mutex_lock(&t->lock);
     while (t->tid == 0) {
-        g_cond_wait(&t->cond, &t->lock);
+        pthread_cond_wait(&t->cond, &t->lock);
     }
-    g_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->lock);
     t->waiter.wake = io_clock_moved;
     clock_add_waiter(&t->waiter);
     return g_steal_pointer(&t);
@@ -273,17 +274,17 @@ void io_thread_free(IoThread *t)
     }
     if (t->thread) {
         clock_remove_waiter(&t->waiter);
-        g_mutex_lock(&t->lock);
+        pthread_mutex_lock(&t->lock);
         t->stop = true;
-        g_mutex_unlock(&t->lock);
+        pthread_mutex_unlock(&t->lock);
         io_wake(t);
         g_thread_join(t->thread);
         g_assert(!t->pollers);
     }
     fd_close(&t->control.fd);
     fd_close(&t->epoll_fd);
-    g_mutex_clear(&t->lock);
-    g_cond_clear(&t->cond);
+    pthread_mutex_destroy(&t->lock);
+    pthread_cond_destroy(&t->cond);
     g_free(t);
 }
 
@@ -307,16 +308,16 @@ void io_thread_call(IoThread *t, void (*fn)(void *opaque), void *opaque)
     IoCall c = { .fn = fn, .opaque = opaque };
     IoCall **last;
 
-    g_mutex_lock(&t->lock);
+    pthread_mutex_lock(&t->lock);
     for (last = &t->calls; *last; last = &(*last)->next) {
         continue;
     }
     *last = &c;
     io_wake(t);
     while (!c.done) {
-        g_cond_wait(&t->cond, &t->lock);
+        pthread_cond_wait(&t->cond, &t->lock);
     }
-    g_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->lock);
 }
 
 int io_thread_add_source(IoThread *t, IoSource *s, uint32_t events)

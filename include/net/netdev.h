@@ -52,6 +52,7 @@ struct NetdevQueue {
     unsigned index;
     int fd;           /* readable when recv would find something; for epoll, edge or level */
     uint64_t refused; /* packets that the netdev did not take because of their form */
+    struct NetdevScratch *scratch; /* netdev_send()'s; NULL where packets may be unfinished */
 };
 
 struct Netdev {
@@ -63,6 +64,8 @@ struct Netdev {
     bool has_vnet_hdr;  /* false: packets must be complete both ways */
     unsigned mtu;       /* of the interface, followed */
     bool link_up;       /* what the interface's carrier and set_link leave of it */
+    bool carrier;       /* of the interface, followed; on while it is us who set it off */
+    bool link_off;      /* by netdev_set_link() */
     bool in_use;        /* a NIC has it */
     /*
      * Called in the main thread when mtu or link_up changed. Set by the NIC.
@@ -87,6 +90,9 @@ static inline unsigned netdev_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, st
 {
     return q->nd->ops->recv(q, arena, pkt, iov, max);
 }
+
+/* QMP's set_link: a link that is off stays down whatever the carrier says. */
+void netdev_set_link(Netdev *nd, bool up);
 
 void netdev_free(Netdev *nd); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Netdev, netdev_free)

@@ -2,6 +2,7 @@
 """Which files the style checks look at, and how they report."""
 
 import argparse
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +12,14 @@ SKIP_DIRS = {'.git', '.cache', '__pycache__'}
 
 def tree_files(root):
     """Files of the project below @root, relative: git's list, or what lies there."""
-    listed = subprocess.run(['git', '-C', str(root), 'ls-files', '-co', '--exclude-standard'],
-                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                            check=False) if (root / '.git').exists() else None
-    if listed and listed.returncode == 0:
-        names = [Path(n) for n in listed.stdout.splitlines()]
-    else:
+    names = None
+    if (root / '.git').exists() and shutil.which('git'):
+        listed = subprocess.run(['git', '-C', str(root), 'ls-files', '-co',
+                                 '--exclude-standard'], stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL, text=True, check=False)
+        if listed.returncode == 0:
+            names = [Path(n) for n in listed.stdout.splitlines()]
+    if names is None:
         names = [p.relative_to(root) for p in root.rglob('*') if p.is_file()]
     return sorted(n for n in names if (root / n).is_file()
                   and not SKIP_DIRS & set(n.parts)

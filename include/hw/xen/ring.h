@@ -108,7 +108,7 @@ static inline bool xen_ring_push_responses(XenRing *r)
 
     __atomic_store_n(&r->page->rsp_prod, r->prod, __ATOMIC_RELEASE);
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the frontend's after its rsp_event */
-    return r->prod - r->page->rsp_event < r->prod - old;
+    return r->prod - __atomic_load_n(&r->page->rsp_event, __ATOMIC_RELAXED) < r->prod - old;
 }
 
 /*
@@ -154,7 +154,7 @@ static inline bool xen_ring_push_requests(XenRing *r)
 
     __atomic_store_n(&r->page->req_prod, r->prod, __ATOMIC_RELEASE);
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with xen_ring_arm_requests() */
-    return r->prod - r->page->req_event < r->prod - old;
+    return r->prod - __atomic_load_n(&r->page->req_event, __ATOMIC_RELAXED) < r->prod - old;
 }
 
 /* Responses that wait, or -1 if the backend's index is impossible. */

@@ -1,0 +1,164 @@
+/*
+ * Reading a packet's headers. All bytes are a guest's: nothing is believed that was not
+ * compared with the number of bytes there are.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "net/pkt.h"
+
+#include <net/ethernet.h>
+#include <string.h>
+
+#include "net/checksum.h"
+#include "pkt-internal.h"
+
+#define VLAN_TAGS_MAX   2
+#define VLAN_TAG_LEN    4u
+#define ETH_TYPE_QINQ   0x88a8 /* 802.1ad */
+#define IPV4_MIN_LEN    20u
+#define IPV4_FRAG_MASK  0x3fff /* more fragments, and the offset */
+#define IPV6_LEN        40u
+#define IPV6_EXT_MAX    8
+#define TCP_MIN_LEN     20u
+#define UDP_LEN         8u
+
+/* The L4 header begins at @off, if there are bytes. */
+static void parse_l4(const uint8_t *data, size_t len, size_t off, PktHeaders *h)
+{
+    size_t hdr_len = UDP_LEN;
+
+    if (off >= len) {
+        return;
+    }
+    h->l4_off = (uint16_t)off;
+    if (h->l4_proto == IPPROTO_TCP) {
+        if (len - off < TCP_MIN_LEN) {
+            return;
+        }
+        hdr_len = (size_t)(data[off + 12] >> 4) * 4;
+        if (hdr_len < TCP_MIN_LEN) {
+            return;
+        }
+    } else if (h->l4_proto != IPPROTO_UDP) {
+        return;
+    }
+    if (len - off >= hdr_len) {
+        h->payload_off = (uint16_t)(off + hdr_len);
+    }
+}
+
+static void parse_ipv4(const uint8_t *data, size_t len, PktHeaders *h)
+{
+    const uint8_t *ip = data + h->l3_off;
+    size_t left = len - h->l3_off;
+    size_t hdr_len;
+    unsigned frag;
+
+    if (left < IPV4_MIN_LEN || ip[0] >> 4 != 4) {
+        return;
+    }
+    hdr_len = (size_t)(ip[0] & 15) * 4;
+    if (hdr_len < IPV4_MIN_LEN || pkt_get16(ip + 2) < hdr_len) {
+        return;
+    }
+    frag = pkt_get16(ip + 6) & IPV4_FRAG_MASK;
+    h->ip_version = 4;
+    h->l4_proto = ip[9];
+    h->fragment = frag != 0;
+    if (left >= hdr_len && (frag & 0x1fff) == 0) {
+        parse_l4(data, len, h->l3_off + hdr_len, h);
+    }
+}
+
+/*
+ * Walks the extension headers from @next at @off on. A routing header that is not used
+ * up ends the walk, as the pseudo-header would need its last address.
+ */
+static void parse_ipv6_ext(const uint8_t *data, size_t len, uint8_t next, size_t off,
+                           PktHeaders *h)
+{
+    unsigned i;
+
+    for (i = 0; i <= IPV6_EXT_MAX; i++) {
+        const uint8_t *ext = data + off;
+        bool last;
+
+        switch (next) {
+        case IPPROTO_HOPOPTS:
+        case IPPROTO_DSTOPTS:
+        case IPPROTO_ROUTING:
+        case IPPROTO_FRAGMENT:
+            break;
+        default:
+            h->l4_proto = next;
+            parse_l4(data, len, off, h);
+            return;
+        }
+        if (off > len || len - off < 8) {
+            return;
+        }
+        last = next == IPPROTO_ROUTING && ext[3] != 0;
+        if (next == IPPROTO_FRAGMENT) {
+            h->fragment = h->fragment || (pkt_get16(ext + 2) & 0xfff9) != 0;
+            last = (pkt_get16(ext + 2) & 0xfff8) != 0;
+            off += 8;
+        } else {
+            off += (size_t)(ext[1] + 1) * 8;
+        }
+        if (last) {
+            return;
+        }
+        next = ext[0];
+    }
+}
+
+static void parse_ipv6(const uint8_t *data, size_t len, PktHeaders *h)
+{
+    const uint8_t *ip = data + h->l3_off;
+
+    if (len - h->l3_off < IPV6_LEN || ip[0] >> 4 != 6) {
+        return;
+    }
+    h->ip_version = 6;
+    parse_ipv6_ext(data, len, ip[6], h->l3_off + IPV6_LEN, h);
+}
+
+bool pkt_parse(const uint8_t *data, size_t len, PktHeaders *ret_h)
+{
+    size_t off = ETHER_HDR_LEN;
+    unsigned type;
+    unsigned i;
+
+    memset(ret_h, 0, sizeof(*ret_h));
+    if (len < ETHER_HDR_LEN) {
+        return false;
+    }
+    type = pkt_get16(data + off - 2);
+    for (i = 0; i < VLAN_TAGS_MAX; i++) {
+        if (type != ETHERTYPE_VLAN && type != ETH_TYPE_QINQ) {
+            break;
+        }
+        ret_h->vlan = true;
+        if (len - off < VLAN_TAG_LEN) {
+            return true;
+        }
+        off += VLAN_TAG_LEN;
+        type = pkt_get16(data + off - 2);
+    }
+    ret_h->l3_off = (uint16_t)off;
+    if (type == ETHERTYPE_IP) {
+        parse_ipv4(data, len, ret_h);
+    } else if (type == ETHERTYPE_IPV6) {
+        parse_ipv6(data, len, ret_h);
+    }
+    return true;
+}
+
+uint64_t pkt_pseudo_sum(const uint8_t *data, const PktHeaders *h, uint32_t l4_len)
+{
+    const uint8_t *ip = data + h->l3_off;
+    uint64_t sum;
+
+    sum = h->ip_version == 4 ? csum_add(0, ip + 12, 8) : csum_add(0, ip + 8, 32);
+    return sum + htonl(l4_len) + htonl(h->l4_proto);
+}

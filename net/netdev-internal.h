@@ -1,0 +1,21 @@
+/*
+ * What all kinds of netdevs share, for those who implement one.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef NET_NETDEV_INTERNAL_H
+#define NET_NETDEV_INTERNAL_H
+
+#include "net/netdev.h"
+
+/*
+ * For netdevs without a vnet header: the memory in which netdev_send() cuts packets, for
+ * each queue. All or nothing.
+ */
+bool netdev_add_scratch(Netdev *nd, GError **error);
+void netdev_remove_scratch(Netdev *nd);
+
+/* What was learned of the interface; calls nd->changed if it makes a difference. */
+void netdev_set_state(Netdev *nd, unsigned mtu, bool carrier);
+
+#endif

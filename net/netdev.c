@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "net/netdev.h"
+
+#include "netdev-internal.h"
+
+/*
+ * A packet of 64 KiB makes so many segments of 256 bytes; a guest that wants it cut
+ * finer asks for more work than a packet is worth.
+ */
+#define SCRATCH_SEGMENTS 256
+
+/* Where GSO packets are cut; one packet at a time. */
+typedef struct NetdevScratch {
+    PktArena arena;
+    Pkt pkt[SCRATCH_SEGMENTS];
+    struct iovec iov[SCRATCH_SEGMENTS];
+} NetdevScratch;
+
+bool netdev_add_scratch(Netdev *nd, GError **error)
+{
+    unsigned i;
+
+    for (i = 0; i < nd->n_queues; i++) {
+        NetdevScratch *s = g_new0(NetdevScratch, 1);
+
+        nd->queue[i]->scratch = s;
+        if (pkt_arena_init(&s->arena, SCRATCH_SEGMENTS * (size_t)4096 + PKT_ARENA_MIN) < 0) {
+            g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM,
+                        "no memory for the segments of queue %u", i);
+            netdev_remove_scratch(nd);
+            return false;
+        }
+    }
+    return true;
+}
+
+void netdev_remove_scratch(Netdev *nd)
+{
+    unsigned i;
+
+    for (i = 0; i < nd->n_queues; i++) {
+        NetdevScratch *s = g_steal_pointer(&nd->queue[i]->scratch);
+
+        if (s) {
+            pkt_arena_done(&s->arena);
+            g_free(s);
+        }
+    }
+}
+
+static bool is_gso(const Pkt *pkt)
+{
+    return pkt->hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE;
+}
+
+/*
+ * Cuts and sends one packet. False: the netdev was full before the first segment. Where
+ * it gets full later, the rest is lost, as on a wire: sent again it would come twice.
+ */
+static bool send_cut(NetdevQueue *q, const Pkt *pkt)
+{
+    NetdevScratch *s = q->scratch;
+    unsigned n;
+
+    pkt_arena_reset(&s->arena);
+    n = pkt_segment(pkt, &s->arena, s->pkt, s->iov, SCRATCH_SEGMENTS);
+    if (n == 0) {
+        q->refused++;
+        return true;
+    }
+    return q->nd->ops->send(q, s->pkt, n) > 0;
+}
+
+/* How many packets from @pkt on are complete, or could be made so. */
+static unsigned complete_run(Pkt *pkt, unsigned n)
+{
+    unsigned run;
+
+    for (run = 0; run < n; run++) {
+        if (is_gso(&pkt[run]) || !pkt_complete_csum(&pkt[run])) {
+            break;
+        }
+    }
+    return run;
+}
+
+unsigned netdev_send(NetdevQueue *q, Pkt *pkt, unsigned n)
+{
+    unsigned done = 0;
+
+    if (!q->scratch) {
+        return q->nd->ops->send(q, pkt, n);
+    }
+    while (done < n) {
+        unsigned run = complete_run(pkt + done, n - done);
+
+        if (run > 0) {
+            unsigned sent = q->nd->ops->send(q, pkt + done, run);
+
+            done += sent;
+            if (sent < run) {
+                break;
+            }
+        } else if (is_gso(&pkt[done])) {
+            if (!send_cut(q, &pkt[done])) {
+                break;
+            }
+            done++;
+        } else {
+            q->refused++;
+            done++;
+        }
+    }
+    return done;
+}
+
+static void update_link(Netdev *nd, bool mtu_changed)
+{
+    bool up = nd->carrier && !nd->link_off;
+
+    if (up == nd->link_up && !mtu_changed) {
+        return;
+    }
+    nd->link_up = up;
+    if (nd->changed) {
+        nd->changed(nd->changed_opaque);
+    }
+}
+
+void netdev_set_state(Netdev *nd, unsigned mtu, bool carrier)
+{
+    bool mtu_changed = mtu != nd->mtu;
+
+    nd->mtu = mtu;
+    nd->carrier = carrier;
+    update_link(nd, mtu_changed);
+}
+
+void netdev_set_link(Netdev *nd, bool up)
+{
+    nd->link_off = !up;
+    update_link(nd, false);
+}
+
+void netdev_free(Netdev *nd)
+{
+    if (nd) {
+        nd->ops->free(nd);
+    }
+}

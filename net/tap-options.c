@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "net/tap.h"
+
+#define OFF(member) offsetof(TapConfig, member)
+
+static const OptMember tap_members[] = {
+    { "id", OPT_STR, OFF(id), .help = "name of the netdev", .required = true },
+    { "ifname", OPT_STR, OFF(ifname),
+      .help = "interface to make or to open; \"tap%d\" or nothing: the kernel counts" },
+    { "fd", OPT_STR, OFF(fd), .help = "an inherited descriptor of a tap, or a name of getfd" },
+    { "fds", OPT_STR, OFF(fds), .help = "the same for several queues: X:Y:..:Z" },
+    { "script", OPT_STR, OFF(script),
+      .help = "run with the interface's name after it was opened; \"no\": none; default: "
+              "/etc/qemu-ifup if that file exists (QEMU: fails if it does not)" },
+    { "downscript", OPT_STR, OFF(downscript),
+      .help = "the same before it is closed; default: /etc/qemu-ifdown if that file exists" },
+    { "vnet_hdr", OPT_ON_OFF_AUTO, OFF(vnet_hdr),
+      .help = "header with offloads on each packet: auto tries, on insists" },
+    { "sndbuf", OPT_SIZE, OFF(sndbuf), OFF(has_sndbuf),
+      .help = "limit of bytes under way to the host's stack; 0: none" },
+    { "queues", OPT_UINT32, OFF(queues), OFF(has_queues),
+      .help = "number of queues, 1 to 256 (default: 1)" },
+    { NULL },
+};
+
+const OptTable tap_options = {
+    .name = "tap",
+    .size = sizeof(TapConfig),
+    .members = tap_members,
+};

@@ -1,0 +1,233 @@
+/*
+ * A tap at work: packets in and out, and what a NIC tells it. Raw system calls, because
+ * glibc's read() and write() are cancellation points, which costs 5 % of a small packet.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "tap-internal.h"
+
+#include <errno.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "netdev-internal.h"
+#include "util/container-of.h"
+#include "util/fd.h"
+
+#define FRAME_MIN 14
+
+/*
+ * A frame that is longer than a packet may be is cut off by the kernel without a word,
+ * so there is a byte more to notice it. The arena's page has it.
+ */
+#define FRAME_ROOM (PKT_MAX_LEN + 1)
+_Static_assert(PKT_MAX_LEN % 4096 != 0, "a byte more is in the same page");
+
+static Tap *tap_of(Netdev *nd)
+{
+    return container_of(nd, Tap, nd);
+}
+
+/* One packet, one system call. Bytes or -1 with errno. */
+static long tap_write(const NetdevQueue *q, const Pkt *pkt)
+{
+    struct iovec iov[PKT_MAX_IOV + 1];
+    const uint8_t *hdr = (const uint8_t *)pkt->hdr;
+    const uint8_t *head = pkt->iov[0].iov_base;
+    bool adjacent = hdr + PKT_HDR_LEN == head;
+
+    if (!q->nd->has_vnet_hdr) {
+        return pkt->n_iov == 1 ? syscall(SYS_write, q->fd, head, pkt->iov[0].iov_len)
+                               : syscall(SYS_writev, q->fd, pkt->iov, pkt->n_iov);
+    }
+    if (adjacent && pkt->n_iov == 1) {
+        return syscall(SYS_write, q->fd, hdr, PKT_HDR_LEN + pkt->iov[0].iov_len);
+    }
+    if (adjacent) {
+        memcpy(iov, pkt->iov, pkt->n_iov * sizeof(iov[0]));
+        iov[0].iov_base = pkt->hdr;
+        iov[0].iov_len += PKT_HDR_LEN;
+        return syscall(SYS_writev, q->fd, iov, pkt->n_iov);
+    }
+    iov[0] = (struct iovec){ .iov_base = pkt->hdr, .iov_len = PKT_HDR_LEN };
+    memcpy(iov + 1, pkt->iov, pkt->n_iov * sizeof(iov[0]));
+    return syscall(SYS_writev, q->fd, iov, pkt->n_iov + 1);
+}
+
+static unsigned tap_send(NetdevQueue *q, Pkt *pkt, unsigned n)
+{
+    unsigned i;
+
+    for (i = 0; i < n; i++) {
+        if (tap_write(q, &pkt[i]) >= 0) {
+            continue;
+        }
+        if (errno == EAGAIN) {
+            break;
+        }
+        q->refused++; /* EINVAL: its header; EIO: the interface is down; or no memory */
+    }
+    return i;
+}
+
+static unsigned tap_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
+                         unsigned max)
+{
+    size_t hdr_len = q->nd->has_vnet_hdr ? PKT_HDR_LEN : 0;
+    unsigned n = 0;
+    unsigned i;
+
+    for (i = 0; i < max; i++) {
+        uint8_t *data = pkt_arena_next(arena);
+        struct virtio_net_hdr_v1 *hdr;
+        long r;
+
+        if (!data) {
+            break;
+        }
+        r = syscall(SYS_read, q->fd, data - hdr_len, hdr_len + FRAME_ROOM);
+        if (r < 0) {
+            break;
+        }
+        if ((size_t)r < hdr_len + FRAME_MIN || (size_t)r > hdr_len + PKT_MAX_LEN) {
+            continue;
+        }
+        hdr = (struct virtio_net_hdr_v1 *)(void *)(data - PKT_HDR_LEN);
+        if (hdr_len == 0) {
+            memset(hdr, 0, PKT_HDR_LEN);
+        }
+        hdr->num_buffers = 0; /* the kernel fills in the 10 bytes before it only */
+        r -= (long)hdr_len;
+        iov[n] = (struct iovec){ .iov_base = data, .iov_len = (size_t)r };
+        pkt[n] = (Pkt){ .hdr = hdr, .iov = &iov[n], .n_iov = 1, .len = (uint32_t)r };
+        pkt_arena_take(arena, (size_t)r);
+        n++;
+    }
+    return n;
+}
+
+/*
+ * Checksum offload has no family in the tun driver: the NIC finishes what its guest does
+ * not take. Segmentation it has, and only together with checksums.
+ */
+static bool tap_set_offload(Netdev *nd, unsigned offload, GError **error)
+{
+    unsigned f = 0;
+
+    if (nd->has_vnet_hdr) {
+        f |= offload & (NETDEV_CSUM4 | NETDEV_CSUM6) ? TUN_F_CSUM : 0;
+        f |= (offload & NETDEV_CSUM4) && (offload & NETDEV_TSO4) ? TUN_F_TSO4 : 0;
+        f |= (offload & NETDEV_CSUM6) && (offload & NETDEV_TSO6) ? TUN_F_TSO6 : 0;
+    }
+    if (ioctl(nd->queue[0]->fd, TUNSETOFFLOAD, (unsigned long)f) < 0) {
+        int err = errno;
+
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(err),
+                    "TUNSETOFFLOAD ioctl failed: %s", g_strerror(err));
+        return false;
+    }
+    return true;
+}
+
+static int tap_attach(TapQueue *tq, bool attach)
+{
+    struct ifreq ifr = { .ifr_flags = attach ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+
+    if (tq->attached == attach) {
+        return 0;
+    }
+    if (ioctl(tq->q.fd, TUNSETQUEUE, &ifr) < 0) {
+        return -errno;
+    }
+    tq->attached = attach;
+    return 0;
+}
+
+static TapQueue *tap_queue(Netdev *nd, unsigned i)
+{
+    return container_of(nd->queue[i], TapQueue, q);
+}
+
+/* Attaches before it detaches: what fails then leaves no queue without a reader. */
+static bool tap_set_active(Netdev *nd, unsigned n, GError **error)
+{
+    unsigned i;
+    int r = 0;
+
+    g_return_val_if_fail(n >= 1 && n <= nd->n_queues, false);
+    if (!tap_of(nd)->multi_queue) {
+        return true;
+    }
+    for (i = 0; i < nd->n_queues && r == 0; i++) {
+        r = tap_attach(tap_queue(nd, i), i < n);
+    }
+    if (r == 0) {
+        return true;
+    }
+    i--;
+    g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(-r),
+                "could not %s queue %u of %s: %s", i < n ? "enable" : "disable", i, nd->ifname,
+                g_strerror(-r));
+    return false;
+}
+
+static void tap_set_carrier(Netdev *nd, bool up)
+{
+    int carrier = up;
+
+    if (ioctl(nd->queue[0]->fd, TUNSETCARRIER, &carrier) == 0) {
+        tap_of(nd)->carrier_off = !up;
+    }
+}
+
+static char *tap_info(Netdev *nd, unsigned queue)
+{
+    const Tap *tap = tap_of(nd);
+    bool first = queue == 0;
+
+    if (tap->given) {
+        return g_strdup_printf("fd=%d", nd->queue[queue]->fd);
+    }
+    return g_strdup_printf("ifname=%s,script=%s,downscript=%s", nd->ifname,
+                           first && tap->script ? tap->script : "no",
+                           first && tap->downscript ? tap->downscript : "no");
+}
+
+void tap_free(Netdev *nd)
+{
+    Tap *tap = tap_of(nd);
+    unsigned i;
+
+    tap_link_unfollow(tap);
+    if (tap->script_ran && tap->downscript) {
+        (void)tap_script_run(tap->downscript, nd->ifname, NULL);
+    }
+    netdev_remove_scratch(nd);
+    for (i = 0; i < nd->n_queues; i++) {
+        TapQueue *tq = tap_queue(nd, i);
+
+        fd_close(&tq->q.fd);
+        g_free(tq);
+    }
+    g_free(nd->queue);
+    g_free(nd->ifname);
+    g_free(nd->id);
+    g_free(tap->script);
+    g_free(tap->downscript);
+    g_free(tap);
+}
+
+const NetdevOps tap_ops = {
+    .type = "tap",
+    .send = tap_send,
+    .recv = tap_recv,
+    .set_offload = tap_set_offload,
+    .set_active = tap_set_active,
+    .set_carrier = tap_set_carrier,
+    .info = tap_info,
+    .free = tap_free,
+};

@@ -1,0 +1,73 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The guest's side: does what dom0 writes to its console, a command a line, as
+# "NUMBER COMMAND"; answers with the output and "@@end NUMBER STATUS". The console and
+# not the network, because the network is what is tested.
+
+# net_up QUEUES HOST: loads netfront; addresses end in HOST
+net_up() {
+    local i
+    modprobe xen-netfront max_queues="$1" || return
+    for ((i = 0; i < 100; i++)); do
+        [ ! -e /sys/class/net/eth0 ] || break
+        sleep 0.1
+    done
+    sysctl -q -w net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth0.autoconf=0
+    ip link set eth0 up &&
+        ip addr add "10.9.0.$2/24" dev eth0 &&
+        ip -6 addr add "fd09::$2/64" dev eth0 nodad || return
+    for ((i = 0; i < 100; i++)); do
+        [ "$(cat /sys/class/net/eth0/carrier)" != 1 ] || return 0
+        sleep 0.1
+    done
+    echo "eth0 has no carrier"
+    return 1
+}
+
+# A driver that is bound to a device cannot be unloaded: xenbus holds on to it.
+net_down() {
+    local device
+    for device in /sys/bus/xen/drivers/vif/vif-*; do
+        basename "$device" > /sys/bus/xen/drivers/vif/unbind || return
+    done
+    rmmod xen-netfront
+}
+
+# tx queues of the interface, which is what netfront and its backend agreed on
+net_queues() {
+    find /sys/class/net/eth0/queues -name 'tx-*' | wc -l
+}
+
+quiet_ping() { ping -q -c 3 -i 0.2 -W 2 "$@" > /dev/null; }
+
+# tcp ARGUMENT...: Mbit/s that arrived, of all streams together
+tcp() {
+    iperf3 -f m "$@" > /tmp/iperf 2>&1 || { cat /tmp/iperf; return 1; }
+    awk '/receiver/ { for (i = 2; i <= NF; i++) if ($i == "Mbits/sec") r = $(i - 1) }
+         END { print r }' /tmp/iperf
+}
+
+# udp ARGUMENT...: "MBIT/S LOST/SENT" as the receiver saw it
+udp() {
+    iperf3 -u -f m "$@" > /tmp/iperf 2>&1 || { cat /tmp/iperf; return 1; }
+    awk '/receiver/ { for (i = 2; i <= NF; i++) if ($i == "Mbits/sec") r = $(i - 1) " " $(i + 3) }
+         END { print r }' /tmp/iperf
+}
+
+# One datagram from each of N ports to a host, so that many flows exist.
+many_flows() {
+    local i
+    for ((i = 0; i < $2; i++)); do
+        echo flow > "/dev/udp/$1/$((7000 + i))"
+    done 2>/dev/null
+    true
+}
+
+dmesg -n 1
+stty -echo -onlcr
+echo "@@ready"
+while read -r number command; do
+    eval "$command" < /dev/null 2>&1
+    printf '\n@@end %s %s\n' "$number" "$?"
+done

@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What the machine is made of: Debian's packages, and the program under test.
+
+need_packages() {
+    "$top/scripts/deps" xen || cannot "packages are missing"
+}
+
+# The program under test, in $ringtap: as given, or a release build of this tree.
+find_ringtap() {
+    local dir=$top/build-release
+    if [ -z "$ringtap" ]; then
+        ringtap=$dir/system/ringtap
+        say "builds $ringtap"
+        {
+            "$top/scripts/deps" build &&
+            { [ -e "$dir/build.ninja" ] || "$top/configure" --release; } &&
+            ninja -C "$dir" system/ringtap
+        } > "$work/build.log" 2>&1 || { cat "$work/build.log" >&2; die "the build failed"; }
+    fi
+    [ -x "$ringtap" ] || die "not a program: $ringtap"
+}
+
+# kernel_package VERSION: the package that Debian's metapackage stands for.
+kernel_package() {
+    case $1 in
+        6.1) apt-cache depends linux-image-amd64 ;;
+        6.12) apt-cache depends -t bookworm-backports linux-image-amd64 ;;
+        *) die "no such kernel: $1 (6.1 or 6.12)" ;;
+    esac | awk -v want="linux-image-$1" '$1 == "Depends:" && index($2, want ".") == 1 { print $2; exit }'
+}
+
+# kernel_fetch PACKAGE DIR: unpacks the package into DIR without installing it.
+kernel_fetch() {
+    (cd "$2" && apt-get download -q "$1" > apt.log 2>&1) ||
+        { cat "$2/apt.log" >&2; cannot "cannot download $1"; }
+    dpkg -x "$2"/*.deb "$2/x"
+}
