@@ -3,10 +3,11 @@
 #
 # The machine: QEMU's software emulation of a PC that boots Xen.
 
-# Shows the console from the moment dom0 is up; the marker lines are for us.
+# Shows the console from the moment dom0 is up to the scenario's end; the marker lines
+# are for us.
 console_filter() {
     tr -d '\r' | tee "$work/console" |
-        sed -u -n '/^@@lab ready/,$ { /^@@lab exit/d; s/^@@lab ready/run: dom0 is up,/; p }'
+        sed -u -n '/^@@lab ready/,/^@@lab exit/ { /^@@lab exit/d; s/^@@lab ready/run: dom0 is up,/; p }'
 }
 
 # machine_run VMLINUX: ends with the scenario's exit status
@@ -33,6 +34,7 @@ machine_run() {
         tail -n 40 "$work/console" >&2
         die "the machine did not come to an end within $limit s"
     fi
-    say "$name: exit status $status"
+    # Nothing after a scenario's own last line, which somebody may want to read.
+    [ "$status" = 0 ] || say "$name: exit status $status"
     exit "$status"
 }
