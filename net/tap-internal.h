@@ -28,6 +28,22 @@ typedef struct Tap {
 
 extern const NetdevOps tap_ops;
 
+/* Sets the error, with strerror(@err) behind it unless @err is 0. Always false. */
+bool tap_fail(GError **error, int err, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
+
+/* tap-fds.c: queues whose descriptors come from outside */
+typedef struct TapFdLookup {
+    TapFdByName *by_name;
+    void *opaque;
+} TapFdLookup;
+
+/*
+ * "X:Y:Z", where one ':' at the end is nothing. NULL: none, too many, or one twice. The
+ * same descriptor in another spelling is found by tap_adopt_fds(), as it is in use then.
+ */
+char **tap_split_fds(const char *fds, unsigned *ret_n, GError **error);
+bool tap_adopt_fds(Tap *tap, char **fds, const TapFdLookup *lookup, GError **error);
+
 /* tap-link.c: what the kernel says about an interface */
 typedef struct TapLink {
     int ifindex;

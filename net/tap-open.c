@@ -1,5 +1,5 @@
 /*
- * Making a tap: options judged, descriptors opened or taken over. All or nothing.
+ * Making a tap: options judged, queues opened, everything set up. All or nothing.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,31 +14,12 @@
 #include <sys/ioctl.h>
 
 #include "netdev-internal.h"
+#include "util/container-of.h"
 #include "util/fd.h"
 
 #define TUN_PATH       "/dev/net/tun"
 #define DEFAULT_SCRIPT "/etc/qemu-ifup"
 #define DEFAULT_DOWN   "/etc/qemu-ifdown"
-
-static bool fail(GError **error, int err, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
-
-/* Sets the error, with strerror(@err) behind it unless @err is 0. Always false. */
-static bool fail(GError **error, int err, const char *fmt, ...)
-{
-    g_autofree char *text = NULL;
-    va_list ap;
-
-    va_start(ap, fmt);
-    text = g_strdup_vprintf(fmt, ap);
-    va_end(ap);
-    if (err == 0) {
-        g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, text);
-    } else {
-        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(err), "%s: %s", text,
-                    g_strerror(err));
-    }
-    return false;
-}
 
 /* Why TUNSETIFF refused, in words; NULL if only errno knows. */
 static char *explain_setiff(const char *name, int err, unsigned queues)
@@ -75,9 +56,9 @@ static char *explain_setiff(const char *name, int err, unsigned queues)
 static bool fail_setiff(GError **error, const char *name, const char *why)
 {
     if (name[0] == '\0') {
-        return fail(error, 0, "could not configure " TUN_PATH ": %s", why);
+        return tap_fail(error, 0, "could not configure " TUN_PATH ": %s", why);
     }
-    return fail(error, 0, "could not configure " TUN_PATH " (%s): %s", name, why);
+    return tap_fail(error, 0, "could not configure " TUN_PATH " (%s): %s", name, why);
 }
 
 /* Which flags TUNSETIFF gets; what the kernel cannot do is an error if it was asked for. */
@@ -87,19 +68,19 @@ static bool choose_flags(int fd, const TapConfig *config, unsigned queues, unsig
     unsigned features = 0;
 
     if (ioctl(fd, TUNGETFEATURES, &features) < 0) {
-        return fail(error, errno, "TUNGETFEATURES ioctl failed");
+        return tap_fail(error, errno, "TUNGETFEATURES ioctl failed");
     }
     *ret_flags = IFF_TAP | IFF_NO_PI;
     if (config->vnet_hdr != ON_OFF_AUTO_OFF) {
         if (!(features & IFF_VNET_HDR) && config->vnet_hdr == ON_OFF_AUTO_ON) {
-            return fail(error, 0, "vnet_hdr=1 requested, but no kernel support for "
+            return tap_fail(error, 0, "vnet_hdr=1 requested, but no kernel support for "
                                   "IFF_VNET_HDR available");
         }
         *ret_flags |= features & IFF_VNET_HDR;
     }
     if (queues > 1) {
         if (!(features & IFF_MULTI_QUEUE)) {
-            return fail(error, 0, "multiqueue required, but no kernel support for "
+            return tap_fail(error, 0, "multiqueue required, but no kernel support for "
                                   "IFF_MULTI_QUEUE available");
         }
         *ret_flags |= IFF_MULTI_QUEUE;
@@ -117,7 +98,7 @@ static bool check_flags(int fd, const char *name, unsigned want, GError **error)
     unsigned have;
 
     if (ioctl(fd, TUNGETIFF, &ifr) < 0) {
-        return fail(error, errno, "Unable to query TUNGETIFF on FD %d", fd);
+        return tap_fail(error, errno, "Unable to query TUNGETIFF on FD %d", fd);
     }
     have = (unsigned short)ifr.ifr_flags;
     if ((have ^ want) & IFF_VNET_HDR) {
@@ -139,7 +120,7 @@ static bool open_queue(Tap *tap, unsigned i, const TapConfig *config, GError **e
     unsigned flags = 0;
 
     if (fd < 0) {
-        return fail(error, errno, "could not open " TUN_PATH);
+        return tap_fail(error, errno, "could not open " TUN_PATH);
     }
     if (!choose_flags(fd, config, nd->n_queues, &flags, error)) {
         return false;
@@ -164,123 +145,6 @@ static bool open_queue(Tap *tap, unsigned i, const TapConfig *config, GError **e
     return true;
 }
 
-/*
- * A number, or a name of getfd. A descriptor that was inherited has no FD_CLOEXEC, all
- * that this program opened itself have it: so nobody takes the QMP socket for a tap,
- * or the same tap twice.
- */
-static bool resolve_fd(const char *id, const char *text, TapFdByName *by_name, void *opaque,
-                       int *ret_fd, bool *ret_owned, GError **error)
-{
-    uint64_t v;
-    int flags;
-
-    *ret_owned = !g_ascii_isdigit(text[0]);
-    if (*ret_owned) {
-        *ret_fd = by_name ? by_name(opaque, text) : -1;
-        return *ret_fd >= 0 ||
-               fail(error, 0, "File descriptor named '%s' has not been found", text);
-    }
-    if (!g_ascii_string_to_unsigned(text, 10, 0, INT_MAX, &v, NULL)) {
-        return fail(error, 0, "Invalid file descriptor number '%s'", text);
-    }
-    *ret_fd = (int)v;
-    flags = fcntl(*ret_fd, F_GETFD);
-    if (flags < 0) {
-        return fail(error, errno, "%s: Can't use file descriptor %d", id, *ret_fd);
-    }
-    if (flags & FD_CLOEXEC) {
-        return fail(error, 0, "%s: Can't use file descriptor %d: it was not inherited, or is in "
-                    "use", id, *ret_fd);
-    }
-    return true;
-}
-
-static bool adopt_flags(Tap *tap, unsigned i, const struct ifreq *ifr, GError **error)
-{
-    Netdev *nd = &tap->nd;
-    unsigned flags = (unsigned short)ifr->ifr_flags;
-    bool vnet_hdr = (flags & IFF_VNET_HDR) != 0;
-    int fd = nd->queue[i]->fd;
-
-    if (!(flags & IFF_TAP) || !(flags & IFF_NO_PI)) {
-        return fail(error, 0, "%s: Can't use file descriptor %d: it is no tap with IFF_NO_PI",
-                    nd->id, fd);
-    }
-    if (i == 0) {
-        nd->ifname = g_strndup(ifr->ifr_name, sizeof(ifr->ifr_name));
-        nd->has_vnet_hdr = vnet_hdr;
-        tap->multi_queue = (flags & IFF_MULTI_QUEUE) != 0;
-    }
-    if (vnet_hdr != nd->has_vnet_hdr) {
-        return fail(error, 0, "vnet_hdr not consistent across given tap fds");
-    }
-    if (strncmp(ifr->ifr_name, nd->ifname, sizeof(ifr->ifr_name)) != 0) {
-        return fail(error, 0, "the given tap fds are of different interfaces, %s and %.*s",
-                    nd->ifname, (int)sizeof(ifr->ifr_name), ifr->ifr_name);
-    }
-    if (nd->n_queues > 1 && !(flags & IFF_MULTI_QUEUE)) {
-        return fail(error, 0, "%u tap fds given, but %s was opened without IFF_MULTI_QUEUE",
-                    nd->n_queues, nd->ifname);
-    }
-    return true;
-}
-
-static bool adopt_fd(Tap *tap, unsigned i, const char *text, TapFdByName *by_name, void *opaque,
-                     GError **error)
-{
-    Netdev *nd = &tap->nd;
-    struct ifreq ifr = { 0 };
-    bool owned = false;
-    int fd = -1;
-    int r;
-
-    if (!resolve_fd(nd->id, text, by_name, opaque, &fd, &owned, error)) {
-        return false;
-    }
-    if (owned) {
-        nd->queue[i]->fd = fd;
-    }
-    if (ioctl(fd, TUNGETIFF, &ifr) < 0) {
-        /* What is no tap was a wrong number, and stays its owner's. */
-        return fail(error, errno, "Unable to query TUNGETIFF on FD %d", fd);
-    }
-    nd->queue[i]->fd = fd;
-    if (!adopt_flags(tap, i, &ifr, error)) {
-        return false;
-    }
-    r = fd_set_nonblock(fd, true);
-    r = r < 0 ? r : fd_set_cloexec(fd, true);
-    return r == 0 || fail(error, -r, "%s: Can't use file descriptor %d", nd->id, fd);
-}
-
-/* "X:Y:Z", where one ':' at the end is nothing. NULL: too many, or one twice. */
-static char **split_fds(const char *fds, unsigned *ret_n, GError **error)
-{
-    g_auto(GStrv) part = g_strsplit(fds, ":", -1);
-    unsigned n = g_strv_length(part);
-    unsigned i;
-    unsigned j;
-
-    if (n > 1 && part[n - 1][0] == '\0') {
-        g_clear_pointer(&part[--n], g_free);
-    }
-    if (n < 1 || n > TAP_MAX_QUEUES) {
-        fail(error, 0, "Parameter 'fds' expects 1 to %d file descriptors", TAP_MAX_QUEUES);
-        return NULL;
-    }
-    for (i = 0; i < n; i++) {
-        for (j = 0; j < i; j++) {
-            if (strcmp(part[i], part[j]) == 0) {
-                fail(error, 0, "Parameter 'fds' has file descriptor '%s' twice", part[i]);
-                return NULL;
-            }
-        }
-    }
-    *ret_n = n;
-    return g_steal_pointer(&part);
-}
-
 /* As QEMU excludes them, and in its words. */
 static bool check_config(const TapConfig *c, GError **error)
 {
@@ -288,18 +152,18 @@ static bool check_config(const TapConfig *c, GError **error)
                 c->has_queues;
 
     if (c->fd && (host || c->fds)) {
-        return fail(error, 0, "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, fds=, "
-                    "and vhostfds= are invalid with fd=");
+        return tap_fail(error, 0, "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, "
+                        "fds=, and vhostfds= are invalid with fd=");
     }
     if (c->fds && host) {
-        return fail(error, 0, "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, and "
-                    "vhostfd= are invalid with fds=");
+        return tap_fail(error, 0, "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, and "
+                        "vhostfd= are invalid with fds=");
     }
     if (c->has_queues && (c->queues < 1 || c->queues > TAP_MAX_QUEUES)) {
-        return fail(error, 0, "Parameter 'queues' expects a number of 1 to %d", TAP_MAX_QUEUES);
+        return tap_fail(error, 0, "Parameter 'queues' expects a number of 1 to %d", TAP_MAX_QUEUES);
     }
     if (c->ifname && strlen(c->ifname) >= IFNAMSIZ) {
-        return fail(error, 0, "Parameter 'ifname' expects a name of at most %d characters",
+        return tap_fail(error, 0, "Parameter 'ifname' expects a name of at most %d characters",
                     IFNAMSIZ - 1);
     }
     return true;
@@ -337,12 +201,12 @@ static char *choose_script(const char *given, const char *fallback)
 }
 
 /* A queue that a former owner detached takes part again; others say EINVAL to that. */
-static void attach_given(Tap *tap)
+static void attach_all(Tap *tap)
 {
     unsigned i;
 
     for (i = 0; i < tap->nd.n_queues; i++) {
-        TapQueue *tq = (TapQueue *)(void *)tap->nd.queue[i];
+        TapQueue *tq = container_of(tap->nd.queue[i], TapQueue, q);
         struct ifreq ifr = { .ifr_flags = IFF_ATTACH_QUEUE };
 
         if (tap->given && tap->multi_queue) {
@@ -360,16 +224,16 @@ static bool tap_set_up(Tap *tap, const TapConfig *config, GError **error)
     int hdr_len = PKT_HDR_LEN;
     int sndbuf = config->sndbuf == 0 || config->sndbuf > INT_MAX ? INT_MAX : (int)config->sndbuf;
 
-    attach_given(tap);
+    attach_all(tap);
     if (nd->has_vnet_hdr && ioctl(fd, TUNSETVNETHDRSZ, &hdr_len) < 0) {
-        return fail(error, errno, "TUNSETVNETHDRSZ ioctl failed");
+        return tap_fail(error, errno, "TUNSETVNETHDRSZ ioctl failed");
     }
     if (!tap_ops.set_offload(nd, 0, error)) {
         return false;
     }
     /* Not unless asked for: any limit takes the kernel off its fast path. */
     if (config->has_sndbuf && ioctl(fd, TUNSETSNDBUF, &sndbuf) < 0) {
-        return fail(error, errno, "TUNSETSNDBUF ioctl failed");
+        return tap_fail(error, errno, "TUNSETSNDBUF ioctl failed");
     }
     tap->ifindex = (int)if_nametoindex(nd->ifname);
     if (!nd->has_vnet_hdr && !netdev_add_scratch(nd, error)) {
@@ -401,7 +265,7 @@ Netdev *tap_new(const TapConfig *config, TapFdByName *by_name, void *opaque, GEr
     g_auto(GStrv) fds = NULL;
     g_autoptr(Netdev) nd = NULL;
     unsigned n = config->has_queues ? config->queues : 1;
-    unsigned i;
+    const TapFdLookup lookup = { by_name, opaque };
     Tap *tap;
 
     if (!check_config(config, error)) {
@@ -411,7 +275,7 @@ Netdev *tap_new(const TapConfig *config, TapFdByName *by_name, void *opaque, GEr
         fds = g_new0(char *, 2);
         fds[0] = g_strdup(config->fd);
     } else if (config->fds) {
-        fds = split_fds(config->fds, &n, error);
+        fds = tap_split_fds(config->fds, &n, error);
         if (!fds) {
             return NULL;
         }
@@ -419,12 +283,7 @@ Netdev *tap_new(const TapConfig *config, TapFdByName *by_name, void *opaque, GEr
     tap = tap_alloc(config->id, n);
     nd = &tap->nd;
     tap->given = fds != NULL;
-    for (i = 0; fds && i < n; i++) {
-        if (!adopt_fd(tap, i, fds[i], by_name, opaque, error)) {
-            return NULL;
-        }
-    }
-    if (!fds && !tap_open_all(tap, config, error)) {
+    if (!(fds ? tap_adopt_fds(tap, fds, &lookup, error) : tap_open_all(tap, config, error))) {
         return NULL;
     }
     return tap_set_up(tap, config, error) ? g_steal_pointer(&nd) : NULL;
