@@ -1,0 +1,210 @@
+/*
+ * netdev_send() in front of a netdev that takes complete packets only, and the link's
+ * state.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "net/netdev.h"
+
+#include <glib.h>
+#include <string.h>
+
+#include "frames.h"
+#include "netdev-internal.h"
+
+/* A netdev that keeps the lengths of what it took and is full after @room packets. */
+typedef struct Fake {
+    Netdev nd;
+    NetdevQueue q;
+    NetdevQueue *queues[1];
+    unsigned room;
+    unsigned n_calls;
+    unsigned n_taken;
+    uint32_t len[512];
+    bool all_plain; /* no header asked for anything */
+    const FrameSpec *spec;
+    unsigned n_changes;
+} Fake;
+
+static unsigned fake_send(NetdevQueue *q, Pkt *pkt, unsigned n)
+{
+    Fake *fake = (Fake *)q->nd;
+    unsigned i;
+
+    fake->n_calls++;
+    for (i = 0; i < n && fake->n_taken < fake->room; i++) {
+        fake->len[fake->n_taken++] = pkt[i].len;
+        fake->all_plain = fake->all_plain && pkt[i].hdr->flags == 0 &&
+                          pkt[i].hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE;
+        if (fake->spec) {
+            g_assert_true(frame_is_complete(pkt[i].iov[0].iov_base, pkt[i].len, fake->spec));
+        }
+    }
+    return i;
+}
+
+static const NetdevOps fake_ops = { .type = "fake", .send = fake_send };
+
+static void fake_init(Fake *fake, bool scratch)
+{
+    memset(fake, 0, sizeof(*fake));
+    fake->nd.ops = &fake_ops;
+    fake->nd.n_queues = 1;
+    fake->nd.queue = fake->queues;
+    fake->queues[0] = &fake->q;
+    fake->q.nd = &fake->nd;
+    fake->room = G_N_ELEMENTS(fake->len);
+    fake->all_plain = true;
+    g_assert_true(!scratch || netdev_add_scratch(&fake->nd, NULL));
+}
+
+typedef struct Packet {
+    struct virtio_net_hdr_v1 hdr;
+    struct iovec iov;
+    uint8_t frame[FRAME_MAX];
+} Packet;
+
+static void make_packet(Packet *p, Pkt *pkt, const FrameSpec *s, uint16_t mss)
+{
+    size_t len = frame_build(p->frame, s);
+    PktHeaders h;
+
+    memset(&p->hdr, 0, sizeof(p->hdr));
+    p->iov = (struct iovec){ p->frame, len };
+    *pkt = (Pkt){ .hdr = &p->hdr, .iov = &p->iov, .n_iov = 1, .len = (uint32_t)len };
+    g_assert_true(pkt_parse(p->frame, len, &h));
+    if (mss > 0) {
+        g_assert_true(pkt_set_gso(pkt, &h, (uint8_t)s->ip_version, mss));
+    } else {
+        g_assert_true(pkt_set_csum(pkt, &h, true));
+    }
+}
+
+static void test_packets_are_finished(void)
+{
+    FrameSpec s = { .ip_version = 4, .payload = 3000 };
+    g_autofree Packet *p = g_new(Packet, 4);
+    Pkt pkt[4];
+    Fake fake;
+    unsigned i;
+
+    fake_init(&fake, true);
+    fake.spec = &s;
+    for (i = 0; i < 4; i++) {
+        make_packet(&p[i], &pkt[i], &s, i == 2 ? 1000 : 0);
+    }
+    g_assert_cmpuint(netdev_send(&fake.q, pkt, 4), ==, 4);
+    g_assert_cmpuint(fake.n_taken, ==, 6);
+    g_assert_cmpuint(fake.n_calls, ==, 3); /* two, the three cut ones, the last */
+    g_assert_cmpuint(fake.len[0], ==, 3054);
+    g_assert_cmpuint(fake.len[2], ==, 1054);
+    g_assert_cmpuint(fake.len[5], ==, 3054);
+    g_assert_true(fake.all_plain);
+    g_assert_cmpuint(fake.q.refused, ==, 0);
+    netdev_remove_scratch(&fake.nd);
+}
+
+static void test_broken_packets_are_refused(void)
+{
+    FrameSpec s = { .ip_version = 4, .payload = 3000 };
+    g_autofree Packet *p = g_new(Packet, 4);
+    Pkt pkt[4];
+    Fake fake;
+    unsigned i;
+
+    fake_init(&fake, true);
+    for (i = 0; i < 4; i++) {
+        make_packet(&p[i], &pkt[i], &s, i == 2 ? 1000 : 0);
+    }
+    p[0].hdr.csum_start = 60000;
+    p[2].frame[12] = 0; /* no IP any more */
+    g_assert_cmpuint(netdev_send(&fake.q, pkt, 4), ==, 4);
+    g_assert_cmpuint(fake.n_taken, ==, 2);
+    g_assert_cmpuint(fake.q.refused, ==, 2);
+    g_assert_true(fake.all_plain);
+    netdev_remove_scratch(&fake.nd);
+}
+
+/* Stops at every possible place, goes on from there, loses at most segments. */
+static void test_full_netdev_is_resumed(void)
+{
+    FrameSpec s = { .ip_version = 6, .payload = 2500 };
+    g_autofree Packet *p = g_new(Packet, 3);
+    unsigned room;
+
+    for (room = 0; room <= 5; room++) {
+        Pkt pkt[3];
+        Fake fake;
+        unsigned sent;
+
+        fake_init(&fake, true);
+        fake.spec = &s;
+        fake.room = room;
+        make_packet(&p[0], &pkt[0], &s, 0);
+        make_packet(&p[1], &pkt[1], &s, 1000);
+        make_packet(&p[2], &pkt[2], &s, 0);
+        sent = netdev_send(&fake.q, pkt, 3);
+        g_assert_cmpuint(sent, ==, room == 0 ? 0 : room == 1 ? 1 : room <= 4 ? 2 : 3);
+        fake.room = 100;
+        g_assert_cmpuint(netdev_send(&fake.q, pkt + sent, 3 - sent), ==, 3 - sent);
+        g_assert_true(fake.all_plain);
+        netdev_remove_scratch(&fake.nd);
+    }
+}
+
+static void test_header_goes_through(void)
+{
+    FrameSpec s = { .ip_version = 4, .payload = 3000 };
+    g_autofree Packet *p = g_new(Packet, 1);
+    Pkt pkt;
+    Fake fake;
+
+    fake_init(&fake, false);
+    make_packet(p, &pkt, &s, 1000);
+    g_assert_cmpuint(netdev_send(&fake.q, &pkt, 1), ==, 1);
+    g_assert_cmpuint(fake.n_taken, ==, 1);
+    g_assert_false(fake.all_plain);
+}
+
+static void count_change(void *opaque)
+{
+    ((Fake *)opaque)->n_changes++;
+}
+
+static void test_link_is_carrier_and_set_link(void)
+{
+    Fake fake;
+
+    fake_init(&fake, false);
+    fake.nd.changed = count_change;
+    fake.nd.changed_opaque = &fake;
+    netdev_set_state(&fake.nd, 1500, true);
+    g_assert_true(fake.nd.link_up);
+    g_assert_cmpuint(fake.n_changes, ==, 1);
+    netdev_set_state(&fake.nd, 1500, true);
+    g_assert_cmpuint(fake.n_changes, ==, 1);
+    netdev_set_link(&fake.nd, false);
+    g_assert_false(fake.nd.link_up);
+    netdev_set_state(&fake.nd, 1500, false);
+    netdev_set_state(&fake.nd, 1500, true);
+    g_assert_false(fake.nd.link_up);
+    g_assert_cmpuint(fake.n_changes, ==, 2);
+    netdev_set_state(&fake.nd, 9000, true);
+    g_assert_cmpuint(fake.nd.mtu, ==, 9000);
+    g_assert_cmpuint(fake.n_changes, ==, 3);
+    netdev_set_link(&fake.nd, true);
+    g_assert_true(fake.nd.link_up);
+    g_assert_cmpuint(fake.n_changes, ==, 4);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/net/netdev/packets-are-finished", test_packets_are_finished);
+    g_test_add_func("/net/netdev/broken-packets-are-refused", test_broken_packets_are_refused);
+    g_test_add_func("/net/netdev/full-netdev-is-resumed", test_full_netdev_is_resumed);
+    g_test_add_func("/net/netdev/header-goes-through", test_header_goes_through);
+    g_test_add_func("/net/netdev/link-is-carrier-and-set-link",
+                    test_link_is_carrier_and_set_link);
+    return g_test_run();
+}
