@@ -1,0 +1,30 @@
+/*
+ * One client's conversation: bytes in, lines out. Knows no socket, so that tests and
+ * the fuzzer talk to it directly.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef QMP_SESSION_H
+#define QMP_SESSION_H
+
+#include "qmp/qmp.h"
+
+#define QMP_MAX_COMMAND (1u << 20) /* bytes of one command */
+#define QMP_MAX_DEPTH   64         /* objects in objects */
+
+typedef struct QmpSession QmpSession;
+struct json_object;
+
+typedef void QmpWriteFn(void *opaque, const char *data, size_t len);
+
+/* Writes the greeting at once. */
+QmpSession *qmp_session_new(QmpMonitor *m, QmpWriteFn *write, void *opaque);
+void qmp_session_free(QmpSession *s); /* NULL is fine; not from within qmp_session_feed() */
+
+/* False: a command was too long, close the connection. */
+bool qmp_session_feed(QmpSession *s, const char *data, size_t len);
+
+/* Nothing is sent before the client has negotiated. */
+void qmp_session_event(QmpSession *s, struct json_object *event);
+
+#endif
