@@ -74,18 +74,11 @@ def count_parameters(text):
 
 
 def depth_of(body):
-    """The deepest block; the braces of initialisers are none."""
-    text = re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])\'', '', '\n'.join(body),
-                  flags=re.S)
-    blocks = []
+    """Deepest block, by indentation, of lines that open one."""
     deepest = 0
-    for match in re.finditer(r'[{}]', text):
-        if match[0] == '{':
-            before = text[:match.start()].rstrip()
-            blocks.append(before.endswith((')', 'else', 'do', ';', '}', ':')) or not before)
-            deepest = max(deepest, sum(blocks))
-        elif blocks:
-            blocks.pop()
+    for line in body:
+        if line.rstrip().endswith('{') and not line.lstrip().startswith(('{', '.')):
+            deepest = max(deepest, (len(line) - len(line.lstrip())) // 4)
     return deepest
 
 

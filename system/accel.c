@@ -1,0 +1,227 @@
+/*
+ * -accel: which Xen. A real one, an emulated one whose host or whose guest this
+ * process is, or the emulated one under a test's control.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "system.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "util/log.h"
+
+#define EMULATED_DOMID 1 /* -xen-domid's default with an emulated Xen */
+
+typedef struct XenemuConfig {
+    char *socket;
+    char *connect;
+    int32_t domid;
+    bool has_domid;
+    uint64_t ram;
+    bool has_ram;
+} XenemuConfig;
+
+static const OptMember xenemu_members[] = {
+    { "socket", OPT_STR, offsetof(XenemuConfig, socket),
+      .help = "be the host: where domains attach, PATH.xenstore is XenStore's; a private "
+              "path if absent" },
+    { "connect", OPT_STR, offsetof(XenemuConfig, connect),
+      .help = "be a guest of the host whose socket this is" },
+    { "domid", OPT_INT32, offsetof(XenemuConfig, domid), offsetof(XenemuConfig, has_domid),
+      .help = "with connect: our domain id; the host chooses if absent" },
+    { "ram", OPT_SIZE, offsetof(XenemuConfig, ram), offsetof(XenemuConfig, has_ram),
+      .help = "with connect: memory to share with the host, 256M if absent" },
+    { 0 },
+};
+static const OptTable xenemu_options = { "xenemu", sizeof(XenemuConfig), xenemu_members };
+
+typedef struct NoConfig {
+    char unused;
+} NoConfig;
+
+static const OptMember no_members[] = { { 0 } };
+static const OptTable xen_options = { "xen", sizeof(NoConfig), no_members };
+static const OptTable qtest_options = { "qtest", sizeof(NoConfig), no_members };
+
+static const struct {
+    const char *name;
+    AccelKind kind;
+    const OptTable *options;
+} accels[] = {
+    { "xen", ACCEL_XEN, &xen_options },
+    { "xenemu", ACCEL_XENEMU, &xenemu_options },
+    { "qtest", ACCEL_QTEST, &qtest_options },
+};
+
+static bool accel_set_xenemu(System *s, XenemuConfig *config, GError **error)
+{
+    if (config->socket && config->connect) {
+        return system_set_error(error, "socket= and connect= cannot be used together");
+    }
+    if (!config->connect && (config->has_domid || config->has_ram)) {
+        return system_set_error(error, "domid= and ram= are invalid without connect=");
+    }
+    if (config->has_domid && (config->domid < 1 || config->domid > 0x7fef)) {
+        return system_set_error(error, "domid= must be in range [1, 32751]");
+    }
+    g_free(s->accel.socket);
+    g_free(s->accel.connect);
+    s->accel.socket = g_steal_pointer(&config->socket);
+    s->accel.connect = g_steal_pointer(&config->connect);
+    s->accel.domid = config->has_domid ? config->domid : -1;
+    if (config->has_ram) {
+        s->accel.ram = config->ram;
+    }
+    return true;
+}
+
+bool accel_set(System *s, const char *arg, GError **error)
+{
+    g_autoptr(OptDict) args = opt_dict_parse(arg, "accel", error);
+    g_autofree char *name = args ? opt_dict_take(args, "accel", error) : NULL;
+
+    for (size_t i = 0; name && i < G_N_ELEMENTS(accels); i++) {
+        void *config;
+        bool ok = true;
+
+        if (!g_str_equal(accels[i].name, name)) {
+            continue;
+        }
+        config = opt_config_new(accels[i].options, args, OPT_PARAMETERS, error);
+        if (!config) {
+            return false;
+        }
+        s->accel.kind = accels[i].kind;
+        if (accels[i].kind == ACCEL_XENEMU) {
+            ok = accel_set_xenemu(s, config, error);
+        }
+        opt_config_free(accels[i].options, config);
+        return ok;
+    }
+    return name ? system_set_error(error, "invalid accelerator %s", name) : false;
+}
+
+/* "xen:tcg": the first that we know. */
+bool accel_set_names(System *s, const char *names, GError **error)
+{
+    g_auto(GStrv) list = g_strsplit(names, ":", -1);
+
+    for (unsigned n = 0; list[n]; n++) {
+        for (size_t i = 0; i < G_N_ELEMENTS(accels); i++) {
+            if (g_str_equal(accels[i].name, list[n])) {
+                s->accel.kind = accels[i].kind;
+                return true;
+            }
+        }
+    }
+    return system_set_error(error, "invalid accelerator %s", names);
+}
+
+char *accel_help(const char *arg)
+{
+    GString *out;
+
+    if (g_str_equal(arg, "help") || g_str_equal(arg, "?")) {
+        out = g_string_new("Accelerators supported in ringtap:\n");
+        for (size_t i = 0; i < G_N_ELEMENTS(accels); i++) {
+            g_string_append_printf(out, "%s\n", accels[i].name);
+        }
+        return g_string_free(out, FALSE);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(accels); i++) {
+        g_autofree char *help = g_strdup_printf("%s,help", accels[i].name);
+
+        if (g_str_equal(arg, help)) {
+            return opt_table_help(accels[i].options);
+        }
+    }
+    return NULL;
+}
+
+/* A socket in a directory that only we can enter. */
+static char *accel_private_socket(System *s, GError **error)
+{
+    const char *runtime = g_getenv("XDG_RUNTIME_DIR");
+    g_autofree char *template = g_strdup_printf(
+        "%s/ringtap-%d-XXXXXX",
+        runtime && g_path_is_absolute(runtime) && access(runtime, W_OK) == 0 ? runtime : "/tmp",
+        (int)getpid());
+
+    if (!g_mkdtemp(template)) {
+        system_set_error(error, "cannot make a directory for the emulated Xen in %s: %s",
+                         template, g_strerror(errno));
+        return NULL;
+    }
+    s->private_dir = g_steal_pointer(&template);
+    return g_build_filename(s->private_dir, "xen.sock", NULL);
+}
+
+static bool accel_open_host(System *s, GError **error)
+{
+    g_autofree char *path = NULL;
+
+    path = s->accel.socket ? g_strdup(s->accel.socket) : accel_private_socket(s, error);
+    if (!path) {
+        return false;
+    }
+    s->xen = xen_xenemu_open_host(path, error);
+    if (!s->xen) {
+        return false;
+    }
+    if (s->accel.kind == ACCEL_DEFAULT) {
+        info_report("no Xen here, so it is emulated: domains attach at %s, XenStore is at %s",
+                    path, s->xen->store_path);
+    } else if (s->accel.kind == ACCEL_XENEMU && !s->accel.socket) {
+        info_report("emulated Xen: domains attach at %s, XenStore is at %s", path,
+                    s->xen->store_path);
+    }
+    if (s->xen_domid < 0) {
+        s->xen_domid = EMULATED_DOMID;
+    }
+    return true;
+}
+
+bool accel_open(System *s, GError **error)
+{
+    if (!s->machine->has_xen) {
+        return true;
+    }
+    if (s->accel.kind == ACCEL_XEN ||
+        (s->accel.kind == ACCEL_DEFAULT && xen_libxen_available())) {
+        s->xen = xen_libxen_open(error);
+    } else if (s->accel.connect) {
+        s->xen = xen_xenemu_open_guest(s->accel.connect, s->accel.domid, s->accel.ram, error);
+    } else if (!accel_open_host(s, error)) {
+        return false;
+    }
+    if (!s->xen) {
+        return false;
+    }
+    s->store = xen_store_open(s->xen->store_path, error);
+    return s->store != NULL;
+}
+
+void accel_close(System *s)
+{
+    g_clear_pointer(&s->store, xen_store_close);
+    g_clear_pointer(&s->xen, xen_close);
+    if (s->private_dir) {
+        rmdir(s->private_dir);
+        g_clear_pointer(&s->private_dir, g_free);
+    }
+}
+
+/* The toolstack that started us waits for this. */
+void accel_record_running(System *s)
+{
+    g_autofree char *dir = NULL;
+
+    if (!s->xen_attach || !s->store || s->xen_domid < 0) {
+        return;
+    }
+    dir = g_strdup_printf("/local/domain/%u/device-model/%d", s->xen->domid, s->xen_domid);
+    if (!xen_store_printf(s->store, 0, dir, "state", "running")) {
+        warn_report("cannot write %s/state: %s", dir, g_strerror(errno));
+    }
+}

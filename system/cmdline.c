@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cmdline.h"
+
+#include <string.h>
+
+#include "settings.h"
+
+#define HELP_COLUMN 16 /* where the explanation of an option starts, as in QEMU */
+
+typedef struct CmdOption {
+    const char *name;
+    const char *arg;  /* as -help shows it; NULL: a flag */
+    const char *help; /* lines; NULL: not shown */
+    CmdPhase phase;
+    bool (*handle)(System *s, const char *arg, GError **error); /* NULL: nothing to do */
+    char *(*topic)(const char *arg); /* the text if @arg asks for help, else NULL */
+} CmdOption;
+
+struct CmdLine {
+    const char *progname;
+    GPtrArray *given; /* CmdGiven * */
+};
+
+typedef struct CmdGiven {
+    const CmdOption *option;
+    const char *spelled; /* "--netdev" */
+    const char *arg;
+} CmdGiven;
+
+static bool object_option(System *s, const char *arg, GError **error)
+{
+    g_autoptr(OptDict) args = opt_dict_parse(arg, "qom-type", error);
+
+    return args && object_add(s, args, error);
+}
+
+static bool netdev_option(System *s, const char *arg, GError **error)
+{
+    g_autoptr(OptDict) args = opt_dict_parse(arg, "type", error);
+
+    return args && netdev_add(s, args, NULL, NULL, error);
+}
+
+static bool device_option(System *s, const char *arg, GError **error)
+{
+    g_autoptr(OptDict) args = opt_dict_parse(arg, "driver", error);
+
+    return args && device_add(s, args, error);
+}
+
+/* A name that is empty begins a section of -help. */
+static const CmdOption options[] = {
+    { "", .help = "Standard options:" },
+    { "help", .help = "display this help and exit; also -h" },
+    { "version", .help = "display version information and exit" },
+    { "machine", "[type=]NAME[,accel=NAME]", "xenpv or none ('-machine help' for list)",
+      .handle = machine_set, .topic = machine_help },
+    { "accel", "[accel=]NAME[,prop=value]",
+      "which Xen: xen, xenemu or qtest ('-accel help' for list,\n"
+      "'-accel xenemu,help' for its properties). Default: xen where\n"
+      "/dev/xen/evtchn opens, else xenemu", .handle = accel_set, .topic = accel_help },
+    { "xen-domid", "N", "serve the devices of domain N; 1 with an emulated Xen",
+      .handle = set_domid },
+    { "xen-attach", .help = "started by a toolstack: tell it when devices run",
+      .handle = set_xen_attach },
+    { "name", "[guest=]NAME", "a name for the guest, for query-name", .handle = set_name },
+    { "m", "[size=]MEGS", "memory of the guest that -accel qtest makes, default 256",
+      .handle = set_memory },
+    { "S", .help = "do not offer devices before QMP 'cont'", .handle = set_paused },
+
+    { "", .help = "Devices:" },
+    { "object", "TYPENAME[,prop=value]", "create an iothread ('-object help' for list)",
+      .phase = CMD_OBJECT, .handle = object_option, .topic = object_help },
+    { "netdev", "tap,id=ID[,prop=value]",
+      "the host's side of a NIC ('-netdev tap,help' for properties)",
+      .phase = CMD_NETDEV, .handle = netdev_option, .topic = netdev_help },
+    { "device", "DRIVER[,prop=value]",
+      "the guest's side ('-device help' for list,\n'-device DRIVER,help' for properties)",
+      .phase = CMD_DEVICE, .handle = device_option, .topic = device_help },
+
+    { "", .help = "Monitors and logs:" },
+    { "chardev", "socket,id=ID,path=PATH|fd=N[,server=on|off][,wait=on|off]",
+      "a unix socket for -mon", .phase = CMD_CHARDEV, .handle = chardev_add },
+    { "mon", "[chardev=]ID,mode=control", "a QMP monitor on a chardev",
+      .phase = CMD_MONITOR, .handle = chardev_monitor },
+    { "qmp", "unix:PATH[,server=on][,wait=off]", "a QMP monitor on a unix socket",
+      .phase = CMD_MONITOR, .handle = chardev_qmp },
+    { "D", "FILE", "log to FILE instead of stderr", .handle = set_log_file },
+    { "msg", "[timestamp=on|off]", "begin lines of the log with the time",
+      .handle = set_messages },
+    { "qtest", "unix:PATH", "a test's socket, for -accel qtest", .handle = set_qtest },
+    { "qtest-log", "FILE", "log of the qtest protocol", .handle = set_qtest_log },
+
+    { "", .help = "Process:" },
+    { "pidfile", "FILE", "write our process id there, locked", .handle = set_pidfile },
+    { "daemonize", .help = "go to the background once everything is up",
+      .handle = set_daemonize },
+
+    { "", .help = "Accepted for QEMU's callers, without effect:" },
+    { "nodefaults", .help = "" },
+    { "no-user-config", .help = "" },
+    { "nographic", .help = "" },
+    { "no-shutdown", .help = "" },
+    { "no-acpi", .help = "" },
+    { "display", "none", "", .handle = set_display },
+    { "vnc", "none", "" },
+    { "serial", "DEV", "" },
+    { "parallel", "DEV", "" },
+    { "monitor", "DEV", "" },
+    { "smp", "N", "" },
+    { "cpu", "MODEL", "" },
+    { "rtc", "ARG", "" },
+    { "boot", "ARG", "" },
+    { "uuid", "UUID", "" },
+    { "sandbox", "ARG", "" },
+    { "overcommit", "ARG", "" },
+    { "global", "ARG", "" },
+    { "audio", "ARG", "" },
+    { "audiodev", "ARG", "" },
+    { "trace", "ARG", "" },
+
+    { "M", "NAME", .handle = machine_set, .topic = machine_help },
+    { "h" },
+};
+
+static const CmdOption *cmd_find(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
+        if (name[0] != '\0' && g_str_equal(options[i].name, name)) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+static bool cmd_take(CmdLine *cmd, char **argv, int *i, GError **error)
+{
+    const char *spelled = argv[*i];
+    const CmdOption *option = NULL;
+    CmdGiven *given;
+
+    if (spelled[0] == '-') {
+        option = cmd_find(spelled + (spelled[1] == '-' ? 2 : 1));
+    }
+    if (!option) {
+        return system_set_error(error, "%s: invalid option", spelled);
+    }
+    if (option->arg && !argv[*i + 1]) {
+        return system_set_error(error, "%s: requires an argument", spelled);
+    }
+    given = g_new0(CmdGiven, 1);
+    given->option = option;
+    given->spelled = spelled;
+    if (option->arg) {
+        given->arg = argv[++*i];
+    }
+    g_ptr_array_add(cmd->given, given);
+    return true;
+}
+
+CmdLine *cmdline_parse(int argc, char **argv, GError **error)
+{
+    g_autoptr(CmdLine) cmd = g_new0(CmdLine, 1);
+
+    cmd->progname = argv[0];
+    cmd->given = g_ptr_array_new_with_free_func(g_free);
+    for (int i = 1; i < argc; i++) {
+        if (!cmd_take(cmd, argv, &i, error)) {
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&cmd);
+}
+
+void cmdline_free(CmdLine *cmd)
+{
+    if (cmd) {
+        g_ptr_array_unref(cmd->given);
+        g_free(cmd);
+    }
+}
+
+static void cmd_help_option(GString *out, const CmdOption *o)
+{
+    gsize start = out->len;
+    g_auto(GStrv) lines = g_strsplit(o->help, "\n", -1);
+
+    g_string_append_printf(out, "-%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+    if (o->help[0] == '\0') {
+        g_string_append_c(out, '\n');
+        return;
+    }
+    if (out->len - start >= HELP_COLUMN) {
+        g_string_append_c(out, '\n');
+        start = out->len;
+    }
+    for (unsigned i = 0; lines[i]; i++) {
+        g_string_append_printf(out, "%*s%s\n", (int)(HELP_COLUMN - (out->len - start)), "",
+                               lines[i]);
+        start = out->len;
+    }
+}
+
+static char *cmd_help_all(const CmdLine *cmd)
+{
+    GString *out = g_string_new(NULL);
+    g_autofree char *name = g_path_get_basename(cmd->progname);
+
+    g_string_append_printf(out, "ringtap version " RINGTAP_VERSION "\n"
+                           "usage: %s [options]\n", name);
+    for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
+        const CmdOption *o = &options[i];
+
+        if (o->help && o->name[0] == '\0') {
+            g_string_append_printf(out, "\n%s\n", o->help);
+        } else if (o->help) {
+            cmd_help_option(out, o);
+        }
+    }
+    return g_string_free(out, FALSE);
+}
+
+char *cmdline_help(const CmdLine *cmd)
+{
+    for (guint i = 0; i < cmd->given->len; i++) {
+        const CmdGiven *given = g_ptr_array_index(cmd->given, i);
+        const char *name = given->option->name;
+        char *text = NULL;
+
+        if (g_str_equal(name, "help") || g_str_equal(name, "h")) {
+            text = cmd_help_all(cmd);
+        } else if (g_str_equal(name, "version")) {
+            text = g_strdup("ringtap version " RINGTAP_VERSION "\n");
+        } else if (given->option->topic) {
+            text = given->option->topic(given->arg);
+        }
+        if (text) {
+            return text;
+        }
+    }
+    return NULL;
+}
+
+bool cmdline_run(const CmdLine *cmd, System *s, CmdPhase phase, GError **error)
+{
+    for (guint i = 0; i < cmd->given->len; i++) {
+        const CmdGiven *given = g_ptr_array_index(cmd->given, i);
+        const CmdOption *o = given->option;
+
+        if (o->phase == phase && o->handle && !o->handle(s, given->arg, error)) {
+            g_prefix_error(error, "%s%s%s: ", given->spelled, given->arg ? " " : "",
+                           given->arg ? given->arg : "");
+            return false;
+        }
+    }
+    return true;
+}

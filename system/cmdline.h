@@ -1,0 +1,33 @@
+/*
+ * The command line: one table of options, from which parsing and -help come.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef SYSTEM_CMDLINE_H
+#define SYSTEM_CMDLINE_H
+
+#include "system.h"
+
+/* Options act in this order, whatever theirs is: a device needs what it refers to. */
+typedef enum CmdPhase {
+    CMD_SETTING,
+    CMD_OBJECT,
+    CMD_CHARDEV,
+    CMD_MONITOR,
+    CMD_NETDEV,
+    CMD_DEVICE,
+} CmdPhase;
+
+typedef struct CmdLine CmdLine;
+
+CmdLine *cmdline_parse(int argc, char **argv, GError **error);
+void cmdline_free(CmdLine *cmd);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CmdLine, cmdline_free)
+
+/* What -help, -version or "-device help" print; NULL: nothing of the kind was asked. Free it. */
+char *cmdline_help(const CmdLine *cmd);
+
+/* Does what the options of @phase say. The error begins with the option, as QEMU's do. */
+bool cmdline_run(const CmdLine *cmd, System *s, CmdPhase phase, GError **error);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * -device xen-netfront: netfront as a device.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "device.h"
+
+#include "hw/net/xen-netfront.h"
+
+static void front_event(void *opaque, NetfrontEvent event, const char *detail)
+{
+    Device *d = opaque;
+    NetfrontInfo info;
+
+    switch (event) {
+    case NETFRONT_CONNECTED:
+        netfront_info(d->impl, &info);
+        device_connected(d, info.n_queues);
+        break;
+    case NETFRONT_DISCONNECTED:
+        device_disconnected(d);
+        break;
+    case NETFRONT_ERROR:
+        device_failed(d, detail);
+        break;
+    case NETFRONT_CLOSED:
+        device_gone(d);
+        break;
+    }
+}
+
+static void *front_create(Device *d, GError **error)
+{
+    NetfrontEnv env = {
+        .xen = d->s->xen,
+        .store = d->s->store,
+        .peer = d->peer,
+        .event = front_event,
+        .opaque = d,
+    };
+
+    return netfront_new(d->config, &env, error);
+}
+
+static void front_start(void *impl)
+{
+    netfront_start(impl);
+}
+
+static void front_close(void *impl, unsigned timeout_ms)
+{
+    netfront_close(impl, timeout_ms);
+}
+
+static void front_free(void *impl)
+{
+    netfront_free(impl);
+}
+
+static void front_visit(Device *d, QmpVifFn *fn, void *ctx)
+{
+    NetfrontInfo info;
+    QmpVif vif;
+
+    netfront_info(d->impl, &info);
+    vif = (QmpVif){
+        .id = d->id,
+        .type = d->type->options->name,
+        .idx = info.idx,
+        .frontend_id = -1,
+        .state = info.state,
+        .error = info.error,
+        .max_queues = info.max_queues,
+        .n_queues = info.n_queues,
+        .stats = info.stats,
+        .tids = info.tids,
+        .peer = d->peer,
+    };
+    fn(ctx, &vif);
+}
+
+const DeviceType device_netfront = {
+    .options = &netfront_options,
+    .desc = "frontend of a vif, in a process that is a Xen guest",
+    .id_offset = offsetof(NetfrontConfig, id),
+    .netdev_offset = offsetof(NetfrontConfig, netdev),
+    .create = front_create,
+    .start = front_start,
+    .close = front_close,
+    .free = front_free,
+    .visit = front_visit,
+};

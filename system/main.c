@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmdline.h"
+#include "util/log.h"
+
+/* A failure is told to whoever started us, and to the log if there is one. */
+static void main_report(System *s, const char *message)
+{
+    g_autofree char *first = opt_first_line(message);
+    g_autofree char *all = g_strdup_printf("ringtap: %s\n", message);
+
+    if (s->log_open) {
+        error_report("%s", first);
+    }
+    if (s->daemon.report_fd >= 0) {
+        daemon_report_failure(s, all);
+    } else {
+        fputs(all, stderr);
+    }
+}
+
+static bool main_start(System *s, const CmdLine *cmd, GError **error)
+{
+    if (!cmdline_run(cmd, s, CMD_SETTING, error)) {
+        return false;
+    }
+    if (s->log_file && !log_open_file(s->log_file, error)) {
+        return false;
+    }
+    s->log_open = s->log_file != NULL;
+    if (!daemon_detach(s, error)) {
+        return false;
+    }
+    run_install_signals(s);
+    if (!daemon_write_pidfile(s, error) ||
+        !cmdline_run(cmd, s, CMD_OBJECT, error) ||
+        !cmdline_run(cmd, s, CMD_CHARDEV, error) ||
+        !cmdline_run(cmd, s, CMD_MONITOR, error) ||
+        !cmdline_run(cmd, s, CMD_NETDEV, error)) {
+        return false;
+    }
+    chardev_wait(s);
+    if (!accel_open(s, error) ||
+        !cmdline_run(cmd, s, CMD_DEVICE, error)) {
+        return false;
+    }
+    run_start(s);
+    daemon_ready(s);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    System s;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(CmdLine) cmd = NULL;
+    g_autofree char *help = NULL;
+    int status = EXIT_SUCCESS;
+
+    log_init("ringtap");
+    cmd = cmdline_parse(argc, argv, &error);
+    if (!cmd) {
+        error_report("%s", error->message);
+        return EXIT_FAILURE;
+    }
+    help = cmdline_help(cmd);
+    if (help) {
+        return fputs(help, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    }
+    system_init(&s);
+    if (!main_start(&s, cmd, &error)) {
+        main_report(&s, error->message);
+        status = EXIT_FAILURE;
+    } else if (!s.ended) {
+        g_main_loop_run(s.loop);
+    }
+    system_done(&s);
+    return status;
+}

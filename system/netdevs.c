@@ -1,0 +1,96 @@
+/*
+ * -netdev: the registry of netdevs and of their types.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "system.h"
+
+#define MAX_NETDEVS 1024u
+
+static const char *const netdev_types[] = { "tap", NULL };
+
+Netdev *netdev_find(System *s, const char *id)
+{
+    for (guint i = 0; i < s->netdevs->len; i++) {
+        Netdev *nd = g_ptr_array_index(s->netdevs, i);
+
+        if (g_str_equal(nd->id, id)) {
+            return nd;
+        }
+    }
+    return NULL;
+}
+
+static Netdev *netdev_new_tap(System *s, OptDict *args, TapFdByName *by_name, void *opaque,
+                              GError **error)
+{
+    TapConfig *config = opt_config_new(&tap_options, args, OPT_PARAMETERS, error);
+    Netdev *nd = NULL;
+
+    if (!config) {
+        return NULL;
+    }
+    if (netdev_find(s, config->id)) {
+        system_set_error(error, "Duplicate ID '%s' for netdev", config->id);
+    } else if (s->netdevs->len >= MAX_NETDEVS) {
+        system_set_error(error, "there are %u netdevs already", MAX_NETDEVS);
+    } else {
+        nd = tap_new(config, by_name, opaque, error);
+    }
+    opt_config_free(&tap_options, config);
+    return nd;
+}
+
+bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GError **error)
+{
+    g_autofree char *type = NULL;
+    Netdev *nd;
+
+    if (!opt_dict_get(args, "type") && !opt_dict_get(args, "id")) {
+        return system_set_error(error, "Parameter 'id' is missing");
+    }
+    type = opt_dict_take(args, "type", error);
+    if (!type) {
+        return false;
+    }
+    if (!g_strv_contains(netdev_types, type)) {
+        return system_set_error(error, "Parameter 'type' does not accept value '%s'", type);
+    }
+    nd = netdev_new_tap(s, args, by_name, opaque, error);
+    if (!nd) {
+        return false;
+    }
+    g_ptr_array_add(s->netdevs, nd);
+    return true;
+}
+
+bool netdev_del(System *s, const char *id, GError **error)
+{
+    Netdev *nd = netdev_find(s, id);
+
+    if (!nd) {
+        g_set_error(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", id);
+        return false;
+    }
+    if (nd->in_use) {
+        return system_set_error(error, "netdev '%s' is in use", id);
+    }
+    g_ptr_array_remove(s->netdevs, nd);
+    return true;
+}
+
+char *netdev_help(const char *arg)
+{
+    if (g_str_equal(arg, "help") || g_str_equal(arg, "?")) {
+        GString *out = g_string_new("Available netdev backend types:\n");
+
+        for (size_t i = 0; netdev_types[i]; i++) {
+            g_string_append_printf(out, "%s\n", netdev_types[i]);
+        }
+        return g_string_free(out, FALSE);
+    }
+    if (g_str_equal(arg, "tap,help") || g_str_equal(arg, "tap,?")) {
+        return opt_table_help(&tap_options);
+    }
+    return NULL;
+}

@@ -1,0 +1,127 @@
+/*
+ * -object: iothreads, so far.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "system.h"
+
+#define MAX_IOTHREADS 256u
+
+typedef struct IoThreadConfig {
+    char *id;
+    uint64_t poll_max_ns;
+    bool has_poll_max_ns;
+} IoThreadConfig;
+
+static const OptMember iothread_members[] = {
+    { "id", OPT_STR, offsetof(IoThreadConfig, id), .required = true,
+      .help = "name, for iothread= and iothread-vq-mapping= of a device" },
+    { "poll-max-ns", OPT_SIZE, offsetof(IoThreadConfig, poll_max_ns),
+      offsetof(IoThreadConfig, has_poll_max_ns),
+      .help = "how long to look for work before sleeping, at most, 32768 if absent" },
+    { "poll-grow", OPT_SIZE, .ignored = true },
+    { "poll-shrink", OPT_SIZE, .ignored = true },
+    { "aio-max-batch", OPT_SIZE, .ignored = true },
+    { "thread-pool-min", OPT_SIZE, .ignored = true },
+    { "thread-pool-max", OPT_SIZE, .ignored = true },
+    { 0 },
+};
+static const OptTable iothread_options = { "iothread", sizeof(IoThreadConfig), iothread_members };
+
+void iothread_object_free(gpointer opaque)
+{
+    IoThreadObject *o = opaque;
+
+    io_thread_free(o->thread);
+    g_free(o->id);
+    g_free(o);
+}
+
+IoThreadObject *object_find(System *s, const char *id)
+{
+    for (guint i = 0; i < s->iothreads->len; i++) {
+        IoThreadObject *o = g_ptr_array_index(s->iothreads, i);
+
+        if (g_str_equal(o->id, id)) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+static bool iothread_add(System *s, IoThreadConfig *config, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("IO %s", config->id);
+    IoThread *thread;
+    IoThreadObject *o;
+
+    if (object_find(s, config->id)) {
+        return system_set_error(error, "attempt to add duplicate property '%s' to object "
+                                "(type 'container')", config->id);
+    }
+    if (s->iothreads->len >= MAX_IOTHREADS) {
+        return system_set_error(error, "there are %u iothreads already", MAX_IOTHREADS);
+    }
+    if (config->has_poll_max_ns && config->poll_max_ns > G_MAXINT64) {
+        return system_set_error(error, "poll-max-ns value must be in range [0, %" G_GINT64_FORMAT
+                                "]", G_MAXINT64);
+    }
+    thread = io_thread_new(name, error);
+    if (!thread) {
+        return false;
+    }
+    if (config->has_poll_max_ns) {
+        io_thread_set_poll_max_ns(thread, config->poll_max_ns);
+    }
+    o = g_new0(IoThreadObject, 1);
+    o->id = g_steal_pointer(&config->id);
+    o->thread = thread;
+    g_ptr_array_add(s->iothreads, o);
+    return true;
+}
+
+bool object_add(System *s, OptDict *args, GError **error)
+{
+    g_autofree char *type = opt_dict_take(args, "qom-type", error);
+    IoThreadConfig *config;
+    bool ok;
+
+    if (!type) {
+        return false;
+    }
+    if (!g_str_equal(type, "iothread")) {
+        return system_set_error(error, "Parameter 'qom-type' does not accept value '%s'", type);
+    }
+    config = opt_config_new(&iothread_options, args, OPT_PARAMETERS, error);
+    if (!config) {
+        return false;
+    }
+    ok = iothread_add(s, config, error);
+    opt_config_free(&iothread_options, config);
+    return ok;
+}
+
+bool object_del(System *s, const char *id, GError **error)
+{
+    IoThreadObject *o = object_find(s, id);
+
+    if (!o) {
+        return system_set_error(error, "object '%s' not found", id);
+    }
+    if (o->users > 0) {
+        return system_set_error(error, "object '%s' is in use, can not be deleted", id);
+    }
+    g_ptr_array_remove(s->iothreads, o);
+    return true;
+}
+
+char *object_help(const char *arg)
+{
+    if (g_str_equal(arg, "help") || g_str_equal(arg, "?")) {
+        return g_strdup("List of user creatable objects:\n  iothread\n");
+    }
+    if (g_str_equal(arg, "iothread,help") || g_str_equal(arg, "iothread,?")) {
+        return opt_table_help(&iothread_options);
+    }
+    return NULL;
+}

@@ -1,0 +1,141 @@
+/*
+ * The life of the program between start-up and exit.
+ *
+ *     prelaunch --start, or cont after -S--> running <--stop/cont--> paused
+ *         any of them --signal, quit--> shutdown --devices closed, or time over--> exit
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "system.h"
+
+#include <glib-unix.h>
+#include <signal.h>
+
+#include "util/log.h"
+
+/* A device that does not report its end is not waited for much longer than its timeout. */
+#define CLOSE_GRACE_MS 500
+
+const char *run_state_name(RunState state)
+{
+    static const char *const names[] = {
+        [RUN_PRELAUNCH] = "prelaunch",
+        [RUN_RUNNING] = "running",
+        [RUN_PAUSED] = "paused",
+        [RUN_SHUTDOWN] = "shutdown",
+    };
+
+    return names[state];
+}
+
+void run_start(System *s)
+{
+    if (s->state == RUN_PRELAUNCH && !s->start_paused) {
+        s->state = RUN_RUNNING;
+        devices_start(s);
+        accel_record_running(s);
+    }
+}
+
+void run_stop(System *s)
+{
+    if (s->state == RUN_RUNNING) {
+        s->state = RUN_PAUSED;
+        devices_pause(s, true);
+        qmp_event_stop(s->qmp);
+    }
+}
+
+void run_cont(System *s)
+{
+    if (s->state == RUN_PRELAUNCH) {
+        s->start_paused = false;
+        run_start(s);
+        qmp_event_resume(s->qmp);
+    } else if (s->state == RUN_PAUSED) {
+        s->state = RUN_RUNNING;
+        devices_pause(s, false);
+        devices_start(s);
+        qmp_event_resume(s->qmp);
+    }
+}
+
+/* The loop may not run yet, or not be reached at all: then the flag counts. */
+static void run_end(System *s)
+{
+    s->ended = true;
+    g_main_loop_quit(s->loop);
+}
+
+static gboolean run_close_timeout(gpointer opaque)
+{
+    System *s = opaque;
+
+    s->close_tag = 0;
+    warn_report("devices did not close in time");
+    run_end(s);
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean run_quit_now(gpointer opaque)
+{
+    System *s = opaque;
+
+    s->close_tag = 0;
+    run_end(s);
+    return G_SOURCE_REMOVE;
+}
+
+void run_shutdown(System *s, const char *reason)
+{
+    if (s->state == RUN_SHUTDOWN) {
+        run_end(s);
+        return;
+    }
+    s->state = RUN_SHUTDOWN;
+    qmp_event_shutdown(s->qmp, reason);
+    devices_close(s, CLOSE_TIMEOUT_MS);
+    if (s->devices->len == 0) {
+        /* not at once: the reply to "quit" is still to be sent */
+        s->close_tag = g_idle_add(run_quit_now, s);
+    } else {
+        s->close_tag = g_timeout_add(CLOSE_TIMEOUT_MS + CLOSE_GRACE_MS, run_close_timeout, s);
+    }
+}
+
+void run_device_gone(System *s)
+{
+    if (s->devices->len > 0) {
+        return;
+    }
+    if (s->state == RUN_SHUTDOWN) {
+        run_end(s);
+    } else if (!qmp_has_monitors(s->qmp)) {
+        info_report("the last device is gone; waiting for a signal to end");
+    }
+}
+
+static gboolean run_signal(gpointer opaque)
+{
+    run_shutdown(opaque, "host-signal");
+    return G_SOURCE_CONTINUE;
+}
+
+/* Makes GLib's worker thread: not before the last fork. */
+void run_install_signals(System *s)
+{
+    static const int signals[] = { SIGHUP, SIGINT, SIGTERM };
+
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
+        s->signal_tags[i] = g_unix_signal_add(signals[i], run_signal, s);
+    }
+}
+
+void run_remove_sources(System *s)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(s->signal_tags); i++) {
+        g_clear_handle_id(&s->signal_tags[i], g_source_remove);
+    }
+    g_clear_handle_id(&s->close_tag, g_source_remove);
+}

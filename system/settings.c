@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "settings.h"
+
+#include <string.h>
+
+#include "util/log.h"
+
+#define MAX_DOMID 0x7fefu /* those above are reserved: xen/include/public/xen.h */
+
+typedef struct NameConfig {
+    char *guest;
+} NameConfig;
+
+static const OptMember name_members[] = {
+    { "guest", OPT_STR, offsetof(NameConfig, guest) },
+    { "debug-threads", OPT_BOOL, .ignored = true },
+    { "process", OPT_STR, .ignored = true },
+    { 0 },
+};
+static const OptTable name_options = { "name", sizeof(NameConfig), name_members };
+
+typedef struct MemoryConfig {
+    char *size;
+} MemoryConfig;
+
+static const OptMember memory_members[] = {
+    { "size", OPT_STR, offsetof(MemoryConfig, size) },
+    { "maxmem", OPT_STR, .ignored = true },
+    { "slots", OPT_STR, .ignored = true },
+    { 0 },
+};
+static const OptTable memory_options = { "m", sizeof(MemoryConfig), memory_members };
+
+typedef struct MsgConfig {
+    bool timestamp;
+} MsgConfig;
+
+static const OptMember msg_members[] = {
+    { "timestamp", OPT_BOOL, offsetof(MsgConfig, timestamp) },
+    { "guest-name", OPT_BOOL, .ignored = true },
+    { 0 },
+};
+static const OptTable msg_options = { "msg", sizeof(MsgConfig), msg_members };
+
+static void *settings_parse(const OptTable *table, const char *arg, const char *implied,
+                            GError **error)
+{
+    g_autoptr(OptDict) args = opt_dict_parse(arg, implied, error);
+
+    return args ? opt_config_new(table, args, OPT_PARAMETERS, error) : NULL;
+}
+
+static void settings_replace(char **slot, char *value)
+{
+    g_free(*slot);
+    *slot = value;
+}
+
+bool set_name(System *s, const char *arg, GError **error)
+{
+    NameConfig *config = settings_parse(&name_options, arg, "guest", error);
+
+    if (!config) {
+        return false;
+    }
+    settings_replace(&s->guest_name, g_steal_pointer(&config->guest));
+    opt_config_free(&name_options, config);
+    return true;
+}
+
+/* A number alone means MiB. */
+bool set_memory(System *s, const char *arg, GError **error)
+{
+    MemoryConfig *config = settings_parse(&memory_options, arg, "size", error);
+    g_autofree char *size = NULL;
+    size_t len;
+
+    if (!config) {
+        return false;
+    }
+    size = g_strdup(config->size ? config->size : "256");
+    opt_config_free(&memory_options, config);
+    len = strlen(size);
+    if (len > 0 && g_ascii_isdigit(size[len - 1])) {
+        settings_replace(&size, g_strdup_printf("%sM", size));
+    }
+    if (!opt_parse_size(size, &s->ram_size)) {
+        return system_set_error(error, "Parameter 'size' expects a non-negative number below "
+                                "2^64\nOptional suffix k, M, G, T, P or E means kilo-, mega-, "
+                                "giga-, tera-, peta-\nand exabytes, respectively.");
+    }
+    return true;
+}
+
+bool set_domid(System *s, const char *arg, GError **error)
+{
+    uint64_t domid;
+
+    if (!opt_parse_uint(arg, MAX_DOMID, &domid)) {
+        return system_set_error(error, "not a valid domid: '%s'", arg);
+    }
+    s->xen_domid = (int)domid;
+    return true;
+}
+
+bool set_xen_attach(System *s, const char *arg, GError **error)
+{
+    s->xen_attach = true;
+    return true;
+}
+
+bool set_paused(System *s, const char *arg, GError **error)
+{
+    s->start_paused = true;
+    return true;
+}
+
+bool set_display(System *s, const char *arg, GError **error)
+{
+    if (!g_str_equal(arg, "none")) {
+        return system_set_error(error, "Parameter 'type' does not accept value '%.*s'",
+                                (int)strcspn(arg, ","), arg);
+    }
+    return true;
+}
+
+bool set_messages(System *s, const char *arg, GError **error)
+{
+    MsgConfig *config = settings_parse(&msg_options, arg, NULL, error);
+
+    if (!config) {
+        return false;
+    }
+    log_set_timestamps(config->timestamp);
+    opt_config_free(&msg_options, config);
+    return true;
+}
+
+bool set_log_file(System *s, const char *arg, GError **error)
+{
+    settings_replace(&s->log_file, g_strdup(arg));
+    return true;
+}
+
+bool set_pidfile(System *s, const char *arg, GError **error)
+{
+    settings_replace(&s->daemon.pidfile, g_canonicalize_filename(arg, NULL));
+    return true;
+}
+
+bool set_daemonize(System *s, const char *arg, GError **error)
+{
+    s->daemon.wanted = true;
+    return true;
+}
+
+bool set_qtest(System *s, const char *arg, GError **error)
+{
+    settings_replace(&s->qtest, g_strdup(arg));
+    return true;
+}
+
+bool set_qtest_log(System *s, const char *arg, GError **error)
+{
+    settings_replace(&s->qtest_log, g_strdup(arg));
+    return true;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "system.h"
+
+#include <stdarg.h>
+
+#define DEFAULT_RAM (256u << 20)
+
+bool system_set_error(GError **error, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    g_propagate_error(error, g_error_new_valist(QMP_ERROR, QMP_ERROR_GENERIC, fmt, ap));
+    va_end(ap);
+    return false;
+}
+
+void system_init(System *s)
+{
+    *s = (System){
+        .machine = machine_default(),
+        .accel = { .domid = -1, .ram = DEFAULT_RAM },
+        .xen_domid = -1,
+        .ram_size = DEFAULT_RAM,
+        .daemon = { .pidfile_fd = -1, .report_fd = -1 },
+    };
+    s->loop = g_main_loop_new(NULL, FALSE);
+    s->iothreads = g_ptr_array_new_with_free_func(iothread_object_free);
+    s->netdevs = g_ptr_array_new_with_free_func((GDestroyNotify)netdev_free);
+    s->chardevs = g_ptr_array_new_with_free_func(chardev_free);
+    s->devices = g_ptr_array_new_with_free_func(device_free);
+    s->qmp = system_qmp_new(s);
+}
+
+/* In reverse: what uses something goes before it. */
+void system_done(System *s)
+{
+    g_ptr_array_set_size(s->devices, 0);
+    run_remove_sources(s);
+    qmp_flush(s->qmp, 500);
+    g_clear_pointer(&s->qmp, qmp_free);
+    g_ptr_array_unref(s->chardevs);
+    g_ptr_array_unref(s->devices);
+    g_ptr_array_unref(s->netdevs);
+    g_ptr_array_unref(s->iothreads);
+    accel_close(s);
+    daemon_done(s);
+    g_main_loop_unref(s->loop);
+    g_free(s->accel.socket);
+    g_free(s->accel.connect);
+    g_free(s->guest_name);
+    g_free(s->qtest);
+    g_free(s->qtest_log);
+    g_free(s->log_file);
+}

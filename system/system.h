@@ -1,0 +1,164 @@
+/*
+ * The running program: everything it has, in one struct. Main thread only.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef SYSTEM_SYSTEM_H
+#define SYSTEM_SYSTEM_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hw/xen/xen-ops.h"
+#include "hw/xen/xen-store.h"
+#include "net/tap.h"
+#include "qmp/qmp.h"
+
+#define CLOSE_TIMEOUT_MS 3000 /* for a guest to agree to a device's end */
+
+typedef enum RunState {
+    RUN_PRELAUNCH, /* devices are there, not offered to guests: until start or, with -S, cont */
+    RUN_RUNNING,
+    RUN_PAUSED,
+    RUN_SHUTDOWN,  /* devices are being closed */
+} RunState;
+
+typedef enum AccelKind {
+    ACCEL_DEFAULT, /* a real Xen if there is one */
+    ACCEL_XEN,
+    ACCEL_XENEMU,
+    ACCEL_QTEST,
+} AccelKind;
+
+/* -machine xenpv, -machine none. */
+typedef struct MachineType {
+    const char *name;
+    const char *desc;
+    bool has_xen;
+} MachineType;
+
+/* What -accel and its neighbours ask for. */
+typedef struct AccelConfig {
+    AccelKind kind;
+    char *socket;      /* xenemu: where the host listens */
+    char *connect;     /* xenemu: the host that we are a guest of */
+    int domid;         /* then: our domid, -1: the host's choice */
+    uint64_t ram;
+} AccelConfig;
+
+typedef struct Daemon {
+    bool wanted;
+    char *pidfile;     /* absolute; NULL: none */
+    int pidfile_fd;
+    int report_fd;     /* the parent waits at the other end; -1: no parent */
+} Daemon;
+
+typedef struct System {
+    /* what the command line said */
+    const MachineType *machine;
+    AccelConfig accel;
+    char *guest_name;
+    int xen_domid;       /* whose devices; -1: not said */
+    bool xen_attach;     /* a toolstack started us and waits for "running" */
+    uint64_t ram_size;
+    bool start_paused;
+    char *qtest;
+    char *qtest_log;
+    char *log_file;
+    Daemon daemon;
+
+    /* what there is */
+    GMainLoop *loop;
+    RunState state;
+    bool log_open;       /* there is a log apart from stderr */
+    bool ended;          /* the main loop has nothing left to do */
+    guint signal_tags[3];
+    guint close_tag;     /* the end of our patience in RUN_SHUTDOWN */
+    Xen *xen;
+    XenStore *store;
+    char *private_dir;   /* of the emulated host's socket, made by us */
+    GPtrArray *iothreads;
+    GPtrArray *netdevs;
+    GPtrArray *chardevs;
+    GPtrArray *devices;
+    unsigned next_anon;  /* number of the next device without an id */
+    Qmp *qmp;
+} System;
+
+/* system.c */
+void system_init(System *s);
+void system_done(System *s); /* whatever is there, also half-built */
+bool system_set_error(GError **error, const char *fmt, ...) G_GNUC_PRINTF(2, 3); /* false */
+
+/* runstate.c */
+const char *run_state_name(RunState state);
+void run_install_signals(System *s);
+void run_remove_sources(System *s);
+void run_start(System *s);                        /* at the end of start-up */
+void run_stop(System *s);
+void run_cont(System *s);
+void run_shutdown(System *s, const char *reason); /* the second call ends at once */
+void run_device_gone(System *s);                  /* a device was removed from the list */
+
+/* system-qmp.c */
+Qmp *system_qmp_new(System *s);
+
+/* accel.c */
+bool accel_set(System *s, const char *arg, GError **error);      /* -accel */
+bool accel_set_names(System *s, const char *names, GError **error); /* -machine accel= */
+bool accel_open(System *s, GError **error);
+void accel_close(System *s);
+void accel_record_running(System *s);
+char *accel_help(const char *arg);
+
+/* machine.c */
+bool machine_set(System *s, const char *arg, GError **error);
+char *machine_help(const char *arg);
+const char *const *machine_names(void);
+const MachineType *machine_default(void);
+
+/* objects.c: iothreads */
+typedef struct IoThreadObject {
+    char *id;
+    IoThread *thread;
+    unsigned users; /* devices */
+} IoThreadObject;
+
+bool object_add(System *s, OptDict *args, GError **error);
+bool object_del(System *s, const char *id, GError **error);
+IoThreadObject *object_find(System *s, const char *id);
+char *object_help(const char *arg);
+void iothread_object_free(gpointer opaque);
+
+/* netdevs.c */
+bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GError **error);
+bool netdev_del(System *s, const char *id, GError **error);
+Netdev *netdev_find(System *s, const char *id);
+char *netdev_help(const char *arg);
+
+/* chardev.c */
+bool chardev_add(System *s, const char *arg, GError **error);     /* -chardev */
+bool chardev_monitor(System *s, const char *arg, GError **error); /* -mon */
+bool chardev_qmp(System *s, const char *arg, GError **error);     /* -qmp */
+void chardev_free(gpointer opaque);
+void chardev_wait(System *s); /* for the first clients of wait=on */
+
+/* devices.c */
+bool device_add(System *s, OptDict *args, GError **error);
+bool device_del(System *s, const char *id, GError **error);
+bool device_set_link(System *s, const char *name, bool up, GError **error);
+void device_free(gpointer opaque);
+void devices_start(System *s);
+void devices_pause(System *s, bool paused);
+void devices_close(System *s, unsigned timeout_ms);
+char *device_help(const char *arg);
+
+/* daemon.c */
+bool daemon_detach(System *s, GError **error); /* in the child; the parent never returns */
+bool daemon_write_pidfile(System *s, GError **error);
+void daemon_ready(System *s);
+void daemon_report_failure(System *s, const char *message);
+void daemon_done(System *s);
+
+#endif
