@@ -159,13 +159,10 @@ static char *accel_private_socket(System *s, GError **error)
 
 static bool accel_open_host(System *s, GError **error)
 {
-    g_autofree char *path = NULL;
+    char *path = s->accel.socket ? g_strdup(s->accel.socket) : accel_private_socket(s, error);
 
-    path = s->accel.socket ? g_strdup(s->accel.socket) : accel_private_socket(s, error);
-    if (!path) {
-        return false;
-    }
-    s->xen = xen_xenemu_open_host(path, error);
+    s->xen_path = path;
+    s->xen = path ? xen_xenemu_open_host(path, error) : NULL;
     if (!s->xen) {
         return false;
     }
@@ -206,6 +203,7 @@ void accel_close(System *s)
 {
     g_clear_pointer(&s->store, xen_store_close);
     g_clear_pointer(&s->xen, xen_close);
+    g_clear_pointer(&s->xen_path, g_free);
     if (s->private_dir) {
         rmdir(s->private_dir);
         g_clear_pointer(&s->private_dir, g_free);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cmdline.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* A failure is told to whoever started us, and to the log if there is one. */
@@ -32,6 +33,9 @@ static bool main_start(System *s, const CmdLine *cmd, GError **error)
     s->log_open = s->log_file != NULL;
     if (!daemon_detach(s, error)) {
         return false;
+    }
+    if (s->accel.kind == ACCEL_QTEST) {
+        clock_start_virtual(); /* before there is a thread that reads it */
     }
     run_install_signals(s);
     if (!daemon_write_pidfile(s, error) ||

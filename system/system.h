@@ -76,6 +76,7 @@ typedef struct System {
     guint signal_tags[3];
     guint close_tag;     /* the end of our patience in RUN_SHUTDOWN */
     Xen *xen;
+    char *xen_path;      /* where domains attach; NULL: we are not an emulated host */
     XenStore *store;
     char *private_dir;   /* of the emulated host's socket, made by us */
     GPtrArray *iothreads;
