@@ -25,7 +25,7 @@ struct XenStore {
     GHashTable *watches; /* token -> XenWatch, which owns the token */
     GQueue pending;      /* XenWatch that have an event, in order of arrival */
     uint64_t next_token;
-    guint source;        /* 0: none, the connection is lost */
+    guint source;
 };
 
 struct XenWatch {
@@ -45,49 +45,31 @@ static void store_mark(XenStore *s, XenWatch *w)
     }
 }
 
-/* The server is gone: every watch hears of it once, and finds out by its reads. */
-static void store_mark_all(XenStore *s)
-{
-    GHashTableIter it;
-    gpointer w;
-
-    g_hash_table_iter_init(&it, s->watches);
-    while (g_hash_table_iter_next(&it, NULL, &w)) {
-        store_mark(s, w);
-    }
-}
-
-/* False: the connection is lost. */
-static bool store_drain(XenStore *s)
+static void store_drain(XenStore *s)
 {
     for (unsigned i = 0; i < EVENTS_PER_ROUND; i++) {
         char **event = xs_check_watch(s->xs);
 
         if (!event) {
-            return errno == EAGAIN;
+            return;
         }
         store_mark(s, g_hash_table_lookup(s->watches, event[XS_WATCH_TOKEN]));
         free(event);
     }
-    return true;
 }
 
 static gboolean store_readable(gint fd, GIOCondition condition, gpointer opaque)
 {
     XenStore *s = opaque;
-    bool connected = store_drain(s);
     XenWatch *w;
 
-    if (!connected) {
-        store_mark_all(s);
-        s->source = 0;
-    }
+    store_drain(s);
     /* A call may add and remove watches, its own too: nothing of @w is used after it. */
     while ((w = g_queue_pop_head(&s->pending))) {
         w->pending = false;
         w->fn(w->opaque);
     }
-    return connected ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+    return G_SOURCE_CONTINUE;
 }
 
 /* libxenstore takes the socket from the environment only. */
@@ -136,7 +118,7 @@ XenStore *xen_store_open(const char *socket, GError **error)
     s->xs = xs;
     s->watches = g_hash_table_new(g_str_hash, g_str_equal);
     g_queue_init(&s->pending);
-    s->source = g_unix_fd_add(fd, G_IO_IN | G_IO_HUP | G_IO_ERR, store_readable, s);
+    s->source = g_unix_fd_add(fd, G_IO_IN, store_readable, s);
     return s;
 }
 
@@ -146,9 +128,7 @@ void xen_store_close(XenStore *s)
         return;
     }
     g_assert(g_hash_table_size(s->watches) == 0);
-    if (s->source) {
-        g_source_remove(s->source);
-    }
+    g_source_remove(s->source);
     g_hash_table_unref(s->watches);
     xs_close(s->xs);
     g_free(s);

@@ -14,7 +14,10 @@ typedef struct XenStore XenStore;
 typedef struct XenWatch XenWatch;
 typedef uint32_t XenTx; /* a transaction; 0: none */
 
-/* @socket NULL: where libxenstore looks by itself. */
+/*
+ * @socket NULL: where libxenstore looks by itself. A server that goes away is not
+ * announced: the next call fails.
+ */
 XenStore *xen_store_open(const char *socket, GError **error);
 void xen_store_close(XenStore *s); /* NULL is fine; watches must be gone */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(XenStore, xen_store_close)

@@ -1,0 +1,438 @@
+/*
+ * XenStore over libxenstore, against the emulated host's server, which speaks the real
+ * wire protocol.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/xen/xen-store.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <glib/gstdio.h>
+
+#include "hw/xen/xen-ops.h"
+
+typedef struct Fixture {
+    char *dir;
+    Xen *host;
+    XenStore *s;     /* with dom0's rights */
+} Fixture;
+
+static void set_up(Fixture *f, gconstpointer unused)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = NULL;
+
+    f->dir = g_dir_make_tmp("test-xen-store-XXXXXX", &error);
+    g_assert_no_error(error);
+    path = g_build_filename(f->dir, "host", NULL);
+    f->host = xen_xenemu_open_host(path, &error);
+    g_assert_no_error(error);
+    f->s = xen_store_open(f->host->store_path, &error);
+    g_assert_no_error(error);
+}
+
+static void tear_down(Fixture *f, gconstpointer unused)
+{
+    xen_store_close(f->s);
+    xen_close(f->host);
+    g_rmdir(f->dir);
+    g_free(f->dir);
+}
+
+/* What is at hand now, and nothing that comes later. */
+static void run_main_loop(void)
+{
+    while (g_main_context_iteration(NULL, false)) {
+    }
+}
+
+static void test_read_write(Fixture *f, gconstpointer unused)
+{
+    g_autofree char *value = NULL;
+
+    g_assert_null(xen_store_read(f->s, 0, "/a/b"));
+    g_assert_cmpint(errno, ==, ENOENT);
+    g_assert_true(xen_store_write(f->s, 0, "/a/b", "some thing"));
+    value = xen_store_read(f->s, 0, "/a/b");
+    g_assert_cmpstr(value, ==, "some thing");
+    g_assert_true(xen_store_remove(f->s, 0, "/a"));
+    g_assert_null(xen_store_read(f->s, 0, "/a/b"));
+}
+
+static void test_empty_value(Fixture *f, gconstpointer unused)
+{
+    g_autofree char *value = NULL;
+    uint64_t n = 7;
+
+    g_assert_true(xen_store_write(f->s, 0, "/a", ""));
+    value = xen_store_read(f->s, 0, "/a");
+    g_assert_cmpstr(value, ==, "");
+    g_assert_false(xen_store_read_uint(f->s, 0, "", "/a", 10, &n));
+    g_assert_cmpint(errno, ==, EINVAL);
+    g_assert_cmpuint(n, ==, 7);
+}
+
+static void test_printf(Fixture *f, gconstpointer unused)
+{
+    g_autofree char *value = NULL;
+
+    g_assert_true(xen_store_printf(f->s, 0, "/a/b", "key", "%d-%s", 5, "x"));
+    value = xen_store_read(f->s, 0, "/a/b/key");
+    g_assert_cmpstr(value, ==, "5-x");
+}
+
+static void test_list(Fixture *f, gconstpointer unused)
+{
+    g_auto(GStrv) names = NULL, none = NULL;
+
+    g_assert_null(xen_store_list(f->s, 0, "/d"));
+    g_assert_cmpint(errno, ==, ENOENT);
+    g_assert_true(xen_store_write(f->s, 0, "/d/one", "1"));
+    g_assert_true(xen_store_write(f->s, 0, "/d/two/x", "2"));
+    names = xen_store_list(f->s, 0, "/d");
+    g_assert_cmpuint(g_strv_length(names), ==, 2);
+    g_assert_true(g_strv_contains((const char *const *)names, "one"));
+    g_assert_true(g_strv_contains((const char *const *)names, "two"));
+    none = xen_store_list(f->s, 0, "/d/one");
+    g_assert_cmpuint(g_strv_length(none), ==, 0);
+}
+
+/* Digits and nothing else, up to the limit. */
+static void test_numbers(Fixture *f, gconstpointer unused)
+{
+    static const struct {
+        const char *text;
+        uint64_t max;
+        bool good;
+        uint64_t value;
+    } cases[] = {
+        { "0", 10, true, 0 },
+        { "10", 10, true, 10 },
+        { "11", 10, false, 0 },
+        { "007", 10, true, 7 },
+        { "18446744073709551615", UINT64_MAX, true, UINT64_MAX },
+        { "18446744073709551616", UINT64_MAX, false, 0 },
+        { "184467440737095516150", UINT64_MAX, false, 0 },
+        { "99999999999999999999999999999999", UINT64_MAX, false, 0 },
+        { "-1", UINT64_MAX, false, 0 },
+        { "+1", 10, false, 0 },
+        { " 1", 10, false, 0 },
+        { "1 ", 10, false, 0 },
+        { "1\n", 10, false, 0 },
+        { "0x1", 10, false, 0 },
+        { "1a", 10, false, 0 },
+        { "1.0", 10, false, 0 },
+        { "\xd9\xa1", 10, false, 0 }, /* a digit, but not of ours */
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        uint64_t n = 12345;
+
+        g_test_message("\"%s\" up to %" G_GUINT64_FORMAT, cases[i].text, cases[i].max);
+        g_assert_true(xen_store_write(f->s, 0, "/n/v", cases[i].text));
+        g_assert_cmpint(xen_store_read_uint(f->s, 0, "/n", "v", cases[i].max, &n), ==,
+                        cases[i].good);
+        if (cases[i].good) {
+            g_assert_cmpuint(n, ==, cases[i].value);
+        } else {
+            g_assert_cmpint(errno, ==, EINVAL);
+            g_assert_cmpuint(n, ==, 12345);
+        }
+    }
+}
+
+static void test_number_absent(Fixture *f, gconstpointer unused)
+{
+    uint64_t n;
+
+    g_assert_false(xen_store_read_uint(f->s, 0, "/n", "v", 10, &n));
+    g_assert_cmpint(errno, ==, ENOENT);
+}
+
+static void test_transaction(Fixture *f, gconstpointer unused)
+{
+    g_autofree char *value = NULL;
+    XenTx tx = xen_store_begin(f->s);
+
+    g_assert_cmpuint(tx, !=, 0);
+    g_assert_true(xen_store_write(f->s, tx, "/t", "inside"));
+    g_assert_null(xen_store_read(f->s, 0, "/t"));
+    g_assert_true(xen_store_end(f->s, tx, false));
+    value = xen_store_read(f->s, 0, "/t");
+    g_assert_cmpstr(value, ==, "inside");
+}
+
+static void test_transaction_aborted(Fixture *f, gconstpointer unused)
+{
+    XenTx tx = xen_store_begin(f->s);
+
+    g_assert_true(xen_store_write(f->s, tx, "/t", "inside"));
+    g_assert_true(xen_store_end(f->s, tx, true));
+    g_assert_null(xen_store_read(f->s, 0, "/t"));
+}
+
+static void test_transaction_conflict(Fixture *f, gconstpointer unused)
+{
+    g_autofree char *value = NULL;
+    XenTx tx;
+
+    g_assert_true(xen_store_write(f->s, 0, "/t", "0"));
+    tx = xen_store_begin(f->s);
+    value = xen_store_read(f->s, tx, "/t");
+    g_assert_true(xen_store_write(f->s, 0, "/t", "1"));
+    g_assert_true(xen_store_write(f->s, tx, "/t", "2"));
+    g_assert_false(xen_store_end(f->s, tx, false));
+    g_assert_cmpint(errno, ==, EAGAIN);
+}
+
+/* What belongs to a guest it may write; what it is shown it may read; the rest neither. */
+static void test_mkdir(Fixture *f, gconstpointer unused)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = g_build_filename(f->dir, "host", NULL);
+    g_autofree char *value = NULL;
+    g_autoptr(Xen) guest = xen_xenemu_open_guest(path, -1, 1 << 20, &error);
+    g_autoptr(XenStore) theirs = NULL;
+
+    g_assert_no_error(error);
+    theirs = xen_store_open(guest->store_path, &error);
+    g_assert_no_error(error);
+    g_assert_true(xen_store_domain_alive(f->s, guest->domid));
+    g_assert_false(xen_store_domain_alive(f->s, (uint16_t)(guest->domid + 1)));
+
+    g_assert_true(xen_store_mkdir(f->s, 0, "/dev/of-guest", guest->domid, 0));
+    g_assert_true(xen_store_mkdir(f->s, 0, "/dev/shown", 0, guest->domid));
+    g_assert_true(xen_store_mkdir(f->s, 0, "/dev/shown", 0, guest->domid)); /* it exists */
+    g_assert_true(xen_store_write(f->s, 0, "/dev/shown/key", "look"));
+    g_assert_true(xen_store_mkdir(f->s, 0, "/dev/hidden", 0, 0));
+
+    g_assert_true(xen_store_write(theirs, 0, "/dev/of-guest/key", "mine"));
+    value = xen_store_read(theirs, 0, "/dev/shown/key");
+    g_assert_cmpstr(value, ==, "look");
+    g_assert_false(xen_store_write(theirs, 0, "/dev/shown/key", "no"));
+    g_assert_cmpint(errno, ==, EACCES);
+    g_assert_null(xen_store_list(theirs, 0, "/dev/hidden"));
+    g_assert_cmpint(errno, ==, EACCES);
+}
+
+/* --- watches --- */
+
+typedef struct Watcher {
+    XenWatch *w;
+    struct Watcher *ends; /* this one's watch is removed by the call */
+    unsigned calls;
+} Watcher;
+
+static void watcher_called(void *opaque)
+{
+    Watcher *me = opaque;
+
+    me->calls++;
+    if (me->ends) {
+        xen_store_unwatch(me->ends->w);
+        me->ends->w = NULL;
+    }
+}
+
+static void watch(Fixture *f, Watcher *me, const char *path)
+{
+    g_autoptr(GError) error = NULL;
+
+    me->w = xen_store_watch(f->s, path, watcher_called, me, &error);
+    g_assert_no_error(error);
+}
+
+static gboolean on_timeout(gpointer opaque)
+{
+    *(bool *)opaque = true;
+    return G_SOURCE_REMOVE;
+}
+
+/* Runs the main loop until @calls calls were made; fails after 10 s. */
+static void wait_calls(const Watcher *me, unsigned calls)
+{
+    bool late = false;
+    guint id = g_timeout_add(10000, on_timeout, &late);
+
+    while (me->calls < calls && !late) {
+        g_main_context_iteration(NULL, true);
+    }
+    g_assert_false(late);
+    g_source_remove(id);
+    g_assert_cmpuint(me->calls, ==, calls);
+}
+
+/*
+ * An event for @path has reached this process when one for a later write has: the
+ * server sends them in order.
+ */
+static void settle(Fixture *f)
+{
+    Watcher last = { 0 };
+
+    watch(f, &last, "/settle");
+    wait_calls(&last, 1);
+    xen_store_unwatch(last.w);
+    run_main_loop();
+}
+
+static void test_watch(Fixture *f, gconstpointer unused)
+{
+    Watcher me = { 0 };
+
+    watch(f, &me, "/w");
+    wait_calls(&me, 1); /* once at first */
+    g_assert_true(xen_store_write(f->s, 0, "/w/below", "1"));
+    wait_calls(&me, 2);
+    g_assert_true(xen_store_write(f->s, 0, "/elsewhere", "1"));
+    settle(f);
+    g_assert_cmpuint(me.calls, ==, 2);
+    xen_store_unwatch(me.w);
+}
+
+/* A guest that writes in a loop costs one call a round, and each watch its own. */
+static void test_watch_merges(Fixture *f, gconstpointer unused)
+{
+    Watcher me = { 0 }, other = { 0 };
+
+    watch(f, &me, "/w");
+    watch(f, &other, "/w/deep");
+    wait_calls(&me, 1);
+    settle(f);
+    me.calls = other.calls = 0;
+    for (unsigned i = 0; i < 500; i++) {
+        g_assert_true(xen_store_printf(f->s, 0, "/w/deep", "key", "%u", i));
+    }
+    settle(f);
+    /* All were written before the loop ran; settle() lets it run a few times. */
+    g_assert_cmpuint(me.calls, >=, 1);
+    g_assert_cmpuint(me.calls, <=, 5);
+    g_assert_cmpuint(other.calls, ==, me.calls);
+    xen_store_unwatch(me.w);
+    xen_store_unwatch(other.w);
+}
+
+static void test_unwatch_with_events(Fixture *f, gconstpointer unused)
+{
+    Watcher me = { 0 };
+
+    watch(f, &me, "/w");
+    wait_calls(&me, 1);
+    g_assert_true(xen_store_write(f->s, 0, "/w", "1"));
+    xen_store_unwatch(me.w);
+    settle(f);
+    g_assert_cmpuint(me.calls, ==, 1);
+}
+
+static void test_unwatch_inside(Fixture *f, gconstpointer unused)
+{
+    Watcher me = { 0 };
+
+    me.ends = &me;
+    watch(f, &me, "/w");
+    wait_calls(&me, 1);
+    g_assert_true(xen_store_write(f->s, 0, "/w", "1"));
+    settle(f);
+    g_assert_cmpuint(me.calls, ==, 1);
+}
+
+/* Two that end each other, both with an event: exactly one of them is called. */
+static void test_unwatch_each_other(Fixture *f, gconstpointer unused)
+{
+    Watcher a = { 0 }, b = { 0 };
+
+    watch(f, &a, "/w");
+    watch(f, &b, "/w");
+    settle(f);
+    a.calls = b.calls = 0;
+    a.ends = &b;
+    b.ends = &a;
+    g_assert_true(xen_store_write(f->s, 0, "/w", "1"));
+    /* Both events are here before either is called. */
+    g_assert_true(xen_store_write(f->s, 0, "/elsewhere", "1"));
+    settle(f);
+    g_assert_cmpuint(a.calls + b.calls, ==, 1);
+    xen_store_unwatch(a.w);
+    xen_store_unwatch(b.w);
+}
+
+static void test_watch_refused(Fixture *f, gconstpointer unused)
+{
+    g_autoptr(GError) error = NULL;
+    Watcher me = { 0 };
+
+    g_assert_null(xen_store_watch(f->s, "/not//a/path", watcher_called, &me, &error));
+    g_assert_nonnull(error);
+    g_assert_true(g_str_has_prefix(error->message, "could not watch /not//a/path: "));
+}
+
+/* The server goes: calls fail instead of waiting, and what we had can be taken down. */
+static void test_server_dies(Fixture *f, gconstpointer unused)
+{
+    Watcher me = { 0 };
+
+    watch(f, &me, "/w");
+    wait_calls(&me, 1);
+    settle(f);
+    xen_close(f->host);
+    f->host = NULL;
+    run_main_loop();
+    g_assert_null(xen_store_read(f->s, 0, "/w"));
+    g_assert_false(xen_store_write(f->s, 0, "/w", "1"));
+    xen_store_unwatch(me.w);
+    g_assert_cmpuint(me.calls, ==, 1);
+}
+
+static void test_open_fails(Fixture *f, gconstpointer unused)
+{
+    g_autofree char *path = g_build_filename(f->dir, "nobody", NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(xen_store_open(path, &error));
+    g_assert_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
+    g_assert_nonnull(strstr(error->message, path));
+}
+
+/* The environment, by which libxenstore is told the socket, is as before. */
+static void test_environment(Fixture *f, gconstpointer unused)
+{
+    g_autoptr(XenStore) a = NULL, b = NULL;
+
+    g_unsetenv("XENSTORED_PATH");
+    a = xen_store_open(f->host->store_path, NULL);
+    g_assert_nonnull(a);
+    g_assert_null(g_getenv("XENSTORED_PATH"));
+    g_setenv("XENSTORED_PATH", "/something", true);
+    b = xen_store_open(f->host->store_path, NULL);
+    g_assert_nonnull(b);
+    g_assert_cmpstr(g_getenv("XENSTORED_PATH"), ==, "/something");
+    g_unsetenv("XENSTORED_PATH");
+}
+
+#define TEST(name, fn) g_test_add("/hw/xen/store/" name, Fixture, NULL, set_up, fn, tear_down)
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    TEST("read-write", test_read_write);
+    TEST("empty-value", test_empty_value);
+    TEST("printf", test_printf);
+    TEST("list", test_list);
+    TEST("numbers", test_numbers);
+    TEST("number-absent", test_number_absent);
+    TEST("transaction", test_transaction);
+    TEST("transaction-aborted", test_transaction_aborted);
+    TEST("transaction-conflict", test_transaction_conflict);
+    TEST("mkdir", test_mkdir);
+    TEST("watch", test_watch);
+    TEST("watch-merges", test_watch_merges);
+    TEST("unwatch-with-events", test_unwatch_with_events);
+    TEST("unwatch-inside", test_unwatch_inside);
+    TEST("unwatch-each-other", test_unwatch_each_other);
+    TEST("watch-refused", test_watch_refused);
+    TEST("server-dies", test_server_dies);
+    TEST("open-fails", test_open_fails);
+    TEST("environment", test_environment);
+    return g_test_run();
+}
