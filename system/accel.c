@@ -159,9 +159,16 @@ static char *accel_private_socket(System *s, GError **error)
 
 static bool accel_open_host(System *s, GError **error)
 {
-    char *path = s->accel.socket ? g_strdup(s->accel.socket) : accel_private_socket(s, error);
+    const char *path;
 
-    s->xen_path = path;
+    if (!s->accel.socket) {
+        s->xen_path = accel_private_socket(s, error);
+    } else if (s->daemon.wanted) {
+        s->xen_path = g_canonicalize_filename(s->accel.socket, NULL); /* we leave the directory */
+    } else {
+        s->xen_path = g_strdup(s->accel.socket);
+    }
+    path = s->xen_path;
     s->xen = path ? xen_xenemu_open_host(path, error) : NULL;
     if (!s->xen) {
         return false;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "util/fd.h"
+#include "util/log.h"
 
 typedef struct SocketConfig {
     char *id;
@@ -299,6 +300,9 @@ void chardev_wait(System *s)
     for (guint i = 0; i < s->chardevs->len; i++) {
         const Chardev *c = g_ptr_array_index(s->chardevs, i);
 
+        if (c->wait && c->monitor && !qmp_monitor_is_connected(c->monitor)) {
+            info_report("waiting for connection on: %s", c->filename);
+        }
         while (c->wait && c->monitor && !qmp_monitor_is_connected(c->monitor) &&
                s->state != RUN_SHUTDOWN) {
             g_main_context_iteration(NULL, TRUE);

@@ -6,7 +6,6 @@
 #include "device.h"
 
 #include "hw/net/xen-netback.h"
-#include "util/log.h"
 #include "vq-mapping.h"
 
 static void vif_event(void *opaque, NetbackEvent event, const char *detail)
@@ -47,19 +46,17 @@ static void *vif_create(Device *d, GError **error)
         .event = vif_event,
         .opaque = d,
     };
-    unsigned n_queues = MIN(d->peer->n_queues, NETIF_MAX_QUEUES);
 
     if (d->s->xen_domid < 0) {
         system_set_error(error, "-xen-domid is needed: whose device is it?");
         return NULL;
     }
-    if (config->iothread || config->vq_mapping) {
-        if (!vq_mapping_resolve(d->s, config->iothread, config->vq_mapping, n_queues, threads,
-                                d->users, error)) {
-            return NULL;
-        }
+    if (!vq_mapping_resolve(d, config->iothread, config->vq_mapping, threads, error)) {
+        return NULL;
+    }
+    if (threads[0]) {
         env.threads = threads;
-        env.n_threads = n_queues;
+        env.n_threads = vq_mapping_queues(d);
     }
     return netback_new(config, &env, error);
 }

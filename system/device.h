@@ -7,6 +7,7 @@
 #define SYSTEM_DEVICE_H
 
 #include "system.h"
+#include "util/log.h"
 
 typedef struct Device Device;
 
@@ -34,6 +35,8 @@ struct Device {
     bool started;
     bool paused;
     bool closing;      /* asked to go */
+    LogLimit info_limit; /* of what a guest makes us say */
+    LogLimit warn_limit;
     guint gone_tag;    /* it went, and is freed from an idle callback */
 };
 

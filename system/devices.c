@@ -5,8 +5,6 @@
  */
 #include "device.h"
 
-#include "util/log.h"
-
 #define MAX_DEVICES 1024u
 
 static const DeviceType *const device_types[] = { &device_vif, &device_netfront, NULL };
@@ -79,7 +77,8 @@ static bool device_set_id(Device *d, GError **error)
     if (!*id) {
         *id = g_strdup_printf("#dev%u", d->s->next_anon++);
     } else if (device_find(d->s, *id)) {
-        return system_set_error(error, "Duplicate ID '%s' for device", *id);
+        return system_set_error(error, d->s->up ? "Duplicate device ID '%s'"
+                                                : "Duplicate ID '%s' for device", *id);
     }
     d->id = *id;
     return true;
@@ -139,6 +138,8 @@ bool device_add(System *s, OptDict *args, GError **error)
     d->type = type;
     d->config = config;
     d->users = g_ptr_array_new();
+    d->info_limit = (LogLimit){ .burst = 10, .interval_ms = 10000 };
+    d->warn_limit = d->info_limit;
     if (!device_realize(d, error)) {
         device_free(d);
         return false;
@@ -214,16 +215,20 @@ void devices_close(System *s, unsigned timeout_ms)
 
 void device_connected(Device *d, unsigned queues)
 {
+    info_report_limited(&d->info_limit, "%s: connected, %u queue%s", d->id, queues,
+                        queues == 1 ? "" : "s");
     qmp_event_vif_connected(d->s->qmp, d->id, queues);
 }
 
 void device_disconnected(Device *d)
 {
+    info_report_limited(&d->info_limit, "%s: disconnected", d->id);
     qmp_event_vif_disconnected(d->s->qmp, d->id);
 }
 
 void device_failed(Device *d, const char *reason)
 {
+    warn_report_limited(&d->warn_limit, "%s: %s", d->id, reason);
     qmp_event_vif_error(d->s->qmp, d->id, reason);
 }
 

@@ -50,6 +50,8 @@ static bool main_start(System *s, const CmdLine *cmd, GError **error)
         !cmdline_run(cmd, s, CMD_DEVICE, error)) {
         return false;
     }
+    netdevs_warn_unused(s);
+    s->up = true;
     run_start(s);
     daemon_ready(s);
     return true;

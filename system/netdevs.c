@@ -5,6 +5,8 @@
  */
 #include "system.h"
 
+#include "util/log.h"
+
 #define MAX_NETDEVS 1024u
 
 static const char *const netdev_types[] = { "tap", NULL };
@@ -31,7 +33,8 @@ static Netdev *netdev_new_tap(System *s, OptDict *args, TapFdByName *by_name, vo
         return NULL;
     }
     if (netdev_find(s, config->id)) {
-        system_set_error(error, "Duplicate ID '%s' for netdev", config->id);
+        system_set_error(error, s->up ? "Duplicate ID '%s'" : "Duplicate ID '%s' for netdev",
+                         config->id);
     } else if (s->netdevs->len >= MAX_NETDEVS) {
         system_set_error(error, "there are %u netdevs already", MAX_NETDEVS);
     } else {
@@ -77,6 +80,17 @@ bool netdev_del(System *s, const char *id, GError **error)
     }
     g_ptr_array_remove(s->netdevs, nd);
     return true;
+}
+
+void netdevs_warn_unused(System *s)
+{
+    for (guint i = 0; i < s->netdevs->len; i++) {
+        const Netdev *nd = g_ptr_array_index(s->netdevs, i);
+
+        if (!nd->in_use) {
+            warn_report("netdev %s has no peer", nd->id);
+        }
+    }
 }
 
 char *netdev_help(const char *arg)

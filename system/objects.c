@@ -56,8 +56,9 @@ static bool iothread_add(System *s, IoThreadConfig *config, GError **error)
     IoThreadObject *o;
 
     if (object_find(s, config->id)) {
-        return system_set_error(error, "attempt to add duplicate property '%s' to object "
-                                "(type 'container')", config->id);
+        return system_set_error(error, s->up ? "attempt to add duplicate property '%s' to object "
+                                               "(type 'container')"
+                                             : "Duplicate ID '%s' for object", config->id);
     }
     if (s->iothreads->len >= MAX_IOTHREADS) {
         return system_set_error(error, "there are %u iothreads already", MAX_IOTHREADS);

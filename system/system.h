@@ -71,6 +71,7 @@ typedef struct System {
     /* what there is */
     GMainLoop *loop;
     RunState state;
+    bool up;             /* the command line is done */
     bool log_open;       /* there is a log apart from stderr */
     bool ended;          /* the main loop has nothing left to do */
     guint signal_tags[3];
@@ -136,6 +137,7 @@ void iothread_object_free(gpointer opaque);
 bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GError **error);
 bool netdev_del(System *s, const char *id, GError **error);
 Netdev *netdev_find(System *s, const char *id);
+void netdevs_warn_unused(System *s);
 char *netdev_help(const char *arg);
 
 /* chardev.c */

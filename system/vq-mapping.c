@@ -70,43 +70,57 @@ static bool mapping_assign(System *s, const GPtrArray *mapping, unsigned n_queue
     return true;
 }
 
-static void mapping_use(System *s, const GPtrArray *mapping, GPtrArray *users)
+static void mapping_use(Device *d, IoThreadObject *o)
 {
-    for (guint i = 0; i < mapping->len; i++) {
-        const VqMapping *map = g_ptr_array_index(mapping, i);
-
-        g_ptr_array_add(users, object_find(s, map->iothread));
-    }
+    o->users++;
+    g_ptr_array_add(d->users, o);
 }
 
-bool vq_mapping_resolve(System *s, const char *iothread, const GPtrArray *mapping,
-                        unsigned n_queues, IoThread **threads, GPtrArray *users, GError **error)
+unsigned vq_mapping_queues(const Device *d)
+{
+    return MIN(d->peer->n_queues, NETIF_MAX_QUEUES);
+}
+
+static bool mapping_set_all(Device *d, const char *iothread, IoThread **threads, GError **error)
+{
+    IoThreadObject *o = object_find(d->s, iothread);
+
+    if (!o) {
+        g_set_error(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found",
+                    iothread);
+        return false;
+    }
+    for (unsigned vq = 0; vq < vq_mapping_queues(d); vq++) {
+        threads[vq] = o->thread;
+    }
+    mapping_use(d, o);
+    return true;
+}
+
+bool vq_mapping_resolve(Device *d, const char *iothread, const GPtrArray *mapping,
+                        IoThread **threads, GError **error)
 {
     if (iothread && mapping) {
         return system_set_error(error, "iothread and iothread-vq-mapping properties cannot be "
                                 "set at the same time");
     }
     if (iothread) {
-        IoThreadObject *o = object_find(s, iothread);
-
-        if (!o) {
-            g_set_error(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found",
-                        iothread);
-            return false;
-        }
-        for (unsigned vq = 0; vq < n_queues; vq++) {
-            threads[vq] = o->thread;
-        }
-        g_ptr_array_add(users, o);
+        return mapping_set_all(d, iothread, threads, error);
+    }
+    if (!mapping) {
         return true;
     }
     if (mapping->len == 0) {
         return system_set_error(error, "missing vq 0 IOThread assignment in iothread-vq-mapping");
     }
-    if (!mapping_check(s, mapping, n_queues, error) ||
-        !mapping_assign(s, mapping, n_queues, threads, error)) {
+    if (!mapping_check(d->s, mapping, vq_mapping_queues(d), error) ||
+        !mapping_assign(d->s, mapping, vq_mapping_queues(d), threads, error)) {
         return false;
     }
-    mapping_use(s, mapping, users);
+    for (guint i = 0; i < mapping->len; i++) {
+        const VqMapping *map = g_ptr_array_index(mapping, i);
+
+        mapping_use(d, object_find(d->s, map->iothread));
+    }
     return true;
 }

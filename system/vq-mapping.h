@@ -2,13 +2,17 @@
 #ifndef SYSTEM_VQ_MAPPING_H
 #define SYSTEM_VQ_MAPPING_H
 
-#include "system.h"
+#include "device.h"
+
+/* How many queues of @d can have a thread: those of its netdev, at most NETIF_MAX_QUEUES. */
+unsigned vq_mapping_queues(const Device *d);
 
 /*
- * Fills @threads, of @n_queues NULLs, from one of @iothread and @mapping (the other is
- * NULL, or it is an error). The iothreads that are used are added to @users.
+ * Fills @threads, one NULL for each of these queues, from one of @iothread and @mapping
+ * (not both, that is an error; with neither it stays as it is). The iothreads are in use
+ * until the device is freed.
  */
-bool vq_mapping_resolve(System *s, const char *iothread, const GPtrArray *mapping,
-                        unsigned n_queues, IoThread **threads, GPtrArray *users, GError **error);
+bool vq_mapping_resolve(Device *d, const char *iothread, const GPtrArray *mapping,
+                        IoThread **threads, GError **error);
 
 #endif

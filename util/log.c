@@ -88,10 +88,10 @@ void info_report(const char *fmt, ...)
     va_end(ap);
 }
 
-void warn_report_limited(LogLimit *limit, const char *fmt, ...)
+/* True: a line may be written. */
+static bool log_limit_pass(LogLimit *limit)
 {
     gint64 now = g_get_monotonic_time();
-    va_list ap;
 
     if (now - limit->since_us > (gint64)limit->interval_ms * 1000) {
         if (limit->suppressed > 0) {
@@ -101,11 +101,32 @@ void warn_report_limited(LogLimit *limit, const char *fmt, ...)
         limit->n = 0;
         limit->suppressed = 0;
     }
-    if (limit->n++ >= limit->burst) {
+    if (limit->n >= limit->burst) {
         limit->suppressed++;
-        return;
+        return false;
     }
-    va_start(ap, fmt);
-    log_line("warning: ", fmt, ap);
-    va_end(ap);
+    limit->n++;
+    return true;
+}
+
+void warn_report_limited(LogLimit *limit, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (log_limit_pass(limit)) {
+        va_start(ap, fmt);
+        log_line("warning: ", fmt, ap);
+        va_end(ap);
+    }
+}
+
+void info_report_limited(LogLimit *limit, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (log_limit_pass(limit)) {
+        va_start(ap, fmt);
+        log_line("info: ", fmt, ap);
+        va_end(ap);
+    }
 }

@@ -52,7 +52,7 @@ typedef void QmpNamedFn(void *ctx, const char *name);
 /* What the commands need of the system. */
 typedef struct QmpSystem {
     const char *version;                       /* ours: "0.1.0" */
-    const char *const *(*machines)(void);      /* names, NULL at the end; the first is the default */
+    const char *const *(*machines)(void);      /* names, then NULL; the first is the default */
     const char *(*guest_name)(void *opaque);   /* NULL: none given */
     const char *(*status)(void *opaque);       /* "running", "paused", "prelaunch"... */
     void (*stop)(void *opaque);

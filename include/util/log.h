@@ -43,5 +43,6 @@ typedef struct LogLimit {
 } LogLimit;
 
 void warn_report_limited(LogLimit *limit, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+void info_report_limited(LogLimit *limit, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
 #endif
