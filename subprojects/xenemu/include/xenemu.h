@@ -57,6 +57,9 @@ const char *xenemu_host_store_path(const XenemuHost *host);
 
 bool xenemu_host_domain_alive(XenemuHost *host, uint16_t domid);
 
+/* What dom0 holds: pages of guests that are mapped, and its own ports. Any thread. */
+void xenemu_host_usage(XenemuHost *host, unsigned *ret_mapped, unsigned *ret_ports);
+
 /* What xenemu_host_fail() can make fail. */
 typedef enum XenemuOp {
     XENEMU_OP_GNTTAB_MAP,    /* a call; status: GNTST_* */

@@ -173,6 +173,7 @@ static void mapping_free(Mapping *m)
 {
     if (m->addr) {
         munmap(m->addr, (size_t)m->count * XENEMU_PAGE_SIZE);
+        __atomic_fetch_sub(&m->dom->host->mapped, m->count, __ATOMIC_RELAXED);
     }
     for (unsigned i = 0; i < m->count; i++) {
         Active *a = &m->dom->active[m->refs[i]];
@@ -274,6 +275,7 @@ static bool mapping_mmap(Mapping *m, const uint32_t *frames)
     }
     madvise(base, size, MADV_DONTFORK);
     m->addr = base;
+    __atomic_fetch_add(&m->dom->host->mapped, m->count, __ATOMIC_RELAXED);
     return true;
 }
 

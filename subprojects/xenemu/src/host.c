@@ -45,6 +45,17 @@ void xenemu_host_fail(XenemuHost *host, XenemuOp op, unsigned k, int status)
     __atomic_store_n(&f->left, k, __ATOMIC_RELEASE);
 }
 
+void xenemu_host_usage(XenemuHost *host, unsigned *ret_mapped, unsigned *ret_ports)
+{
+    *ret_mapped = __atomic_load_n(&host->mapped, __ATOMIC_RELAXED);
+    *ret_ports = 0;
+    pthread_mutex_lock(&host->lock);
+    for (unsigned i = 0; i < HOST_PORTS; i++) {
+        *ret_ports += host->ports[i] != NULL;
+    }
+    pthread_mutex_unlock(&host->lock);
+}
+
 static void host_listener_ready(Source *s, uint32_t events)
 {
     XenemuHost *host = SOURCE_OWNER(s, XenemuHost, listener);

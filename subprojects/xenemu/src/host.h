@@ -103,6 +103,7 @@ struct XenemuHost {
     Domain *domains[HOST_MAX_DOMAINS];
     HostPort *ports[HOST_PORTS];
     Fault faults[XENEMU_OP_COUNT];
+    uint32_t mapped; /* atomic: pages that gnttab handles have mapped */
 };
 
 /* True: this one is to fail, with *status. */

@@ -97,6 +97,25 @@ static void test_end_access(Fixture *f, gconstpointer data)
     g_assert_cmpint(copy_status(f, true, f->ref), ==, GNTST_general_error);
 }
 
+/* What dom0 holds is counted, for tests that look for leaks. */
+static void test_usage(Fixture *f, gconstpointer data)
+{
+    unsigned mapped, ports;
+    XenemuEvtchn *e = xenemu_host_evtchn_open(f->t->host);
+    int port = xenemu_evtchn_alloc_unbound(e, 3);
+    uint8_t *p = map(f, f->ref, true);
+
+    xenemu_host_usage(f->t->host, &mapped, &ports);
+    g_assert_cmpuint(mapped, ==, 1);
+    g_assert_cmpuint(ports, ==, 1);
+    xenemu_evtchn_unbind(e, (uint32_t)port);
+    xenemu_gnttab_unmap(f->gt, p, 1);
+    xenemu_host_usage(f->t->host, &mapped, &ports);
+    g_assert_cmpuint(mapped, ==, 0);
+    g_assert_cmpuint(ports, ==, 0);
+    xenemu_evtchn_close(e);
+}
+
 int main(int argc, char **argv)
 {
 #define ADD(name, fn) g_test_add(name, Fixture, NULL, setup, fn, teardown)
@@ -104,5 +123,6 @@ int main(int argc, char **argv)
     ADD("/gnttab/map", test_map);
     ADD("/gnttab/copy", test_copy);
     ADD("/gnttab/end-access", test_end_access);
+    ADD("/gnttab/usage", test_usage);
     return g_test_run();
 }
