@@ -22,6 +22,24 @@ static void main_report(System *s, const char *message)
     }
 }
 
+static bool main_start_qtest(System *s, GError **error)
+{
+    QtestConfig config = {
+        .chardev = s->qtest,
+        .log = s->qtest_log,
+        .xen = s->xen_path ? s->xen : NULL,
+        .xen_path = s->xen_path,
+        .domid = s->xen_domid,
+        .ram_size = s->ram_size,
+    };
+
+    if (!s->qtest) {
+        return true;
+    }
+    s->qtest_server = qtest_new(&config, error);
+    return s->qtest_server != NULL;
+}
+
 static bool main_start(System *s, const CmdLine *cmd, GError **error)
 {
     if (!cmdline_run(cmd, s, CMD_SETTING, error)) {
@@ -47,6 +65,7 @@ static bool main_start(System *s, const CmdLine *cmd, GError **error)
     }
     chardev_wait(s);
     if (!accel_open(s, error) ||
+        !main_start_qtest(s, error) ||
         !cmdline_run(cmd, s, CMD_DEVICE, error)) {
         return false;
     }

@@ -43,6 +43,7 @@ void system_done(System *s)
     g_ptr_array_unref(s->devices);
     g_ptr_array_unref(s->netdevs);
     g_ptr_array_unref(s->iothreads);
+    g_clear_pointer(&s->qtest_server, qtest_free);
     accel_close(s);
     daemon_done(s);
     g_main_loop_unref(s->loop);

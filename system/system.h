@@ -14,6 +14,7 @@
 #include "hw/xen/xen-store.h"
 #include "net/tap.h"
 #include "qmp/qmp.h"
+#include "system/qtest.h"
 
 #define CLOSE_TIMEOUT_MS 3000 /* for a guest to agree to a device's end */
 
@@ -86,6 +87,7 @@ typedef struct System {
     GPtrArray *devices;
     unsigned next_anon;  /* number of the next device without an id */
     Qmp *qmp;
+    Qtest *qtest_server; /* its guest is the domain whose devices we have */
 } System;
 
 /* system.c */

@@ -18,8 +18,8 @@ typedef struct Qtest Qtest;
 typedef struct QtestConfig {
     const char *chardev;  /* unix:PATH[,server=on[,wait=off]] */
     const char *log;      /* a file; "none"; NULL: stderr */
-    Xen *xen;             /* NULL, or not an emulated host's: there is no guest, no memory */
-    const char *xen_path; /* where domains attach to @xen; NULL with a NULL @xen */
+    Xen *xen;             /* from xen_xenemu_open_host(); NULL: there is no guest, no memory */
+    const char *xen_path; /* where domains attach to @xen */
     int domid;            /* of the guest, -1: the host chooses */
     uint64_t ram_size;    /* of the guest; 0: QTEST_RAM_DEFAULT */
 } QtestConfig;

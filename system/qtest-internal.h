@@ -1,0 +1,65 @@
+/*
+ * The qtest server, inside: qtest.c has the socket and the lines, qtest-memory.c QEMU's
+ * commands, qtest-xen.c ours.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef SYSTEM_QTEST_INTERNAL_H
+#define SYSTEM_QTEST_INTERNAL_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "hw/xen/xen-store.h"
+#include "system/qtest.h"
+#include "xenemu.h"
+
+struct Qtest {
+    char *chardev;
+    int listen_fd;       /* -1: we are the client */
+    guint listen_tag;
+    int fd;              /* -1: not connected */
+    guint in_tag;
+    guint out_tag;
+    GByteArray *in;      /* up to a line that is not complete yet */
+    GByteArray *out;     /* not written yet: no further line is obeyed until it is */
+    bool too_long;       /* the rest of a line that was refused is to be skipped */
+    FILE *log;           /* NULL: none */
+    gint64 start_us;
+
+    Xen *xen;            /* an emulated host, or NULL */
+    char *xen_path;
+    int domid;           /* that we ask for */
+    uint64_t ram_size;   /* the same */
+    XenemuGuest *guest;  /* NULL: dead, or never there */
+    XenemuEvtchn *evtchn;
+    XenStore *guest_store; /* opened when first used */
+    XenStore *dom0_store;
+};
+
+typedef struct QtestCommand {
+    const char *name;
+    unsigned min_args;
+    unsigned max_args;
+    bool rest;           /* the last argument is the rest of the line, blanks included */
+    /* @arg has n_args pointers and NULL. Answers with qtest_reply(), once. */
+    void (*run)(Qtest *q, char **arg, unsigned n_args);
+} QtestCommand;
+
+/* One line, without its end: "OK ...", "FAIL ..." or "ERR ...". */
+void qtest_reply(Qtest *q, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+
+/* As libqtest writes them: decimal, 0x or 0. False: answered with FAIL already. */
+bool qtest_number(Qtest *q, const char *text, uint64_t max, uint64_t *ret);
+
+/* Both end with a NULL name. */
+extern const QtestCommand qtest_memory_commands[];
+extern const QtestCommand qtest_xen_commands[];
+
+/* False without a reason given: an error text in @error. A guest is there afterwards. */
+bool qtest_guest_attach(Qtest *q, int domid, uint64_t ram_size, GError **error);
+void qtest_guest_kill(Qtest *q);
+
+#endif
