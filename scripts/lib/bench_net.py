@@ -32,7 +32,7 @@ class Splice:
 
 class RingtapVif(Vif):
     def __init__(self, lab, build, queues):
-        super().__init__(lab, build / 'system/ringtap', queues)
+        super().__init__(lab, build / 'ringtap', queues)
         self.processes = [self.frontend, self.backend]
 
 

@@ -119,7 +119,7 @@ def main():
     say_what_xen_can()
     try:
         with Lab('demo') as lab:
-            run(lab, args.build / 'system/ringtap', args)
+            run(lab, args.build / 'ringtap', args)
     except LabError as error:
         sys.exit(f'demo: {error}')
     except KeyboardInterrupt:

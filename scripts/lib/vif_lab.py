@@ -218,15 +218,18 @@ class Vif:
     def __init__(self, lab, ringtap, queues):
         self.lab = lab
         self.socket = lab.rundir / 'xenemu'
+        # A monitor serves one client at a time: one is ours, one is for who watches.
         self.qmp_path = lab.rundir / 'backend.qmp'
+        own_qmp = lab.rundir / 'own.qmp'
         tap = 'queues={},script=no,downscript=no'.format(queues)
         self.backend = lab.start('backend', [
             ringtap, '-name', 'backend', '-accel', f'xenemu,socket={self.socket}',
             '-xen-domid', '1', '-netdev', f'tap,id=n0,ifname={HOST_IF},{tap}',
             '-device', 'xen-net-device,netdev=n0,mac=00:16:3e:00:00:01,id=vif0',
+            '-qmp', f'unix:{own_qmp},server=on,wait=off',
             '-qmp', f'unix:{self.qmp_path},server=on,wait=off'], lab.host)
         self.backend.wait_for('QMP socket', self.qmp_path.exists)
-        self.qmp = Qmp(self.qmp_path)
+        self.qmp = Qmp(own_qmp)
         self.frontend = lab.start('frontend', [
             ringtap, '-name', 'frontend', '-accel',
             f'xenemu,connect={self.socket},domid=1',

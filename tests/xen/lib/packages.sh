@@ -11,12 +11,12 @@ need_packages() {
 find_ringtap() {
     local dir=$top/build-release
     if [ -z "$ringtap" ]; then
-        ringtap=$dir/system/ringtap
+        ringtap=$dir/ringtap
         say "builds $ringtap"
         {
             "$top/scripts/deps" build &&
             { [ -e "$dir/build.ninja" ] || "$top/configure" --release; } &&
-            ninja -C "$dir" system/ringtap
+            ninja -C "$dir" ringtap
         } > "$work/build.log" 2>&1 || { cat "$work/build.log" >&2; die "the build failed"; }
     fi
     [ -x "$ringtap" ] || die "not a program: $ringtap"
