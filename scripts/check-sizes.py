@@ -74,11 +74,18 @@ def count_parameters(text):
 
 
 def depth_of(body):
-    """Deepest block, by indentation, of lines that open one."""
+    """The deepest block; the braces of initialisers are none."""
+    text = re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])\'', '', '\n'.join(body),
+                  flags=re.S)
+    blocks = []
     deepest = 0
-    for line in body:
-        if line.rstrip().endswith('{') and not line.lstrip().startswith(('{', '.')):
-            deepest = max(deepest, (len(line) - len(line.lstrip())) // 4)
+    for match in re.finditer(r'[{}]', text):
+        if match[0] == '{':
+            before = text[:match.start()].rstrip()
+            blocks.append(before.endswith((')', 'else', 'do', ';', '}', ':')) or not before)
+            deepest = max(deepest, sum(blocks))
+        elif blocks:
+            blocks.pop()
     return deepest
 
 

@@ -110,6 +110,12 @@ def test_sizes_data_path_function():
     finds('sizes', {'hw/net/a-tx.c': f'int a(int x)\n{{\n{body}}}\n'}, 'a(): lines: 61')
 
 
+def test_sizes_nesting():
+    deep = ''.join(f'{"    " * i}if (x) {{\n' for i in range(1, 8)) + '}\n' * 7
+    finds('sizes', {'net/a.c': f'int a(int x)\n{{\n{deep.replace(chr(10) + "}", chr(10) + "    }")}}}\n'},
+          'a(): nesting: 7')
+
+
 def test_sizes_long_file():
     finds('sizes', {'net/a.c': 'int a;\n' * 1001}, 'lines: 1001')
     finds('sizes', {'include/net/a.h': 'int a;\n' * 301}, 'lines: 301')

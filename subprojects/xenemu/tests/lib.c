@@ -184,7 +184,7 @@ uint32_t test_store_begin(int fd)
     g_autofree char *id = NULL;
 
     g_assert_cmpint(test_store_call(fd, XS_TRANSACTION_START, 0, &id, "", NULL), ==, 0);
-    return (uint32_t)atoi(id);
+    return (uint32_t)strtoul(id, NULL, 10);
 }
 
 int test_store_end(int fd, uint32_t tx, bool commit)

@@ -60,7 +60,7 @@ static void test_map(Fixture *f, gconstpointer data)
     uint8_t *p = map(f, f->ref, true);
 
     g_assert_nonnull(p);
-    strcpy((char *)p, "from dom0");
+    memcpy(p, "from dom0", sizeof("from dom0"));
     g_assert_cmpstr((char *)f->page, ==, "from dom0");
     g_assert_cmpint(xenemu_gnttab_unmap(f->gt, p, 1), ==, 0);
     g_assert_cmpint(xenemu_gnttab_unmap(f->gt, p, 1), ==, -EINVAL);
@@ -77,7 +77,7 @@ static void test_copy(Fixture *f, gconstpointer data)
     g_assert_cmpint(seg[0].status, ==, GNTST_okay);
     g_assert_cmpint(seg[1].status, ==, GNTST_okay);
     g_assert_cmpstr((char *)f->page + 4088, ==, "guest");
-    strcpy((char *)f->page, "dom0");
+    memcpy(f->page, "dom0", sizeof("dom0"));
     g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, false, seg + 1, 1), ==, 0);
     g_assert_cmpstr(buf, ==, "dom0");
     g_assert_cmpuint(entry(f, f->ref)->flags, ==, GTF_permit_access);
