@@ -46,6 +46,9 @@ bool netns_enter(void)
         g_test_skip("no network namespace: neither root nor user namespaces");
         return false;
     }
+    /* no router solicitations and the like between a test's frames */
+    write_file("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
+    write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
     return true;
 }
 

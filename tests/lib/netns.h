@@ -11,7 +11,8 @@
 
 /*
  * Puts the process into a new namespace, with a user namespace around it where root is
- * not to be had. False: not possible or no /dev/net/tun; the test was marked as skipped.
+ * not to be had. The host's IPv6 is off in it: it would send packets of its own. False: not
+ * possible or no /dev/net/tun; the test was marked as skipped.
  */
 bool netns_enter(void);
 

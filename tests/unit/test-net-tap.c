@@ -1,0 +1,627 @@
+/*
+ * A tap at work: packets through the real kernel, offloads, queues, and its link.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "net/tap.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "frames.h"
+#include "netns.h"
+#include "tap-internal.h"
+
+#define BATCH 64
+
+static Netdev *open_tap(const char *ifname, unsigned queues, OnOffAuto vnet_hdr)
+{
+    TapConfig config = { .id = (char *)"n0", .ifname = (char *)ifname, .queues = queues,
+                         .has_queues = true, .vnet_hdr = vnet_hdr, .script = (char *)"no",
+                         .downscript = (char *)"no" };
+    g_autoptr(GError) error = NULL;
+    Netdev *nd = tap_new(&config, NULL, NULL, &error);
+
+    g_assert_no_error(error);
+    g_assert_true(netns_sh("ip link set %s up", ifname));
+    return nd;
+}
+
+/* One packet to send, its header in front of it or elsewhere. */
+typedef struct Packet {
+    struct virtio_net_hdr_v1 far_hdr;
+    struct iovec iov[PKT_MAX_IOV];
+    Pkt pkt;
+    PktHeaders h;
+    struct virtio_net_hdr_v1 near_hdr;
+    uint8_t frame[FRAME_MAX];
+} Packet;
+
+static void make_packet(Packet *p, const FrameSpec *s, bool near)
+{
+    size_t len = frame_build(p->frame, s);
+
+    memset(&p->near_hdr, 0, sizeof(p->near_hdr));
+    memset(&p->far_hdr, 0, sizeof(p->far_hdr));
+    p->iov[0] = (struct iovec){ p->frame, len };
+    p->pkt = (Pkt){ .hdr = near ? &p->near_hdr : &p->far_hdr, .iov = p->iov, .n_iov = 1,
+                    .len = (uint32_t)len };
+    g_assert_true(pkt_parse(p->frame, len, &p->h));
+}
+
+/* Cuts the packet into pieces: headers, then pages as grants bring them. */
+static void cut_packet(Packet *p, size_t head, size_t piece)
+{
+    size_t len = p->pkt.len;
+    size_t off = head;
+
+    p->iov[0].iov_len = head;
+    for (p->pkt.n_iov = 1; off < len; p->pkt.n_iov++) {
+        g_assert_cmpuint(p->pkt.n_iov, <, PKT_MAX_IOV);
+        p->iov[p->pkt.n_iov] = (struct iovec){ p->frame + off, MIN(piece, len - off) };
+        off += piece;
+    }
+}
+
+static ssize_t get_frame(int fd, uint8_t *buf, size_t size)
+{
+    return netns_wait(fd) ? recv(fd, buf, size, 0) : -1;
+}
+
+static void test_send_in_any_form(void)
+{
+    g_autofree uint8_t *buf = g_malloc(FRAME_MAX);
+    g_autofree Packet *p = g_new(Packet, 1);
+    FrameSpec s = { .ip_version = 4, .payload = 1400 };
+    g_autoptr(Netdev) nd = NULL;
+    unsigned form;
+    int fd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
+    fd = netns_packet_socket("tt0", false);
+    for (form = 0; form < 4; form++) {
+        make_packet(p, &s, form & 1);
+        if (form & 2) {
+            cut_packet(p, 128, 300);
+        }
+        g_assert_cmpuint(netdev_send(nd->queue[0], &p->pkt, 1), ==, 1);
+        g_assert_cmpint(get_frame(fd, buf, FRAME_MAX), ==, p->pkt.len);
+        g_assert_cmpmem(buf, p->pkt.len, p->frame, p->pkt.len);
+    }
+    g_assert_cmpuint(nd->queue[0]->refused, ==, 0);
+    close(fd);
+}
+
+static void test_send_without_header(void)
+{
+    g_autofree uint8_t *buf = g_malloc(FRAME_MAX);
+    g_autofree Packet *p = g_new(Packet, 1);
+    FrameSpec s = { .ip_version = 4, .payload = 2500 };
+    g_autoptr(Netdev) nd = NULL;
+    unsigned i;
+    int fd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 1, ON_OFF_AUTO_OFF);
+    fd = netns_packet_socket("tt0", false);
+    make_packet(p, &s, true);
+    cut_packet(p, 128, 1000);
+    g_assert_true(pkt_set_gso(&p->pkt, &p->h, 4, 1000));
+    g_assert_cmpuint(netdev_send(nd->queue[0], &p->pkt, 1), ==, 1);
+    for (i = 0; i < 3; i++) {
+        g_assert_cmpint(get_frame(fd, buf, FRAME_MAX), ==, i < 2 ? 1054 : 554);
+        g_assert_true(frame_is_complete(buf, i < 2 ? 1054 : 554, &s));
+    }
+    close(fd);
+}
+
+/* What pkt_set_gso() and pkt_set_csum() make is to the kernel's taste, and comes out as it was. */
+static void test_offloads_are_accepted(void)
+{
+    static const FrameSpec specs[] = {
+        { .ip_version = 4, .payload = 5000 },
+        { .ip_version = 4, .payload = 64000, .tcp_extra = 12, .tcp_flags = 0x18 },
+        { .ip_version = 4, .payload = 5000, .ip_extra = 40, .tcp_extra = 40 },
+        { .ip_version = 4, .payload = 5000, .vlans = 1 },
+        { .ip_version = 6, .payload = 60000, .tcp_extra = 12 },
+        { .ip_version = 6, .payload = 5000, .vlans = 1 },
+        { .ip_version = 4, .payload = 1400, .udp = true },
+        { .ip_version = 6, .payload = 10, .udp = true },
+        { .ip_version = 4, .payload = 0 },
+        { .ip_version = 6, .payload = 100, .ip_extra = 8 },
+    };
+    g_autofree uint8_t *buf = g_malloc(FRAME_MAX);
+    g_autofree Packet *p = g_new(Packet, 1);
+    g_autoptr(Netdev) nd = NULL;
+    unsigned i;
+    int fd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
+    fd = netns_packet_socket("tt0", true);
+    for (i = 0; i < G_N_ELEMENTS(specs); i++) {
+        const struct virtio_net_hdr *hdr = (const void *)buf;
+        const FrameSpec *s = &specs[i];
+        bool gso = !s->udp && s->payload > 1448;
+
+        make_packet(p, s, true);
+        if (p->pkt.len > 128) {
+            cut_packet(p, MAX(frame_payload_off(s), 128), 4096);
+        }
+        g_assert_true(gso ? pkt_set_gso(&p->pkt, &p->h, (uint8_t)s->ip_version, 1448)
+                          : pkt_set_csum(&p->pkt, &p->h, true));
+        g_assert_cmpuint(netdev_send(nd->queue[0], &p->pkt, 1), ==, 1);
+        g_assert_cmpuint(nd->queue[0]->refused, ==, 0);
+        /* the kernel takes the outer tag off and shows it elsewhere */
+        g_assert_cmpint(get_frame(fd, buf, FRAME_MAX), ==,
+                        sizeof(*hdr) + p->pkt.len - 4 * s->vlans);
+        g_assert_cmpuint(hdr->flags, ==, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+        g_assert_cmpuint(hdr->gso_type, ==, p->pkt.hdr->gso_type);
+        g_assert_cmpuint(hdr->gso_size, ==, p->pkt.hdr->gso_size);
+        g_assert_cmpuint(hdr->csum_start, ==, frame_l4_off(s) - 4 * s->vlans);
+        g_assert_cmpuint(hdr->csum_offset, ==, s->udp ? 6 : 16);
+    }
+    close(fd);
+}
+
+static void test_refused_packets_are_counted(void)
+{
+    g_autofree uint8_t *buf = g_malloc(FRAME_MAX);
+    g_autofree Packet *p = g_new(Packet, 3);
+    FrameSpec s = { .ip_version = 4, .payload = 100 };
+    g_autoptr(Netdev) nd = NULL;
+    Pkt pkt[3];
+    unsigned i;
+    int fd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
+    fd = netns_packet_socket("tt0", false);
+    for (i = 0; i < 3; i++) {
+        make_packet(&p[i], &s, true);
+        pkt[i] = p[i].pkt;
+    }
+    p[1].near_hdr.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+    p[1].near_hdr.csum_start = 5000;
+    g_assert_cmpuint(netdev_send(nd->queue[0], pkt, 3), ==, 3);
+    g_assert_cmpuint(nd->queue[0]->refused, ==, 1);
+    g_assert_cmpint(get_frame(fd, buf, FRAME_MAX), ==, pkt[0].len);
+    g_assert_cmpint(get_frame(fd, buf, FRAME_MAX), ==, pkt[2].len);
+    g_assert_true(netns_sh("ip link set tt0 down"));
+    g_assert_cmpuint(netdev_send(nd->queue[0], pkt, 1), ==, 1);
+    g_assert_cmpuint(nd->queue[0]->refused, ==, 2);
+    close(fd);
+}
+
+static void test_full_netdev_stops(void)
+{
+    TapConfig config = { .id = (char *)"n0", .ifname = (char *)"tt0", .sndbuf = 65536,
+                         .has_sndbuf = true, .script = (char *)"no", .downscript = (char *)"no" };
+    g_autofree Packet *p = g_new(Packet, 1);
+    FrameSpec s = { .ip_version = 4, .payload = 1400 };
+    g_autoptr(Netdev) nd = NULL;
+    unsigned sent = 0;
+    unsigned i;
+    int fd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = tap_new(&config, NULL, NULL, NULL);
+    g_assert_true(nd && netns_sh("ip link set tt0 up"));
+    /* a slow way out of the bridge: packets stay charged to the tap */
+    if (!netns_sh("ip link add br0 type bridge forward_delay 0 && ip link set br0 up && "
+                  "ip link set tt0 master br0 && ip link add d0 type ifb && "
+                  "ip link set d0 master br0 up && "
+                  "tc qdisc add dev d0 root tbf rate 8kbit burst 2000 limit 10m")) {
+        g_test_skip("no bridge, ifb or tbf in this kernel");
+        return;
+    }
+    fd = nd->queue[0]->fd;
+    for (i = 0; i < 1000 && sent == i; i++) {
+        make_packet(p, &s, true);
+        memset(p->frame + 12, 0x88, 2); /* no IP: br_netfilter would take the charge off */
+        sent += netdev_send(nd->queue[0], &p->pkt, 1);
+    }
+    g_assert_cmpuint(sent, <, 200);
+    g_assert_cmpuint(sent, >, 5);
+    g_assert_cmpuint(nd->queue[0]->refused, ==, 0);
+    g_assert_cmpint(write(fd, p->frame, 100), ==, -1);
+    g_assert_cmpint(errno, ==, EAGAIN);
+}
+
+/* What the tap's reader gets. */
+typedef struct Reader {
+    PktArena arena;
+    Pkt pkt[BATCH];
+    struct iovec iov[BATCH];
+} Reader;
+
+static Reader *reader_new(void)
+{
+    Reader *r = g_new0(Reader, 1);
+
+    g_assert_cmpint(pkt_arena_init(&r->arena, (size_t)4 << 20), ==, 0);
+    memset(r->arena.base, 0xaa, r->arena.size); /* what is not written shows */
+    return r;
+}
+
+static void reader_free(Reader *r)
+{
+    pkt_arena_done(&r->arena);
+    g_free(r);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Reader, reader_free)
+
+static void check_received(const Reader *r, const Pkt *pkt, uint32_t len)
+{
+    const uint8_t *data = pkt->iov[0].iov_base;
+
+    g_assert_cmpuint(pkt->n_iov, ==, 1);
+    g_assert_cmpuint(pkt->len, ==, len);
+    g_assert_cmpuint(pkt->iov[0].iov_len, ==, len);
+    g_assert_true((const uint8_t *)(pkt->hdr + 1) == data);
+    g_assert_cmpuint((size_t)(data - r->arena.base) % 4096, ==, 0);
+    g_assert_cmpuint(pkt->hdr->num_buffers, ==, 0);
+}
+
+static void test_recv(void)
+{
+    static const struct virtio_net_hdr_v1 zero;
+    FrameSpec s = { .ip_version = 4, .payload = 1000 };
+    g_autoptr(Reader) r = reader_new();
+    uint8_t frame[2000];
+    size_t len = frame_build(frame, &s);
+    OnOffAuto vnet_hdr;
+
+    for (vnet_hdr = ON_OFF_AUTO_AUTO; vnet_hdr <= ON_OFF_AUTO_OFF; vnet_hdr++) {
+        g_autoptr(Netdev) nd = NULL;
+        unsigned i;
+        int fd;
+
+        if (!netns_enter()) {
+            return;
+        }
+        nd = open_tap("tt0", 1, vnet_hdr);
+        fd = netns_packet_socket("tt0", false);
+        g_assert_cmpuint(netdev_recv(nd->queue[0], &r->arena, r->pkt, r->iov, BATCH), ==, 0);
+        for (i = 0; i < 10; i++) {
+            g_assert_cmpint(send(fd, frame, len - i, 0), ==, (ssize_t)(len - i));
+        }
+        g_assert_true(netns_wait(nd->queue[0]->fd));
+        pkt_arena_reset(&r->arena);
+        g_assert_cmpuint(netdev_recv(nd->queue[0], &r->arena, r->pkt, r->iov, 4), ==, 4);
+        g_assert_cmpuint(netdev_recv(nd->queue[0], &r->arena, r->pkt + 4, r->iov + 4, 60), ==, 6);
+        for (i = 0; i < 10; i++) {
+            check_received(r, &r->pkt[i], (uint32_t)(len - i));
+            g_assert_cmpmem(r->pkt[i].iov[0].iov_base, len - i, frame, len - i);
+            g_assert_cmpmem(r->pkt[i].hdr, sizeof(zero), &zero, sizeof(zero));
+        }
+        close(fd);
+    }
+}
+
+static void test_recv_stops_at_a_full_arena(void)
+{
+    FrameSpec s = { .ip_version = 4, .payload = 100 };
+    g_autoptr(Reader) r = reader_new();
+    g_autoptr(Netdev) nd = NULL;
+    uint8_t frame[200];
+    size_t len = frame_build(frame, &s);
+    PktArena small;
+    unsigned i;
+    int fd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
+    fd = netns_packet_socket("tt0", false);
+    for (i = 0; i < 5; i++) {
+        g_assert_cmpint(send(fd, frame, len, 0), ==, (ssize_t)len);
+    }
+    g_assert_cmpint(pkt_arena_init(&small, PKT_ARENA_MIN + 2 * 4096), ==, 0);
+    g_assert_cmpuint(netdev_recv(nd->queue[0], &small, r->pkt, r->iov, BATCH), ==, 3);
+    pkt_arena_reset(&small);
+    g_assert_cmpuint(netdev_recv(nd->queue[0], &small, r->pkt, r->iov, BATCH), ==, 2);
+    pkt_arena_done(&small);
+    close(fd);
+}
+
+/* tt0 and tt1 in a bridge; what is sent into one comes out of the other. */
+static bool bridged_taps(Netdev **a, Netdev **b)
+{
+    if (!netns_enter()) {
+        return false;
+    }
+    *a = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
+    *b = open_tap("tt1", 1, ON_OFF_AUTO_AUTO);
+    if (!netns_sh("ip link add br0 type bridge forward_delay 0 mcast_snooping 0 && "
+                  "ip link set br0 up && ip link set tt0 master br0 && "
+                  "ip link set tt1 master br0")) {
+        g_test_skip("no bridge in this kernel");
+        return false;
+    }
+    return true;
+}
+
+/* What the kernel makes of our GSO packets: complete segments where the reader has no offloads. */
+static void test_kernel_cuts_what_we_send(void)
+{
+    static const FrameSpec specs[] = {
+        { .ip_version = 4, .payload = 30000, .tcp_extra = 12, .tcp_flags = 0x18 },
+        { .ip_version = 6, .payload = 30000, .tcp_extra = 12, .tcp_flags = 0x18 },
+        { .ip_version = 4, .payload = 30000, .vlans = 1 },
+    };
+    g_autofree Packet *p = g_new(Packet, 1);
+    g_autoptr(Reader) r = reader_new();
+    g_autoptr(Netdev) a = NULL;
+    g_autoptr(Netdev) b = NULL;
+    unsigned i;
+
+    if (!bridged_taps(&a, &b)) {
+        return;
+    }
+    for (i = 0; i < G_N_ELEMENTS(specs); i++) {
+        const FrameSpec *s = &specs[i];
+        size_t off = 0;
+        unsigned n;
+        unsigned k;
+
+        make_packet(p, s, true);
+        g_assert_true(pkt_set_gso(&p->pkt, &p->h, (uint8_t)s->ip_version, 1400));
+        g_assert_cmpuint(netdev_send(a->queue[0], &p->pkt, 1), ==, 1);
+        g_assert_true(netns_wait(b->queue[0]->fd));
+        pkt_arena_reset(&r->arena);
+        n = netdev_recv(b->queue[0], &r->arena, r->pkt, r->iov, BATCH);
+        g_assert_cmpuint(n, ==, (30000 + 1399) / 1400);
+        for (k = 0; k < n; k++) {
+            const uint8_t *data = r->pkt[k].iov[0].iov_base;
+
+            g_assert_cmpuint(r->pkt[k].hdr->gso_type, ==, VIRTIO_NET_HDR_GSO_NONE);
+            g_assert_false(r->pkt[k].hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);
+            g_assert_true(frame_is_complete(data, r->pkt[k].len, s));
+            g_assert_cmpuint(data[frame_payload_off(s)], ==, frame_byte(off));
+            off += r->pkt[k].len - frame_payload_off(s);
+        }
+        g_assert_cmpuint(off, ==, s->payload);
+    }
+}
+
+/* Sends one GSO packet from @a to @b; how @b has it. */
+static const Pkt *pass_gso(Netdev *a, Netdev *b, Reader *r, unsigned ip_version)
+{
+    FrameSpec s = { .ip_version = ip_version, .payload = 30000 };
+    g_autofree Packet *p = g_new(Packet, 1);
+
+    make_packet(p, &s, true);
+    g_assert_true(pkt_set_gso(&p->pkt, &p->h, (uint8_t)ip_version, 1400));
+    g_assert_cmpuint(netdev_send(a->queue[0], &p->pkt, 1), ==, 1);
+    g_assert_true(netns_wait(b->queue[0]->fd));
+    pkt_arena_reset(&r->arena);
+    g_assert_cmpuint(netdev_recv(b->queue[0], &r->arena, r->pkt, r->iov, BATCH), >, 0);
+    check_received(r, &r->pkt[0], r->pkt[0].len);
+    return &r->pkt[0];
+}
+
+static void test_offloads_as_asked(void)
+{
+    static const struct {
+        unsigned offload;
+        bool csum, tso4, tso6;
+    } cases[] = {
+        { 0, false, false, false },
+        { NETDEV_CSUM4, true, false, false },
+        { NETDEV_CSUM6, true, false, false },
+        { NETDEV_CSUM4 | NETDEV_TSO4, true, true, false },
+        { NETDEV_CSUM6 | NETDEV_TSO6, true, false, true },
+        { NETDEV_CSUM4 | NETDEV_CSUM6 | NETDEV_TSO4 | NETDEV_TSO6, true, true, true },
+        { NETDEV_TSO4 | NETDEV_TSO6, false, false, false }, /* nothing without checksums */
+        { NETDEV_CSUM4 | NETDEV_TSO6, true, false, false },
+    };
+    g_autoptr(Reader) r = reader_new();
+    g_autoptr(Netdev) a = NULL;
+    g_autoptr(Netdev) b = NULL;
+    unsigned i;
+
+    if (!bridged_taps(&a, &b)) {
+        return;
+    }
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const Pkt *pkt;
+
+        g_assert_true(b->ops->set_offload(b, cases[i].offload, NULL));
+        pkt = pass_gso(a, b, r, 4);
+        g_assert_true((pkt->hdr->gso_type == VIRTIO_NET_HDR_GSO_TCPV4) == cases[i].tso4);
+        g_assert_true((pkt->hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == cases[i].csum);
+        pkt = pass_gso(a, b, r, 6);
+        g_assert_true((pkt->hdr->gso_type == VIRTIO_NET_HDR_GSO_TCPV6) == cases[i].tso6);
+    }
+}
+
+static unsigned attached_queues(const char *ifname)
+{
+    TapLink l;
+
+    g_assert_cmpint(tap_link_query(ifname, 0, &l), ==, 0);
+    return l.n_queues;
+}
+
+static void test_set_active(void)
+{
+    static const unsigned counts[] = { 1, 4, 2, 8, 8, 1, 3 };
+    g_autoptr(Netdev) nd = NULL;
+    unsigned i;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 8, ON_OFF_AUTO_AUTO);
+    for (i = 0; i < G_N_ELEMENTS(counts); i++) {
+        g_assert_true(nd->ops->set_active(nd, counts[i], NULL));
+        g_assert_cmpuint(attached_queues("tt0"), ==, counts[i]);
+    }
+}
+
+static void test_set_active_of_a_single_queue(void)
+{
+    g_autoptr(Netdev) nd = NULL;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
+    g_assert_true(nd->ops->set_active(nd, 1, NULL));
+}
+
+static void test_set_active_reports_failure(void)
+{
+    g_autoptr(Netdev) nd = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 2, ON_OFF_AUTO_AUTO);
+    g_assert_true(netns_sh("ip link del tt0"));
+    g_assert_false(nd->ops->set_active(nd, 1, &error));
+    g_assert_nonnull(error);
+    g_assert_true(g_str_has_prefix(error->message, "could not disable queue 1 of tt0: "));
+}
+
+/* Counts the calls of nd->changed. */
+static void count_change(void *opaque)
+{
+    (*(unsigned *)opaque)++;
+}
+
+static gboolean give_up(gpointer opaque)
+{
+    *(bool *)opaque = true;
+    return G_SOURCE_REMOVE;
+}
+
+/* Runs the main loop until there were @want changes; false after two seconds. */
+static bool wait_changes(const unsigned *changes, unsigned want)
+{
+    bool late = false;
+    guint timer = g_timeout_add(2000, give_up, &late);
+
+    while (*changes < want && !late) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    if (!late) {
+        g_source_remove(timer);
+    }
+    while (g_main_context_iteration(NULL, FALSE)) {
+    }
+    return *changes >= want;
+}
+
+static void test_mtu_and_carrier_are_followed(void)
+{
+    g_autoptr(Netdev) nd = NULL;
+    unsigned changes = 0;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 2, ON_OFF_AUTO_AUTO);
+    nd->changed = count_change;
+    nd->changed_opaque = &changes;
+    g_assert_true(netns_sh("ip link set tt0 mtu 9000"));
+    g_assert_true(wait_changes(&changes, 1));
+    g_assert_cmpuint(nd->mtu, ==, 9000);
+    g_assert_true(netns_sh("ip link set tt0 carrier off"));
+    g_assert_true(wait_changes(&changes, 2));
+    g_assert_false(nd->link_up);
+    g_assert_true(netns_sh("ip link set tt0 carrier on"));
+    g_assert_true(wait_changes(&changes, 3));
+    g_assert_true(nd->link_up);
+    g_assert_true(netns_sh("ip link add d0 type bridge"));
+    g_assert_true(netns_sh("ip link del tt0"));
+    g_assert_true(wait_changes(&changes, 4));
+    g_assert_false(nd->link_up);
+    g_assert_cmpuint(changes, ==, 4);
+}
+
+static void test_own_carrier_is_no_change(void)
+{
+    g_autoptr(Netdev) nd = NULL;
+    unsigned changes = 0;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
+    nd->changed = count_change;
+    nd->changed_opaque = &changes;
+    nd->ops->set_carrier(nd, false);
+    g_assert_true(netns_sh("ip link show tt0 | grep -q NO-CARRIER"));
+    nd->ops->set_carrier(nd, true);
+    nd->ops->set_carrier(nd, false);
+    g_assert_true(netns_sh("ip link set tt0 mtu 1400"));
+    g_assert_true(wait_changes(&changes, 1));
+    g_assert_true(nd->link_up);
+    nd->ops->set_carrier(nd, true);
+    g_assert_true(netns_sh("ip link show tt0 | grep -q LOWER_UP"));
+    g_assert_true(netns_sh("ip link set tt0 mtu 1500"));
+    g_assert_true(wait_changes(&changes, 2));
+    g_assert_true(nd->link_up);
+    g_assert_cmpuint(changes, ==, 2);
+}
+
+static void test_moved_interface_stays_up(void)
+{
+    g_autoptr(Netdev) nd = NULL;
+    unsigned changes = 0;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
+    nd->changed = count_change;
+    nd->changed_opaque = &changes;
+    /* into the namespace of a process that lives as long as this line */
+    if (!netns_sh("unshare -n sleep 1 & sleep 0.2; ip link set tt0 netns $!")) {
+        g_test_skip("no unshare");
+        return;
+    }
+    while (g_main_context_iteration(NULL, FALSE)) {
+    }
+    g_assert_false(netns_has_interface("tt0"));
+    g_assert_true(nd->link_up);
+    g_assert_cmpuint(changes, ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/net/tap/send-in-any-form", test_send_in_any_form);
+    g_test_add_func("/net/tap/send-without-header", test_send_without_header);
+    g_test_add_func("/net/tap/offloads-are-accepted", test_offloads_are_accepted);
+    g_test_add_func("/net/tap/refused-packets-are-counted", test_refused_packets_are_counted);
+    g_test_add_func("/net/tap/full-netdev-stops", test_full_netdev_stops);
+    g_test_add_func("/net/tap/recv", test_recv);
+    g_test_add_func("/net/tap/recv-stops-at-a-full-arena", test_recv_stops_at_a_full_arena);
+    g_test_add_func("/net/tap/kernel-cuts-what-we-send", test_kernel_cuts_what_we_send);
+    g_test_add_func("/net/tap/offloads-as-asked", test_offloads_as_asked);
+    g_test_add_func("/net/tap/set-active", test_set_active);
+    g_test_add_func("/net/tap/set-active-of-a-single-queue", test_set_active_of_a_single_queue);
+    g_test_add_func("/net/tap/set-active-reports-failure", test_set_active_reports_failure);
+    g_test_add_func("/net/tap/mtu-and-carrier-are-followed", test_mtu_and_carrier_are_followed);
+    g_test_add_func("/net/tap/own-carrier-is-no-change", test_own_carrier_is_no_change);
+    g_test_add_func("/net/tap/moved-interface-stays-up", test_moved_interface_stays_up);
+    return g_test_run();
+}
