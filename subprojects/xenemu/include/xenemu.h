@@ -147,7 +147,7 @@ int xenemu_evtchn_status(XenemuEvtchn *e, uint32_t port);
  */
 XenemuGuest *xenemu_guest_attach(const char *path, int domid, size_t ram_size,
                                  const char *name, char **errmsg);
-/* The domain dies. All handles are closed. NULL is fine. */
+/* The domain dies, and is dead when this returns. All handles are closed. NULL is fine. */
 void xenemu_guest_detach(XenemuGuest *guest);
 
 uint16_t xenemu_guest_domid(const XenemuGuest *guest);

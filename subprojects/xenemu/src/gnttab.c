@@ -66,6 +66,12 @@ static void active_unlock(Active *a)
     __atomic_store_n(&a->locked, 0, __ATOMIC_RELEASE);
 }
 
+static bool entry_exchange(grant_entry_v1_t *e, uint32_t *old, uint32_t new)
+{
+    return __atomic_compare_exchange_n((uint32_t *)e, old, new, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
+}
+
 /*
  * Checks the entry and sets GTF_reading (and GTF_writing). With the Active's lock. The
  * guest may fight for the word, but not for ever.
@@ -73,6 +79,7 @@ static void active_unlock(Active *a)
 static int entry_set_status(Domain *d, uint32_t ref, bool writable, bool map)
 {
     const uint16_t mask = GTF_type_mask | (map ? GTF_sub_page : 0);
+    const uint16_t use = GTF_reading | (writable ? GTF_writing : 0);
     grant_entry_v1_t *e = grant_entry(d, ref);
     EntryWord old, new;
 
@@ -83,9 +90,8 @@ static int entry_set_status(Domain *d, uint32_t ref, bool writable, bool map)
             return GNTST_general_error;
         }
         new = old;
-        new.flags |= writable ? GTF_reading | GTF_writing : GTF_reading;
-        if (__atomic_compare_exchange_n((uint32_t *)e, &old.word, new.word, false,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        new.flags |= use;
+        if (entry_exchange(e, &old.word, new.word)) {
             return GNTST_okay;
         }
     }

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -126,12 +127,27 @@ XenemuGuest *xenemu_guest_attach(const char *path, int domid, size_t ram_size,
     return guest;
 }
 
+/*
+ * Says that we are done, and waits until the host has buried the domain: it closes its
+ * end last. A host that hangs is not waited for.
+ */
+static void guest_bye(XenemuGuest *guest)
+{
+    struct pollfd p = { guest->fd, POLLIN, 0 };
+
+    if (guest->fd >= 0) {
+        shutdown(guest->fd, SHUT_WR);
+        poll(&p, 1, 1000);
+        sock_close(&guest->fd);
+    }
+}
+
 void xenemu_guest_detach(XenemuGuest *guest)
 {
     if (!guest) {
         return;
     }
-    sock_close(&guest->fd);
+    guest_bye(guest);
     if (guest->ram) {
         munmap(guest->ram, guest->ram_size);
     }

@@ -21,14 +21,18 @@ bool host_fd_allowed(int fd)
            (rlim_t)fd + HOST_RESERVED_FDS < lim.rlim_cur;
 }
 
+static bool exchange(uint32_t *word, uint32_t *old, uint32_t new)
+{
+    return __atomic_compare_exchange_n(word, old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
 bool host_fault(XenemuHost *host, XenemuOp op, int *status)
 {
     Fault *f = &host->faults[op];
     uint32_t left = __atomic_load_n(&f->left, __ATOMIC_ACQUIRE);
 
     while (G_UNLIKELY(left > 0)) {
-        if (__atomic_compare_exchange_n(&f->left, &left, left - 1, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_ACQUIRE)) {
+        if (exchange(&f->left, &left, left - 1)) {
             *status = __atomic_load_n(&f->status, __ATOMIC_RELAXED);
             return left == 1;
         }

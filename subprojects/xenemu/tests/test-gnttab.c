@@ -116,6 +116,249 @@ static void test_usage(Fixture *f, gconstpointer data)
     xenemu_evtchn_close(e);
 }
 
+/* grant_table.h, "GTF_reading: currently mapped for reading", "GTF_writing: for writing". */
+static void test_in_use_flags(Fixture *f, gconstpointer data)
+{
+    void *r = map(f, f->ref, false);
+    void *w;
+
+    g_assert_cmpuint(entry(f, f->ref)->flags, ==, GTF_permit_access | GTF_reading);
+    w = map(f, f->ref, true);
+    g_assert_cmpuint(entry(f, f->ref)->flags, ==, GTF_permit_access | GTF_reading | GTF_writing);
+    xenemu_gnttab_unmap(f->gt, w, 1);
+    g_assert_cmpuint(entry(f, f->ref)->flags, ==, GTF_permit_access | GTF_reading);
+    xenemu_gnttab_unmap(f->gt, r, 1);
+    g_assert_cmpuint(entry(f, f->ref)->flags, ==, GTF_permit_access);
+}
+
+/* grant_table.h, GNTTABOP_unmap_grant_ref: mapped twice, the first unmap does not end it. */
+static void test_mapped_twice(Fixture *f, gconstpointer data)
+{
+    XenemuGnttab *other = xenemu_gnttab_open(f->t->host);
+    uint8_t *a = map(f, f->ref, true);
+    uint8_t *b = xenemu_gnttab_map(other, 3, &f->ref, 1, true);
+
+    g_assert_true(a != b);
+    xenemu_gnttab_unmap(f->gt, a, 1);
+    g_assert_cmpint(xenemu_guest_end_access(f->g, f->ref), ==, -EBUSY);
+    b[0] = 42;
+    g_assert_cmpuint(f->page[0], ==, 42);
+    xenemu_gnttab_close(other); /* unmaps what is left, as the device does */
+    g_assert_cmpint(xenemu_guest_end_access(f->g, f->ref), ==, 0);
+}
+
+/* grant_table.h, "GTF_readonly: Restrict @domid to read-only mappings and accesses". */
+static void test_readonly(Fixture *f, gconstpointer data)
+{
+    uint32_t ref = (uint32_t)xenemu_guest_grant_access(f->g, 0, f->page, false);
+    void *p;
+
+    g_assert_null(map(f, ref, true));
+    g_assert_cmpint(errno, ==, EINVAL);
+    g_assert_cmpint(xenemu_gnttab_status(f->gt), ==, GNTST_general_error);
+    g_assert_cmpint(copy_status(f, true, ref), ==, GNTST_general_error);
+    g_assert_cmpint(copy_status(f, false, ref), ==, GNTST_okay);
+    p = map(f, ref, false);
+    g_assert_nonnull(p);
+    /* Not even while it is mapped for reading. */
+    g_assert_cmpint(copy_status(f, true, ref), ==, GNTST_general_error);
+    xenemu_gnttab_unmap(f->gt, p, 1);
+    g_assert_cmpuint(entry(f, ref)->flags, ==, GTF_permit_access | GTF_readonly);
+}
+
+/* What fails to map and to copy with @status leaves the entry as it was. */
+static void refused(Fixture *f, uint32_t ref, int status)
+{
+    uint16_t flags = ref < XENEMU_GRANT_REFS ? entry(f, ref)->flags : 0;
+
+    g_assert_null(map(f, ref, false));
+    g_assert_cmpint(xenemu_gnttab_status(f->gt), ==, status);
+    g_assert_cmpint(copy_status(f, false, ref), ==, status);
+    g_assert_cmpint(copy_status(f, true, ref), ==, status);
+    if (ref < XENEMU_GRANT_REFS) {
+        g_assert_cmpuint(entry(f, ref)->flags, ==, flags);
+    }
+}
+
+/* grant_table.h, "domid: The domain being granted foreign privileges". */
+static void test_wrong_domid(Fixture *f, gconstpointer data)
+{
+    refused(f, (uint32_t)xenemu_guest_grant_access(f->g, 7, f->page, true), GNTST_general_error);
+}
+
+/* grant_table.h, "GTF_invalid: grants no privileges"; _accept_transfer grants other ones. */
+static void test_wrong_type(Fixture *f, gconstpointer data)
+{
+    refused(f, 100, GNTST_general_error);
+    entry(f, f->ref)->flags = GTF_accept_transfer;
+    refused(f, f->ref, GNTST_general_error);
+    entry(f, f->ref)->flags = GTF_transitive;
+    refused(f, f->ref, GNTST_general_error);
+}
+
+/* grant_table.h, GNTST_bad_gntref: beyond the table. */
+static void test_bad_ref(Fixture *f, gconstpointer data)
+{
+    refused(f, XENEMU_GRANT_REFS, GNTST_bad_gntref);
+    refused(f, UINT32_MAX, GNTST_bad_gntref);
+}
+
+/* grant_table.h, GNTST_bad_page: "frame" is outside of the guest's memory. */
+static void test_bad_frame(Fixture *f, gconstpointer data)
+{
+    entry(f, f->ref)->frame = TEST_RAM / XENEMU_PAGE_SIZE;
+    refused(f, f->ref, GNTST_bad_page);
+    entry(f, f->ref)->frame = UINT32_MAX;
+    refused(f, f->ref, GNTST_bad_page);
+}
+
+/* grant_table.h, "GTF_sub_page: only be allowed to copy from the grant, and not map it". */
+static void test_sub_page(Fixture *f, gconstpointer data)
+{
+    entry(f, f->ref)->flags |= GTF_sub_page;
+    g_assert_null(map(f, f->ref, false));
+    g_assert_cmpint(copy_status(f, false, f->ref), ==, GNTST_okay);
+}
+
+/* grant_table.h: a mapped entry is Xen's; what the guest writes to it has no effect. */
+static void test_change_while_mapped(Fixture *f, gconstpointer data)
+{
+    uint8_t *p = map(f, f->ref, true);
+    uint32_t other = (uint32_t)((f->page - (uint8_t *)xenemu_guest_ram(f->g)) / 4096) + 1;
+
+    entry(f, f->ref)->frame = other;
+    g_assert_cmpint(copy_status(f, true, f->ref), ==, GNTST_okay);
+    p[100] = 1;
+    g_assert_cmpuint(f->page[100], ==, 1);
+    entry(f, f->ref)->flags = 0;
+    xenemu_gnttab_unmap(f->gt, p, 1);
+    refused(f, f->ref, GNTST_general_error);
+}
+
+/* xengnttab_map_domain_grant_refs(): pages in the order of the references, all or nothing. */
+static void test_map_several(Fixture *f, gconstpointer data)
+{
+    uint8_t *pages = xenemu_guest_alloc_pages(f->g, 5);
+    uint32_t refs[5];
+    uint8_t *p;
+
+    for (int i = 0; i < 5; i++) {
+        pages[4096 * i] = (uint8_t)(i + 1);
+        refs[4 - i] = (uint32_t)xenemu_guest_grant_access(f->g, 0, pages + 4096 * i, true);
+    }
+    p = xenemu_gnttab_map(f->gt, 3, refs, 5, true);
+    for (int i = 0; i < 5; i++) {
+        g_assert_cmpuint(p[4096 * i], ==, 5 - i);
+    }
+    g_assert_cmpint(xenemu_gnttab_unmap(f->gt, p, 3), ==, -EINVAL);
+    g_assert_cmpint(xenemu_gnttab_unmap(f->gt, p + 4096, 4), ==, -EINVAL);
+    g_assert_cmpint(xenemu_gnttab_unmap(f->gt, p, 5), ==, 0);
+    refs[4] = 200;
+    g_assert_null(xenemu_gnttab_map(f->gt, 3, refs, 5, true));
+    g_assert_null(xenemu_gnttab_map(f->gt, 3, refs, 0, true));
+    for (int i = 0; i < 4; i++) {
+        g_assert_cmpint(xenemu_guest_end_access(f->g, refs[i]), ==, 0);
+    }
+}
+
+/* One page by two references, and one reference twice in a call. */
+static void test_map_same(Fixture *f, gconstpointer data)
+{
+    uint32_t refs[2] = { f->ref, f->ref };
+    uint8_t *p = xenemu_gnttab_map(f->gt, 3, refs, 2, true);
+
+    p[0] = 9;
+    g_assert_cmpuint(p[4096], ==, 9);
+    xenemu_gnttab_unmap(f->gt, p, 2);
+    g_assert_cmpuint(entry(f, f->ref)->flags, ==, GTF_permit_access);
+}
+
+/* grant_table.h, GNTTABOP_copy: each operation has its own status. */
+static void test_copy_statuses(Fixture *f, gconstpointer data)
+{
+    uint32_t ro = (uint32_t)xenemu_guest_grant_access(f->g, 0, f->page, false);
+    char buf[4] = "abc";
+    XenemuCopySeg seg[4] = { { .local = buf, .ref = f->ref, .len = 4 },
+                             { .local = buf, .ref = 99999, .len = 4 },
+                             { .local = buf, .ref = ro, .len = 4 },
+                             { .local = buf, .ref = f->ref, .offset = 4096, .len = 0 } };
+
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, true, seg, 4), ==, 0);
+    g_assert_cmpint(seg[0].status, ==, GNTST_okay);
+    g_assert_cmpint(seg[1].status, ==, GNTST_bad_gntref);
+    g_assert_cmpint(seg[2].status, ==, GNTST_general_error);
+    g_assert_cmpint(seg[3].status, ==, GNTST_okay);
+    g_assert_cmpstr((char *)f->page, ==, "abc");
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 9, true, seg, 4), ==, 0);
+    for (int i = 0; i < 4; i++) {
+        g_assert_cmpint(seg[i].status, ==, GNTST_bad_domain);
+    }
+}
+
+/* /dev/xen/gntdev, IOCTL_GNTDEV_GRANT_COPY: a foreign page that is crossed fails the call. */
+static void test_copy_bounds(Fixture *f, gconstpointer data)
+{
+    g_autofree XenemuCopySeg *many = g_new0(XenemuCopySeg, XENEMU_COPY_MAX + 1);
+    char buf[8] = "xyz";
+    XenemuCopySeg seg[2] = { { .local = buf, .ref = f->ref, .len = 4 },
+                             { .local = buf, .ref = f->ref, .offset = 4093, .len = 4 } };
+
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, true, seg, 2), ==, -EINVAL);
+    g_assert_cmpuint(f->page[0], ==, 0);
+    seg[0].offset = 65535;
+    seg[0].len = 65535;
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, true, seg, 1), ==, -EINVAL);
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, true, many, XENEMU_COPY_MAX + 1), ==, -EINVAL);
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, true, many, 0), ==, 0);
+}
+
+/* grant_table.h, GNTST_bad_domain; what was mapped before stays memory until unmapped. */
+static void test_domain_dies(Fixture *f, gconstpointer data)
+{
+    uint8_t *p = map(f, f->ref, true);
+    uint8_t *pages;
+
+    f->page[7] = 77;
+    xenemu_guest_detach(f->g);
+    g_assert_cmpuint(p[7], ==, 77);
+    p[8] = 88;
+    g_assert_cmpint(copy_status(f, false, f->ref), ==, GNTST_bad_domain);
+    g_assert_null(map(f, f->ref, false));
+    g_assert_cmpint(xenemu_gnttab_status(f->gt), ==, GNTST_bad_domain);
+
+    /* A new domain by the same number is another one. */
+    f->g = test_guest(f->t, 3);
+    g_assert_cmpint(copy_status(f, false, f->ref), ==, GNTST_general_error);
+    pages = xenemu_guest_alloc_pages(f->g, 1);
+    f->ref = (uint32_t)xenemu_guest_grant_access(f->g, 0, pages, true);
+    g_assert_cmpint(copy_status(f, true, f->ref), ==, GNTST_okay);
+    g_assert_cmpuint(p[7], ==, 77);
+    g_assert_cmpint(xenemu_gnttab_unmap(f->gt, p, 1), ==, 0);
+}
+
+/* grant_table.h: 512 entries a frame; pages are 8-aligned numbers, the first 8 reserved. */
+static void test_guest_tables(Fixture *f, gconstpointer data)
+{
+    g_autofree uint32_t *refs = g_new(uint32_t, XENEMU_GRANT_REFS);
+    unsigned n = 0;
+    int r;
+
+    while ((r = xenemu_guest_grant_access(f->g, 0, f->page, true)) > 0) {
+        g_assert_cmpuint((uint32_t)r, >=, XENEMU_GRANT_FIRST);
+        refs[n++] = (uint32_t)r;
+    }
+    g_assert_cmpint(r, ==, -ENOSPC);
+    g_assert_cmpuint(n, ==, XENEMU_GRANT_REFS - XENEMU_GRANT_FIRST - 1);
+    for (unsigned i = 0; i < n; i++) {
+        g_assert_cmpint(xenemu_guest_end_access(f->g, refs[i]), ==, 0);
+    }
+    g_assert_cmpint(xenemu_guest_grant_access(f->g, 0, f->page + 1, true), ==, -EINVAL);
+    g_assert_cmpint(xenemu_guest_grant_access(f->g, 0, f->page + TEST_RAM, true), ==, -EINVAL);
+    g_assert_null(xenemu_guest_alloc_pages(f->g, TEST_RAM / 4096));
+    xenemu_guest_free_pages(f->g, f->page, 1);
+    g_assert_true(xenemu_guest_alloc_pages(f->g, 1) == f->page);
+}
+
 int main(int argc, char **argv)
 {
 #define ADD(name, fn) g_test_add(name, Fixture, NULL, setup, fn, teardown)
@@ -124,5 +367,20 @@ int main(int argc, char **argv)
     ADD("/gnttab/copy", test_copy);
     ADD("/gnttab/end-access", test_end_access);
     ADD("/gnttab/usage", test_usage);
+    ADD("/gnttab/in-use-flags", test_in_use_flags);
+    ADD("/gnttab/mapped-twice", test_mapped_twice);
+    ADD("/gnttab/readonly", test_readonly);
+    ADD("/gnttab/wrong-domid", test_wrong_domid);
+    ADD("/gnttab/wrong-type", test_wrong_type);
+    ADD("/gnttab/bad-ref", test_bad_ref);
+    ADD("/gnttab/bad-frame", test_bad_frame);
+    ADD("/gnttab/sub-page", test_sub_page);
+    ADD("/gnttab/change-while-mapped", test_change_while_mapped);
+    ADD("/gnttab/map-several", test_map_several);
+    ADD("/gnttab/map-same", test_map_same);
+    ADD("/gnttab/copy-statuses", test_copy_statuses);
+    ADD("/gnttab/copy-bounds", test_copy_bounds);
+    ADD("/gnttab/domain-dies", test_domain_dies);
+    ADD("/gnttab/guest-tables", test_guest_tables);
     return g_test_run();
 }
