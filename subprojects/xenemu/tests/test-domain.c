@@ -1,0 +1,357 @@
+/*
+ * Domains: attaching, what they get, how they end; and the host's sockets.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "lib.h"
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rpc.h"
+#include "sock.h"
+
+#include <xen/xen.h>
+
+typedef struct Fixture {
+    TestHost *t;
+    int store; /* as dom0 */
+} Fixture;
+
+static void setup(Fixture *f, gconstpointer data)
+{
+    f->t = test_host_new();
+    f->store = test_store_connect(xenemu_host_store_path(f->t->host));
+}
+
+static void teardown(Fixture *f, gconstpointer data)
+{
+    close(f->store);
+    test_host_free(f->t);
+}
+
+static void attach_fails(TestHost *t, int domid, size_t ram, const char *why)
+{
+    char *errmsg = NULL;
+
+    g_assert_null(xenemu_guest_attach(t->path, domid, ram, NULL, &errmsg));
+    g_assert_nonnull(strstr(errmsg, why));
+    free(errmsg);
+}
+
+/* xen/xen.h, DOMID_*: numbers below DOMID_FIRST_RESERVED, each once; 0 is the host's. */
+static void test_numbers(Fixture *f, gconstpointer data)
+{
+    XenemuGuest *a = test_guest(f->t, 1);
+    XenemuGuest *b = test_guest(f->t, -1);
+
+    g_assert_cmpuint(xenemu_guest_domid(a), ==, 1);
+    g_assert_cmpuint(xenemu_guest_domid(b), ==, 2);
+    g_assert_true(xenemu_host_domain_alive(f->t->host, 2));
+    attach_fails(f->t, 1, TEST_RAM, "the domain exists already");
+    attach_fails(f->t, 0, TEST_RAM, "does not take this domid");
+    attach_fails(f->t, DOMID_FIRST_RESERVED, TEST_RAM, "does not take this domid");
+    attach_fails(f->t, 99999, TEST_RAM, "does not take this domid");
+    xenemu_guest_detach(a);
+    g_assert_false(xenemu_host_domain_alive(f->t->host, 1));
+    a = test_guest(f->t, 1);
+    xenemu_guest_detach(a);
+    xenemu_guest_detach(b);
+}
+
+/* The RAM is so large as asked for, within limits. */
+static void test_ram(Fixture *f, gconstpointer data)
+{
+    XenemuGuest *g;
+
+    attach_fails(f->t, 1, 0, "size of RAM");
+    attach_fails(f->t, 1, XENEMU_RAM_MIN - XENEMU_PAGE_SIZE, "size of RAM");
+    attach_fails(f->t, 1, XENEMU_RAM_MIN + 1, "size of RAM");
+    attach_fails(f->t, 1, XENEMU_RAM_MAX + XENEMU_PAGE_SIZE, "size of RAM");
+    g = test_guest(f->t, 1);
+    g_assert_cmpuint(xenemu_guest_ram_size(g), ==, TEST_RAM);
+    ((uint8_t *)xenemu_guest_ram(g))[TEST_RAM - 1] = 1;
+    xenemu_guest_detach(g);
+}
+
+/* fcntl(2), F_SEAL_SHRINK: the guest cannot take away what the host looks at. */
+static void test_seals(Fixture *f, gconstpointer data)
+{
+    RpcRequest req = { .magic = RPC_MAGIC, .op = RPC_ATTACH, .domid = 5, .ram_size = TEST_RAM };
+    int fd = sock_connect(f->t->path, SOCK_SEQPACKET);
+    RpcAnswer ans;
+    unsigned n;
+    int fds[2];
+
+    g_assert_cmpint(sock_send(fd, &req, sizeof(req), NULL, 0), ==, 0);
+    g_assert_cmpint(sock_recv(fd, &ans, sizeof(ans), fds, 2, &n), >, 0);
+    g_assert_cmpint(ans.result, ==, 0);
+    g_assert_cmpuint(n, ==, 2);
+    for (int i = 0; i < 2; i++) {
+        g_assert_cmpint(ftruncate(fds[i], 0), ==, -1);
+        g_assert_cmpint(fcntl(fds[i], F_GET_SEALS) & F_SEAL_SHRINK, !=, 0);
+        g_assert_cmpint(fcntl(fds[i], F_GET_SEALS) & F_SEAL_SEAL, !=, 0);
+        close(fds[i]);
+    }
+    close(fd);
+    test_wait_dead(f->t, 5);
+}
+
+/* Whoever speaks nonsense on the attach socket loses the connection, and only that. */
+static void test_nonsense(Fixture *f, gconstpointer data)
+{
+    const RpcRequest bad_magic = { .magic = 1, .op = RPC_ATTACH, .domid = 5,
+                                   .ram_size = TEST_RAM };
+    const RpcRequest too_early = { .magic = RPC_MAGIC, .op = RPC_ALLOC_UNBOUND };
+    const struct {
+        const void *data;
+        size_t len;
+    } said[] = { { &bad_magic, sizeof(bad_magic) }, { &too_early, sizeof(too_early) },
+                 { &bad_magic, 3 }, { "", 1 } };
+    XenemuGuest *g = test_guest(f->t, 1);
+    RpcAnswer ans;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(said); i++) {
+        int fd = sock_connect(f->t->path, SOCK_SEQPACKET);
+
+        g_assert_cmpint(sock_send(fd, said[i].data, said[i].len, NULL, 0), ==, 0);
+        g_assert_cmpint(recv(fd, &ans, sizeof(ans), 0), <=, 0);
+        close(fd);
+    }
+    g_assert_true(xenemu_host_domain_alive(f->t->host, 1));
+    xenemu_guest_detach(g);
+}
+
+/* After attaching: an operation that there is not, a second attach. */
+static void test_bad_requests(Fixture *f, gconstpointer data)
+{
+    static const RpcRequest requests[] = {
+        { .magic = RPC_MAGIC, .op = 77 },
+        { .magic = RPC_MAGIC, .op = RPC_ALLOC_UNBOUND, .domid = -1 },
+        { .magic = RPC_MAGIC, .op = RPC_CLOSE, .port = UINT32_MAX },
+        { .magic = RPC_MAGIC, .op = RPC_STATUS, .port = UINT32_MAX },
+        { .magic = RPC_MAGIC, .op = RPC_ATTACH, .domid = 6, .ram_size = TEST_RAM },
+    };
+    XenemuGuest *g = test_guest(f->t, 1);
+    RpcAnswer ans;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(requests); i++) {
+        int fd = xenemu_guest_fd(g);
+
+        g_assert_cmpint(sock_send(fd, &requests[i], sizeof(requests[i]), NULL, 0), ==, 0);
+        g_assert_cmpint(recv(fd, &ans, sizeof(ans), 0), ==, sizeof(ans));
+        g_assert_cmpint(ans.result, ==, -EINVAL);
+    }
+    xenemu_guest_detach(g);
+}
+
+/* libxl's libxl__domain_make(): what a domain finds, and who may write where. */
+static void test_nodes(Fixture *f, gconstpointer data)
+{
+    g_autofree char *domid = NULL;
+    g_autofree char *name = NULL;
+    g_autofree char *perms = NULL;
+    char *errmsg = NULL;
+    XenemuGuest *g = xenemu_guest_attach(f->t->path, 6, TEST_RAM, "mail", &errmsg);
+    int own = test_store_connect(xenemu_guest_store_path(g));
+
+    domid = test_store_read(own, 0, "domid");
+    name = test_store_read(own, 0, "name");
+    g_assert_cmpstr(domid, ==, "6");
+    g_assert_cmpstr(name, ==, "mail");
+    g_assert_cmpint(test_store_write(own, 0, "name", "x"), ==, EACCES);
+    g_assert_cmpint(test_store_write(own, 0, "device/vif/0/state", "1"), ==, EACCES);
+    g_assert_cmpint(test_store_write(own, 0, "data/x", "1"), ==, 0);
+    g_assert_cmpint(test_store_call(own, XS_GET_PERMS, 0, &perms, "data", NULL), ==, 0);
+    g_assert_cmpstr(perms, ==, "n6");
+    close(own);
+    xenemu_guest_detach(g);
+}
+
+/* What a toolstack wrote before the domain was there is still there. */
+static void test_nodes_survive(Fixture *f, gconstpointer data)
+{
+    g_autofree char *state = NULL;
+    XenemuGuest *g;
+    int own;
+
+    test_store_write(f->store, 0, "/local/domain/6/device/vif/0/state", "1");
+    g_assert_cmpint(test_store_call(f->store, XS_SET_PERMS, 0, NULL,
+                                    "/local/domain/6/device/vif/0/state", "n6", "r0", NULL),
+                    ==, 0);
+    g = test_guest(f->t, 6);
+    own = test_store_connect(xenemu_guest_store_path(g));
+    state = test_store_read(own, 0, "device/vif/0/state");
+    g_assert_cmpstr(state, ==, "1");
+    g_assert_cmpint(test_store_write(own, 0, "device/vif/0/state", "4"), ==, 0);
+    close(own);
+    xenemu_guest_detach(g);
+}
+
+static void assert_introduced(Fixture *f, const char *domid, const char *expected)
+{
+    g_autofree char *answer = NULL;
+
+    g_assert_cmpint(test_store_call(f->store, XS_IS_DOMAIN_INTRODUCED, 0, &answer, domid, NULL),
+                    ==, 0);
+    g_assert_cmpstr(answer, ==, expected);
+}
+
+static void assert_event(int fd, const char *expected)
+{
+    g_autofree char *event = test_store_event(fd);
+
+    g_assert_cmpstr(event, ==, expected);
+}
+
+/* docs/misc/xenstore.txt, @introduceDomain, @releaseDomain, IS_DOMAIN_INTRODUCED. */
+static void test_introduce_release(Fixture *f, gconstpointer data)
+{
+    XenemuGuest *g;
+
+    test_store_call(f->store, XS_WATCH, 0, NULL, "@introduceDomain", "i", NULL);
+    test_store_call(f->store, XS_WATCH, 0, NULL, "@releaseDomain", "r", NULL);
+    assert_event(f->store, "@releaseDomain r");
+    assert_introduced(f, "6", "F");
+    g = test_guest(f->t, 6);
+    assert_event(f->store, "@introduceDomain i");
+    assert_introduced(f, "6", "T");
+    xenemu_guest_detach(g);
+    assert_event(f->store, "@releaseDomain r");
+    assert_introduced(f, "6", "F");
+    assert_introduced(f, "0", "T");
+}
+
+/* A dead domain's connections, transactions and watches are gone; what it wrote elsewhere stays. */
+static void test_death_in_store(Fixture *f, gconstpointer data)
+{
+    XenemuGuest *g = test_guest(f->t, 6);
+    int own = test_store_connect(xenemu_guest_store_path(g));
+    g_autofree char *path = g_strdup(xenemu_guest_store_path(g));
+    g_autofree char *left = NULL;
+    g_autofree char *dir = NULL;
+    char buf[XENSTORE_PAYLOAD_MAX + 1];
+    size_t len;
+
+    test_store_write(f->store, 0, "/shared", "");
+    test_store_call(f->store, XS_SET_PERMS, 0, NULL, "/shared", "b0", NULL);
+    g_assert_cmpint(test_store_write(own, 0, "/shared/x", "mine"), ==, 0);
+    test_store_begin(own);
+    xenemu_guest_detach(g);
+    g_assert_cmpuint(test_store_recv(own, buf, &len), ==, XS_INVALID);
+    close(own);
+    g_assert_cmpint(g_access(path, F_OK), ==, -1);
+    left = test_store_read(f->store, 0, "/shared/x");
+    g_assert_cmpstr(left, ==, "mine");
+    dir = test_store_read(f->store, 0, "/local/domain/6");
+    g_assert_cmpstr(dir, ==, NULL);
+}
+
+/* kill -9: what remains of a domain in another process. */
+static void test_killed(Fixture *f, gconstpointer data)
+{
+    const char *argv[] = { "/proc/self/exe", "--guest", f->t->path, NULL };
+    char ready;
+    GPid pid;
+    int out;
+
+    g_assert_true(g_spawn_async_with_pipes(NULL, (char **)argv, NULL,
+                                           G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, NULL,
+                                           &out, NULL, NULL));
+    g_assert_cmpint(read(out, &ready, 1), ==, 1);
+    g_assert_true(xenemu_host_domain_alive(f->t->host, 8));
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    test_wait_dead(f->t, 8);
+    close(out);
+}
+
+static int guest_main(const char *path)
+{
+    char *errmsg = NULL;
+
+    if (!xenemu_guest_attach(path, 8, TEST_RAM, NULL, &errmsg) || write(1, "x", 1) != 1) {
+        return 1;
+    }
+    pause();
+    return 0;
+}
+
+/* The sockets: a dead host's are replaced, a living one's are not, other files neither. */
+static void test_sockets(Fixture *f, gconstpointer data)
+{
+    g_autofree char *other = g_build_filename(f->t->dir, "other", NULL);
+    char *errmsg = NULL;
+    XenemuHost *host;
+    struct stat st;
+    int fd;
+
+    g_assert_null(xenemu_host_new(f->t->path, &errmsg));
+    g_assert_nonnull(strstr(errmsg, "is in use by another process"));
+    free(errmsg);
+
+    fd = sock_listen(other, SOCK_SEQPACKET, &errmsg);
+    close(fd); /* and nobody unlinks it */
+    host = xenemu_host_new(other, &errmsg);
+    g_assert_nonnull(host);
+    g_assert_cmpint(stat(xenemu_host_store_path(host), &st), ==, 0);
+    g_assert_cmpuint(st.st_mode & 0777, ==, 0600);
+    xenemu_host_free(host);
+
+    g_assert_true(g_file_set_contents(other, "precious", -1, NULL));
+    g_assert_null(xenemu_host_new(other, &errmsg));
+    g_assert_nonnull(strstr(errmsg, "exists and is not a socket"));
+    free(errmsg);
+    g_assert_cmpint(g_unlink(other), ==, 0);
+}
+
+/* unix(7): sun_path has 108 bytes, and the guests' sockets have longer names. */
+static void test_long_path(Fixture *f, gconstpointer data)
+{
+    g_autofree char *longest = g_strnfill(200, 'x');
+    g_autofree char *path = g_build_filename(f->t->dir, longest, NULL);
+    g_autofree char *just = g_strndup(path, 100);
+    char *errmsg = NULL;
+
+    g_assert_null(xenemu_host_new(path, &errmsg));
+    g_assert_nonnull(strstr(errmsg, "is too long"));
+    free(errmsg);
+    g_assert_null(xenemu_host_new(just, &errmsg));
+    g_assert_nonnull(strstr(errmsg, "is too long"));
+    free(errmsg);
+    g_assert_null(xenemu_host_new("/nonexistent/xen", &errmsg));
+    g_assert_nonnull(strstr(errmsg, "No such file or directory"));
+    free(errmsg);
+    g_assert_null(xenemu_guest_attach(just, 1, TEST_RAM, NULL, &errmsg));
+    g_assert_nonnull(strstr(errmsg, "could not attach"));
+    free(errmsg);
+}
+
+int main(int argc, char **argv)
+{
+#define ADD(name, fn) g_test_add(name, Fixture, NULL, setup, fn, teardown)
+    if (argc == 3 && strcmp(argv[1], "--guest") == 0) {
+        return guest_main(argv[2]);
+    }
+    g_test_init(&argc, &argv, NULL);
+    ADD("/domain/numbers", test_numbers);
+    ADD("/domain/ram", test_ram);
+    ADD("/domain/seals", test_seals);
+    ADD("/domain/nonsense", test_nonsense);
+    ADD("/domain/bad-requests", test_bad_requests);
+    ADD("/domain/nodes", test_nodes);
+    ADD("/domain/nodes-survive", test_nodes_survive);
+    ADD("/domain/introduce-release", test_introduce_release);
+    ADD("/domain/death-in-store", test_death_in_store);
+    ADD("/domain/killed", test_killed);
+    ADD("/domain/sockets", test_sockets);
+    ADD("/domain/long-path", test_long_path);
+    return g_test_run();
+}
