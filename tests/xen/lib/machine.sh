@@ -6,7 +6,7 @@
 # Shows the console from the moment dom0 is up to the scenario's end; the marker lines
 # are for us.
 console_filter() {
-    tr -d '\r' | tee "$work/console" |
+    sed -u 's|\r||g' | tee "$work/console" |
         sed -u -n '/^@@lab ready/,/^@@lab exit/ { /^@@lab exit/d; s/^@@lab ready/run: dom0 is up,/; p }'
 }
 
