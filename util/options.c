@@ -342,14 +342,24 @@ static bool opt_set_member(OptCtx *c, const OptDict *d, char *config, GError **e
     return true;
 }
 
-/* Names the first key that no member took. */
-static bool opt_check_unused(const OptTable *table, const OptDict *d, OptWords words,
-                             GError **error)
+static bool opt_table_has(const OptTable *table, const char *name)
+{
+    for (const OptMember *m = table->members; m->name; m++) {
+        if (g_str_equal(m->name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Names the first key that is no member. */
+static bool opt_check_unknown(const OptTable *table, const OptDict *d, OptWords words,
+                              GError **error)
 {
     for (guint i = 0; i < d->entries->len; i++) {
         const OptEntry *e = g_ptr_array_index(d->entries, i);
 
-        if (e->used) {
+        if (e->used || opt_table_has(table, e->key)) {
             continue;
         }
         if (words == OPT_PROPERTIES) {
@@ -366,9 +376,14 @@ static bool opt_check_unused(const OptTable *table, const OptDict *d, OptWords w
 
 void *opt_config_new(const OptTable *table, OptDict *d, OptWords words, GError **error)
 {
-    void *config = g_malloc0(table->size);
+    void *config;
     OptCtx c = { .table = table, .words = words };
 
+    /* QEMU: a device asks for what it misses when it has all its properties */
+    if (words == OPT_PROPERTIES && !opt_check_unknown(table, d, words, error)) {
+        return NULL;
+    }
+    config = g_malloc0(table->size);
     for (const OptMember *m = table->members; m->name; m++) {
         c.m = m;
         if (!opt_set_member(&c, d, config, error)) {
@@ -376,7 +391,7 @@ void *opt_config_new(const OptTable *table, OptDict *d, OptWords words, GError *
             return NULL;
         }
     }
-    if (!opt_check_unused(table, d, words, error)) {
+    if (!opt_check_unknown(table, d, words, error)) {
         opt_config_free(table, config);
         return NULL;
     }

@@ -1,0 +1,450 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The real program: help, errors, start, daemonize, signals. Usage: test-cli.py RINGTAP"""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+# pylint: disable=wrong-import-position
+from program import Qmp, Ringtap, run, wait_for
+import tap
+
+BINARY = os.path.abspath(sys.argv[1])
+NONE = ('-machine', 'none', '-nodefaults')
+
+
+def assert_help(args, *texts):
+    status, out, err = run(BINARY, *args)
+    assert status == 0, (args, status, err)
+    assert err == '', err
+    for text in texts:
+        assert text in out, (text, out)
+
+
+def assert_refused(args, text):
+    """The one line on stderr (hints may follow), exit 1, nothing on stdout."""
+    status, out, err = run(BINARY, *args)
+    assert status == 1, (args, status, err)
+    assert out == '', out
+    assert err.split('\n')[0] == 'ringtap: ' + text, (args, err)
+
+
+def files_of(directory):
+    return sorted(os.listdir(directory))
+
+
+# --- help
+
+def test_help():
+    for spelling in ('-help', '--help', '-h'):
+        assert_help([spelling], 'usage: ringtap [options]', '-netdev tap,', '-daemonize')
+
+
+def test_version():
+    for spelling in ('-version', '--version'):
+        status, out, _ = run(BINARY, spelling)
+        assert status == 0 and out.startswith('ringtap version '), out
+
+
+def test_help_topics():
+    assert_help(['-netdev', 'help'], 'Available netdev backend types:\ntap\n')
+    assert_help(['-netdev', 'tap,help'], 'tap options:\n', '  queues=<uint32>')
+    assert_help(['-device', 'help'], 'name "xen-net-device"', 'name "xen-netfront"')
+    assert_help(['-device', 'xen-net-device,help'], 'xen-net-device options:', '  netdev=<str>')
+    assert_help(['-device', 'xen-netfront,help'], 'xen-netfront options:', '  queues=<uint32>')
+    assert_help(['-object', 'help'], 'List of user creatable objects:\n  iothread\n')
+    assert_help(['-object', 'iothread,help'], 'iothread options:', '  poll-max-ns=<size>')
+    assert_help(['-accel', 'help'], 'xen\nxenemu\nqtest\n')
+    assert_help(['-accel', 'xenemu,help'], '  socket=<str>')
+    assert_help(['-machine', 'help'], 'Supported machines are:', 'xenpv')
+    assert_help(['-M', 'help'], 'Supported machines are:')
+
+
+def test_help_needs_nothing():
+    """Not root, no tun, no Xen, no place to write."""
+    try:
+        done = subprocess.run(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
+                               BINARY, '-device', 'help'], capture_output=True, check=False,
+                              env={'XDG_RUNTIME_DIR': '/nonexistent'}, cwd='/')
+    except FileNotFoundError as e:
+        raise tap.Skip('no setpriv') from e
+    if b'setpriv' in done.stderr or done.returncode == 126:
+        raise tap.Skip('cannot become another user, or it may not read the program')
+    assert done.returncode == 0, done.stderr
+    assert b'xen-net-device' in done.stdout
+
+
+def test_help_wins_over_other_options():
+    assert_help(['-netdev', 'tap,id=n0,queues=x', '-device', 'help'], 'Network devices:')
+
+
+# --- errors
+
+def test_unknown_options():
+    assert_refused(['-foo'], '-foo: invalid option')
+    assert_refused(['--foo'], '--foo: invalid option')
+    assert_refused(['foo'], 'foo: invalid option')
+    assert_refused(['-'], '-: invalid option')
+    assert_refused([''], ': invalid option')
+
+
+def test_missing_argument():
+    assert_refused(['-netdev'], '-netdev: requires an argument')
+
+
+def test_machine_errors():
+    status, _, err = run(BINARY, '-machine', 'foo')
+    assert status == 1
+    assert err == ('ringtap: -machine foo: unsupported machine type\n'
+                   'Use -machine help to list supported machines\n'), err
+    assert_refused(['-machine', 'none,foo=1'],
+                   "-machine none,foo=1: Property 'none-machine.foo' not found")
+    assert_refused(['-machine', 'xenpv,accel=kvm'],
+                   '-machine xenpv,accel=kvm: invalid accelerator kvm')
+
+
+def test_accel_errors():
+    assert_refused(['-accel', 'foo'], '-accel foo: invalid accelerator foo')
+    assert_refused(['-accel', 'xen,foo=1'], "-accel xen,foo=1: Invalid parameter 'foo'")
+    assert_refused(['-accel', 'xenemu,socket=/a,connect=/b'],
+                   '-accel xenemu,socket=/a,connect=/b: '
+                   'socket= and connect= cannot be used together')
+    assert_refused(['-accel', 'xenemu,domid=3'],
+                   '-accel xenemu,domid=3: domid= and ram= are invalid without connect=')
+
+
+def test_netdev_errors():
+    for arg, text in (
+            ('tap', "Parameter 'id' is missing"),
+            ('', "Parameter 'id' is missing"),
+            ('id=a', "Parameter 'type' is missing"),
+            ('foo,id=a', "Parameter 'type' does not accept value 'foo'"),
+            ('tap,id=a,foo=1', "Invalid parameter 'foo'"),
+            ('tap,id=1a', "Parameter 'id' expects an identifier"),
+            ('tap,id=a,queues=x', "Parameter 'queues' expects a uint64 value"),
+            ('{"type":"tap"', 'JSON parse error, premature EOI'),
+            ('{"type":"tap","id":1}', "Invalid parameter type for 'id', expected: string"),
+            ('{"type":"tap","id":"a","bogus":1}', "Parameter 'bogus' is unexpected")):
+        assert_refused([*NONE, '-netdev', arg], f'-netdev {arg}: {text}')
+
+
+def test_device_errors():
+    for arg, text in (
+            ('foo', "'foo' is not a valid device model name"),
+            ('', "Parameter 'driver' is missing"),
+            ('xen-net-device,foo=1', "Property 'xen-net-device.foo' not found"),
+            ('xen-net-device,netdev=n,mac=zz', "Property 'xen-net-device.mac' doesn't take value 'zz'"),
+            ('xen-net-device,netdev=n', "No 'xen' bus found for device 'xen-net-device'"),
+            ('{"driver":"xen-net-device","netdev":"n","idx":"x"}',
+             "Invalid parameter type for 'idx', expected: integer")):
+        assert_refused([*NONE, '-device', arg], f'-device {arg}: {text}')
+
+
+def test_device_without_netdev():
+    with tempfile.TemporaryDirectory() as d:
+        accel = ['-accel', f'xenemu,socket={d}/xen']
+        assert_refused([*accel, '-device', 'xen-net-device'],
+                       "-device xen-net-device: Parameter 'netdev' is missing")
+        assert_refused([*accel, '-device', 'xen-net-device,netdev=n0'],
+                       "-device xen-net-device,netdev=n0: "
+                       "Property 'xen-net-device.netdev' can't find value 'n0'")
+        assert files_of(d) == []
+
+
+def test_object_errors():
+    for arg, text in (
+            ('iothread', "Parameter 'id' is missing"),
+            ('foo,id=a', "Parameter 'qom-type' does not accept value 'foo'"),
+            ('id=a', "Parameter 'qom-type' is missing"),
+            ('iothread,id=a,foo=1', "Invalid parameter 'foo'")):
+        assert_refused([*NONE, '-object', arg], f'-object {arg}: {text}')
+    assert_refused([*NONE, '-object', 'iothread,id=a', '-object', 'iothread,id=a'],
+                   "-object iothread,id=a: Duplicate ID 'a' for object")
+
+
+def test_chardev_and_monitor_errors():
+    for args, text in (
+            (['-chardev', 'socket'], 'chardev: no id specified'),
+            (['-chardev', 'foo,id=a'], "'foo' is not a valid char driver name"),
+            (['-chardev', 'socket,id=a,path=/x,foo=1'], "Invalid parameter 'foo'"),
+            (['-chardev', 'socket,id=a,path=/x,server=maybe'],
+             "Parameter 'server' expects 'on' or 'off'"),
+            (['-chardev', 'socket,id=a,path=/nonexistent/x'],
+             "Failed to connect to '/nonexistent/x': No such file or directory"),
+            (['-chardev', 'socket,id=a,path=/nonexistent/x,server=on'],
+             'Failed to bind socket to /nonexistent/x: No such file or directory'),
+            (['-chardev', 'socket,id=a,fd=x'], 'Unable to parse FD number x'),
+            (['-mon', 'chardev=x'], "Parameter 'mode' does not accept value 'readline'"),
+            (['-mon', 'chardev=x,mode=control'], 'chardev "x" not found'),
+            (['-mon', 'mode=control'], "Parameter 'chardev' is missing"),
+            (['-qmp', 'foo'], "'foo' is not a valid char driver")):
+        assert_refused([*NONE, *args], f'{args[0]} {args[1]}: {text}')
+
+
+def test_other_errors():
+    assert_refused(['-m', 'x'],
+                   "-m x: Parameter 'size' expects a non-negative number below 2^64")
+    assert_refused(['-msg', 'foo=on'], "-msg foo=on: Invalid parameter 'foo'")
+    assert_refused(['-display', 'gtk'],
+                   "-display gtk: Parameter 'type' does not accept value 'gtk'")
+    assert_refused(['-xen-domid', 'x'], "-xen-domid x: not a valid domid: 'x'")
+    assert_refused(['-xen-domid', '65535'], "-xen-domid 65535: not a valid domid: '65535'")
+    assert_refused(['-D', '/nonexistent/x'],
+                   'cannot open log file /nonexistent/x: No such file or directory')
+    assert_refused([*NONE, '-pidfile', '/nonexistent/x'], "cannot create PID file: "
+                   "Could not create '/nonexistent/x': No such file or directory")
+
+
+def test_failure_half_way_leaves_nothing():
+    with tempfile.TemporaryDirectory() as d:
+        status, _, err = run(BINARY, '-accel', f'xenemu,socket={d}/xen', '-pidfile', f'{d}/pid',
+                             '-qmp', f'unix:{d}/qmp,server=on,wait=off', '-object',
+                             'iothread,id=io0', '-device', 'xen-net-device,netdev=none')
+        assert status == 1, err
+        assert files_of(d) == []
+
+
+# --- start
+
+def test_callers_options_are_accepted():
+    """What libvirt, libxl and libqtest add."""
+    with Ringtap(BINARY, '-name', 'guest=mq,debug-threads=on', '-S', '-machine',
+                 'none,usb=off,dump-guest-core=off,memory-backend=pc.ram', '-nodefaults',
+                 '-no-user-config', '-nographic', '-no-shutdown', '-no-acpi', '-display', 'none',
+                 '-vnc', 'none', '-serial', '/dev/null', '-parallel', '/dev/null', '-monitor',
+                 '/dev/null', '-m', 'size=131072k', '-smp', '2,sockets=2', '-cpu', 'qemu64',
+                 '-rtc', 'base=utc', '-boot', 'strict=on', '-uuid', 'x', '-sandbox', 'on',
+                 '-overcommit', 'mem-lock=off', '-global', 'a.b=c', '-xen-domid', '9',
+                 '-xen-attach', '-msg', 'timestamp=on') as r:
+        q = r.qmp()
+        assert q.command('query-name') == {'name': 'mq'}
+        assert q.command('query-status')['status'] == 'prelaunch'
+        assert r.end() == (0, '')
+
+
+def test_libvirt_probe():
+    with tempfile.TemporaryDirectory() as d:
+        status, _, err = run(BINARY, '-S', '-no-user-config', '-nodefaults', '-nographic',
+                             '-machine', 'none,accel=kvm:tcg', '-qmp',
+                             f'unix:{d}/q,server=on,wait=off', '-pidfile', f'{d}/pid',
+                             '-daemonize')
+        assert (status, err) == (0, '')
+        with open(f'{d}/pid', encoding='ascii') as f:
+            pid = int(f.read())
+        q = Qmp(f'{d}/q')
+        assert q.command('query-version')['qemu']['major'] == 10
+        q.command('quit')
+        wait_for(lambda: not os.path.exists(f'/proc/{pid}'), 'the daemon to end')
+        assert files_of(d) == []
+
+
+def test_default_without_xen_says_so():
+    if os.path.exists('/dev/xen/evtchn'):
+        raise tap.Skip('there is a Xen here')
+    with tempfile.TemporaryDirectory() as d:
+        with Ringtap(BINARY, env={'XDG_RUNTIME_DIR': d}) as r:
+            q = r.qmp()
+            q.close()
+            (made,) = files_of(d)
+            assert os.stat(f'{d}/{made}').st_mode & 0o77 == 0
+            status, err = r.end()
+        assert status == 0
+        assert err.startswith('ringtap: info: no Xen here, so it is emulated: domains attach at '
+                              f'{d}/ringtap-'), err
+        assert err.count('\n') == 1, err
+        assert files_of(d) == []
+
+
+def test_accel_xen_without_xen():
+    if os.path.exists('/dev/xen/evtchn'):
+        raise tap.Skip('there is a Xen here')
+    status, _, err = run(BINARY, '-accel', 'xen')
+    assert status == 1 and err.startswith('ringtap: '), err
+
+
+def test_log_file():
+    with tempfile.TemporaryDirectory() as d:
+        with Ringtap(BINARY, '-accel', f'xenemu,socket={d}/xen', '-D', f'{d}/log', '-msg',
+                     'timestamp=on', '-device', 'xen-net-device,netdev=n9') as r:
+            status, err = r.end(None)
+        with open(f'{d}/log', encoding='ascii') as f:
+            log = f.read()
+        assert status == 1
+        # the operator reads the log, whoever started us reads stderr
+        assert "can't find value 'n9'" in err, err
+        assert "can't find value 'n9'" in log and 'Z ringtap: ' in log, log
+
+
+# --- daemon, pidfile
+
+def test_daemonize_failure_is_told():
+    with tempfile.TemporaryDirectory() as d:
+        status, out, err = run(BINARY, *NONE, '-daemonize', '-pidfile', f'{d}/pid', '-device',
+                               'foo')
+        assert status == 1 and out == ''
+        assert err == "ringtap: -device foo: 'foo' is not a valid device model name\n", err
+        assert files_of(d) == []
+
+
+def test_daemonize_relative_paths():
+    with tempfile.TemporaryDirectory() as d:
+        status, _, err = run(BINARY, '-accel', 'xenemu,socket=xen', '-daemonize', '-pidfile',
+                             'pid', '-qmp', 'unix:qmp,server=on,wait=off', cwd=d)
+        assert status == 0, err
+        q = Qmp(f'{d}/qmp')
+        q.command('quit')
+        wait_for(lambda: files_of(d) == [], 'the files to go')
+
+
+def test_daemon_lets_go_of_stdio():
+    with tempfile.TemporaryDirectory() as d:
+        # communicate() returns only when nobody holds the pipes any more
+        status, _, _ = run(BINARY, *NONE, '-daemonize', '-pidfile', f'{d}/pid')
+        assert status == 0
+        with open(f'{d}/pid', encoding='ascii') as f:
+            pid = int(f.read())
+        for fd in (0, 1, 2):
+            assert os.readlink(f'/proc/{pid}/fd/{fd}') == '/dev/null'
+        assert os.getsid(pid) != os.getsid(0)
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: files_of(d) == [], 'the pidfile to go')
+
+
+def test_pidfile_is_locked():
+    with tempfile.TemporaryDirectory() as d:
+        with Ringtap(BINARY, *NONE, '-pidfile', f'{d}/pid') as r:
+            r.qmp().close()
+            with open(f'{d}/pid', 'r+', encoding='ascii') as f:
+                assert int(f.read()) == r.process.pid
+                try:
+                    fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    raise AssertionError('it is not locked')
+                except OSError:
+                    pass
+            status, _, err = run(BINARY, *NONE, '-pidfile', f'{d}/pid')
+            assert status == 1 and 'Cannot lock pid file' in err, err
+            assert files_of(d) == ['pid']
+            assert r.end()[0] == 0
+        assert files_of(d) == []
+
+
+def test_stale_pidfile_is_reused():
+    with tempfile.TemporaryDirectory() as d:
+        with open(f'{d}/pid', 'w', encoding='ascii') as f:
+            f.write('4194304000\nrubbish\n')
+        with Ringtap(BINARY, *NONE, '-pidfile', f'{d}/pid') as r:
+            r.qmp().close()
+            with open(f'{d}/pid', encoding='ascii') as f:
+                assert f.read() == f'{r.process.pid}\n'
+
+
+# --- signals, sockets
+
+def test_signals_end_it():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        with Ringtap(BINARY, *NONE) as r:
+            q = r.qmp()
+            assert r.end(number) == (0, ''), number
+            event = q.event('SHUTDOWN')
+            assert event['data'] == {'guest': False, 'reason': 'host-signal'}
+            assert q.line() == b''
+            assert files_of(r.dir) == []
+
+
+def test_second_instance_on_the_same_socket():
+    with Ringtap(BINARY, *NONE) as r:
+        r.qmp().close()
+        status, _, err = run(BINARY, *NONE, '-qmp', f'unix:{r.qmp_path},server=on,wait=off')
+        assert status == 1 and 'Address already in use' in err, err
+        assert r.qmp().command('query-status')['running']
+
+
+def test_stale_socket_is_replaced():
+    with tempfile.TemporaryDirectory() as d:
+        old = socket.socket(socket.AF_UNIX)
+        old.bind(f'{d}/q')
+        old.close()
+        with Ringtap(BINARY, *NONE, '-qmp', f'unix:{d}/q,server=on,wait=off', qmp=False) as r:
+            wait_for(lambda: os.path.exists(f'{d}/q'), 'the socket')
+            assert Qmp(f'{d}/q').command('query-status')['running']
+            assert r.end()[0] == 0
+        assert files_of(d) == []
+
+
+def test_no_file_is_replaced_by_a_socket():
+    with tempfile.TemporaryDirectory() as d:
+        with open(f'{d}/q', 'w', encoding='ascii') as f:
+            f.write('precious')
+        status, _, _ = run(BINARY, *NONE, '-qmp', f'unix:{d}/q,server=on,wait=off')
+        assert status == 1
+        with open(f'{d}/q', encoding='ascii') as f:
+            assert f.read() == 'precious'
+
+
+def test_wait_for_client():
+    with tempfile.TemporaryDirectory() as d:
+        with Ringtap(BINARY, *NONE, '-qmp', f'unix:{d}/q,server=on', '-device', 'foo',
+                     qmp=False) as r:
+            wait_for(lambda: os.path.exists(f'{d}/q'), 'the socket')
+            assert r.process.poll() is None
+            q = Qmp(f'{d}/q', negotiate=False)
+            status, err = r.end(None)
+            assert status == 1 and 'foo' in err
+            q.close()
+
+
+def test_signal_while_waiting_for_client():
+    with tempfile.TemporaryDirectory() as d:
+        with Ringtap(BINARY, *NONE, '-qmp', f'unix:{d}/q,server=on', qmp=False) as r:
+            wait_for(lambda: os.path.exists(f'{d}/q'), 'the socket')
+            assert r.process.stderr.readline().startswith('ringtap: info: waiting for connection')
+            assert r.end()[0] == 0
+        assert files_of(d) == []
+
+
+def test_monitor_on_inherited_listener():
+    """As libvirt passes it."""
+    with tempfile.TemporaryDirectory() as d:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(f'{d}/q')
+        listener.listen(1)
+        fd = listener.fileno()
+        with Ringtap(BINARY, *NONE, '-chardev', f'socket,id=c0,fd={fd},server=on,wait=off',
+                     '-mon', 'chardev=c0,id=monitor,mode=control', qmp=False,
+                     pass_fds=[fd]) as r:
+            assert Qmp(f'{d}/q').command('query-status')['running']
+            assert Qmp(f'{d}/q').command('query-chardev')[0]['label'] == 'c0'
+            assert r.end()[0] == 0
+
+
+def test_monitor_that_connects():
+    """As libqtest has it: the other side listens."""
+    with tempfile.TemporaryDirectory() as d:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(f'{d}/q')
+        listener.listen(1)
+        with Ringtap(BINARY, *NONE, '-chardev', f'socket,path={d}/q,id=char0', '-mon',
+                     'chardev=char0,mode=control', qmp=False) as r:
+            q = Qmp(sock=listener.accept()[0])
+            assert q.command('query-status')['running']
+            q.close()
+            assert r.end()[0] == 0
+        assert files_of(d) == ['q']
+
+
+def test_chardev_is_used_once():
+    with tempfile.TemporaryDirectory() as d:
+        assert_refused([*NONE, '-chardev', f'socket,id=c,path={d}/q,server=on,wait=off', '-mon',
+                        'c,mode=control', '-mon', 'c,mode=control'],
+                       "-mon c,mode=control: Device 'c' is in use")
+        assert files_of(d) == []
+
+
+if __name__ == '__main__':
+    tap.run({n: f for n, f in globals().items() if n.startswith('test_')})
