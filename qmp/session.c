@@ -57,7 +57,6 @@ QmpSession *qmp_session_new(QmpMonitor *m, QmpWriteFn *write, void *opaque)
     s->write = write;
     s->opaque = opaque;
     s->tok = json_tokener_new_ex(QMP_MAX_DEPTH);
-    json_tokener_set_flags(s->tok, JSON_TOKENER_VALIDATE_UTF8);
     s->text = g_string_new(NULL);
     qmp_session_greet(s);
     return s;
@@ -215,11 +214,8 @@ static void qmp_session_execute(QmpSession *s, struct json_object *object)
     json_object_put(object);
 }
 
-static void qmp_session_bad_json(QmpSession *s, size_t offset)
+static void qmp_session_bad_json(QmpSession *s, const char *why)
 {
-    g_autofree char *why = opt_json_error(s->text->str, s->text->len, offset,
-                                          json_tokener_get_error(s->tok));
-
     qmp_session_reply(s, NULL, g_error_new_literal(QMP_ERROR, QMP_ERROR_GENERIC, why), NULL);
     s->skipping = true;
 }
@@ -227,25 +223,33 @@ static void qmp_session_bad_json(QmpSession *s, size_t offset)
 /* Feeds the tokener up to the end of one command. Returns the bytes used, at least 1. */
 static size_t qmp_session_parse(QmpSession *s, const char *data, size_t len)
 {
-    size_t before = s->text->len;
     struct json_object *object = json_tokener_parse_ex(s->tok, data, (int)len);
     enum json_tokener_error r = json_tokener_get_error(s->tok);
-    size_t used = MAX(json_tokener_get_parse_end(s->tok), 1);
+    size_t used = json_tokener_get_parse_end(s->tok);
 
     if (r == json_tokener_continue) {
         g_string_append_len(s->text, data, (gssize)len);
         return len;
     }
-    if (r == json_tokener_success) {
-        qmp_session_execute(s, object);
+    if (r != json_tokener_success) {
+        size_t offset = s->text->len + used;
+        g_autofree char *why = NULL;
+
+        g_string_append_len(s->text, data, (gssize)len);
+        why = opt_json_error(s->text->str, s->text->len, offset, (int)r);
+        qmp_session_bad_json(s, why);
+        used = used > 0 ? used - 1 : 0; /* the bad byte may be the newline itself */
+    } else if (!g_utf8_validate_len(g_string_append_len(s->text, data, (gssize)used)->str,
+                                    s->text->len, NULL)) {
+        /* not the tokener's to judge: it takes a character that comes in two reads for bad */
+        json_object_put(object);
+        qmp_session_bad_json(s, "JSON parse error, invalid UTF-8 sequence");
     } else {
-        g_string_append_len(s->text, data, (gssize)MIN(len, QMP_MAX_COMMAND));
-        qmp_session_bad_json(s, before + json_tokener_get_parse_end(s->tok));
-        used = MAX(used - 1, 1); /* the bad byte may be the newline itself */
+        qmp_session_execute(s, object);
     }
     json_tokener_reset(s->tok);
     g_string_truncate(s->text, 0);
-    return used;
+    return MAX(used, 1);
 }
 
 /*

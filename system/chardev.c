@@ -284,7 +284,7 @@ bool chardev_qmp(System *s, const char *arg, GError **error)
         return system_set_error(error, "'%.*s' is not a valid char driver", (int)strcspn(arg, ":"),
                                 arg);
     }
-    text = g_strdup_printf("%s,id=compat_monitor%u", arg + strlen("unix:"), s->chardevs->len);
+    text = g_strdup_printf("%s,id=compat_monitor%u", arg + strlen("unix:"), s->n_qmp++);
     args = opt_dict_parse(text, "path", error);
     config = args ? opt_config_new(&socket_options, args, OPT_PARAMETERS, error) : NULL;
     if (!config) {

@@ -85,6 +85,7 @@ typedef struct System {
     GPtrArray *netdevs;
     GPtrArray *chardevs;
     GPtrArray *devices;
+    unsigned n_qmp;      /* -qmp options */
     unsigned next_anon;  /* number of the next device without an id */
     Qmp *qmp;
     Qtest *qtest_server; /* its guest is the domain whose devices we have */

@@ -215,13 +215,18 @@ OptDict *opt_dict_from_json(struct json_object *object)
 
 static OptDict *opt_dict_parse_json(const char *text, GError **error)
 {
-    struct json_tokener *tok = json_tokener_new();
+    struct json_tokener *tok;
     size_t len = strlen(text);
     struct json_object *object;
     size_t end;
     int r;
     OptDict *d = NULL;
 
+    if (!g_utf8_validate_len(text, len, NULL)) {
+        opt_error(error, "JSON parse error, invalid UTF-8 sequence");
+        return NULL;
+    }
+    tok = json_tokener_new();
     object = json_tokener_parse_ex(tok, text, (int)MIN(len, G_MAXINT));
     r = json_tokener_get_error(tok);
     end = json_tokener_get_parse_end(tok);

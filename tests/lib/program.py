@@ -79,7 +79,7 @@ class Qmp:
                 return message
             self.events.append(message)
 
-    def execute(self, name, fds=(), **arguments):
+    def execute(self, name, /, fds=(), **arguments):
         """The whole reply."""
         message = {'execute': name}
         if arguments:
@@ -87,12 +87,12 @@ class Qmp:
         self.send(json.dumps(message) + '\n', fds)
         return self.reply()
 
-    def command(self, name, fds=(), **arguments):
+    def command(self, name, /, fds=(), **arguments):
         reply = self.execute(name, fds, **arguments)
         assert 'return' in reply, reply
         return reply['return']
 
-    def error(self, name, fds=(), **arguments):
+    def error(self, name, /, fds=(), **arguments):
         """The text of an error that must come."""
         reply = self.execute(name, fds, **arguments)
         assert 'error' in reply, reply

@@ -1,0 +1,483 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""QMP conversations with the real program. Usage: test-qmp.py RINGTAP"""
+
+import ctypes
+import json
+import os
+import socket
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+# pylint: disable=wrong-import-position
+from program import Qmp, Ringtap, wait_for
+import tap
+
+BINARY = os.path.abspath(sys.argv[1])
+NONE = ('-machine', 'none', '-nodefaults')
+CLONE_NEWNET = 0x40000000
+
+
+def none(*args):
+    return Ringtap(BINARY, *NONE, *args)
+
+
+def host(*args):
+    """With an emulated Xen, for devices."""
+    return Ringtap(BINARY, '-accel', 'xenemu,socket=@DIR@/xen', '-xen-domid', '5', *args)
+
+
+def need_tap():
+    if not os.access('/dev/net/tun', os.R_OK | os.W_OK):
+        raise tap.Skip('no /dev/net/tun')
+    if not need_tap.have:
+        raise tap.Skip('no right to make a network namespace')
+
+
+need_tap.have = os.geteuid() == 0 and ctypes.CDLL(None).unshare(CLONE_NEWNET) == 0
+TAP = 'tap,script=no,downscript=no'
+VIF = {'driver': 'xen-net-device', 'id': 'vif0', 'netdev': 'n0', 'mac': '00:16:3e:00:00:01'}
+
+
+def interfaces():
+    return sorted(name for _, name in socket.if_nameindex())
+
+
+# --- protocol
+
+def test_greeting():
+    with none() as r:
+        q = r.qmp(negotiate=False)
+        version = q.greeting['QMP']['version']
+        assert version['qemu'] == {'major': 10, 'minor': 0, 'micro': 0}
+        assert version['package'].startswith('ringtap ')
+        assert isinstance(q.greeting['QMP']['capabilities'], list)
+
+
+def test_negotiation():
+    with none() as r:
+        q = r.qmp(negotiate=False)
+        assert q.execute('query-status') == {'error': {
+            'class': 'CommandNotFound',
+            'desc': "Expecting capabilities negotiation with 'qmp_capabilities'"}}
+        assert q.execute('qmp_capabilities', enable=['oob']) == {'return': {}}
+        assert q.execute('qmp_capabilities') == {'error': {
+            'class': 'CommandNotFound',
+            'desc': 'Capabilities negotiation is already complete, command ignored'}}
+
+
+def test_no_events_before_negotiation():
+    with none() as r:
+        silent, q = r.qmp(negotiate=False), None
+        silent.send('{"execute":"query-status"}\n')
+        assert 'error' in silent.reply()
+        assert silent.events == []
+        silent.close()
+        q = r.qmp()
+        q.command('stop')
+        assert [e['event'] for e in q.events] == ['STOP']
+
+
+def test_id_is_echoed():
+    with none() as r:
+        q = r.qmp()
+        for value in (1, 'x', [1, {'a': None}], {'b': 1.5}, True):
+            q.send(json.dumps({'execute': 'query-kvm', 'id': value}))
+            assert q.reply()['id'] == value
+        q.send('{"execute":"foo","id":7}')
+        assert q.reply() == {'error': {'class': 'CommandNotFound',
+                                       'desc': 'The command foo has not been found'}, 'id': 7}
+
+
+def test_bad_input():
+    with none() as r:
+        q = r.qmp()
+        for text, desc in (
+                ('{bad}', "JSON parse error, invalid keyword 'bad'"),
+                ('[1]', 'QMP input must be a JSON object'),
+                ('1', 'QMP input must be a JSON object'),
+                ('{"exec":1}', "QMP input member 'exec' is unexpected"),
+                ('{}', "QMP input lacks member 'execute'"),
+                ('{"execute":1}', "QMP input member 'execute' must be a string"),
+                ('{"execute":"stop","arguments":1}',
+                 "QMP input member 'arguments' must be an object"),
+                ('{"execute":"stop","arguments":{"x":1}}', "Parameter 'x' is unexpected"),
+                ('{"exec-oob":"stop"}', 'The command stop does not support OOB')):
+            q.send(text + '\n')
+            assert q.reply()['error'] == {'class': 'GenericError', 'desc': desc}, text
+        assert q.command('query-status')['running']
+
+
+def test_bytes_that_are_no_json():
+    with none() as r:
+        q = r.qmp()
+        for data in (b'\0', b'\0\0{"execute":\n', b'{"a":"\xc3\x28"}\n', b'}\n', b'\x80\n'):
+            q.send(data + b'\n')
+            assert 'error' in q.reply(), data
+            q.send(b'\xff')  # the way to resynchronise
+        while True:
+            q.send('{"execute":"query-status","id":"sync"}\n')
+            reply = q.reply()
+            if reply.get('id') == 'sync':
+                break
+        assert reply['return']['running']
+
+
+def test_nesting_is_bounded():
+    with none() as r:
+        q = r.qmp()
+        q.send('{"a":' * 100 + '\n')
+        assert 'nesting' in q.reply()['error']['desc']
+        assert q.command('query-status')['running']
+
+
+def test_length_is_bounded():
+    with none() as r:
+        q = r.qmp()
+        try:
+            for i in range(40):
+                q.send('{"a":"' if i == 0 else 'x' * 65536)
+            assert q.line() == b''
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert r.qmp().command('query-status')['running']
+
+
+def test_split_input():
+    with none() as r:
+        q = r.qmp()
+        for byte in '{"execute": "query-name", "id": "\u00e4"}'.encode():
+            q.send(bytes([byte]))
+            time.sleep(0.001)
+        assert q.reply() == {'return': {}, 'id': '\u00e4'}
+
+
+def test_commands_in_one_piece():
+    with none() as r:
+        q = r.qmp()
+        q.send('{"execute":"query-kvm","id":1}{"execute":"query-kvm","id":2}\n'
+               "{'execute':'query-kvm','id':3}\r\n\r\n")
+        assert [q.reply()['id'] for _ in range(3)] == [1, 2, 3]
+
+
+def test_client_that_does_not_read():
+    with none() as r:
+        q = r.qmp()
+        q.sock.settimeout(0.2)
+        try:
+            for _ in range(10000):
+                q.send('{"execute":"query-commands"}\n' * 10)
+        except (TimeoutError, BrokenPipeError):
+            pass
+        with open(f'/proc/{r.process.pid}/statm', encoding='ascii') as f:
+            assert int(f.read().split()[1]) < 100000  # pages
+        q.close()
+        assert r.qmp().command('query-status')['running']
+
+
+def test_reconnect():
+    with none() as r:
+        for _ in range(3):
+            q = r.qmp()
+            assert q.command('query-status')['running']
+            q.close()
+
+
+def test_two_monitors():
+    with none('-chardev', 'socket,id=c1,path=@DIR@/q1,server=on,wait=off', '-mon',
+              'chardev=c1,mode=control') as r:
+        a, b = r.qmp(), Qmp(f'{r.dir}/q1')
+        a.command('stop')
+        assert b.event('STOP')
+        assert b.command('query-status')['status'] == 'paused'
+        b.command('cont')
+        assert a.event('RESUME')
+        assert {c['label'] for c in a.command('query-chardev')} == {'c1', 'compat_monitor0'}
+
+
+# --- commands
+
+def test_queries():
+    with none('-name', 'x') as r:
+        q = r.qmp()
+        names = {c['name'] for c in q.command('query-commands')}
+        assert {'qmp_capabilities', 'query-vif', 'device_add', 'getfd'} <= names
+        assert q.command('query-name') == {'name': 'x'}
+        assert q.command('query-target')['arch'] in ('x86_64', 'aarch64')
+        assert q.command('query-kvm') == {'enabled': False, 'present': False}
+        assert q.command('query-vif') == []
+        assert q.command('query-machines')[0] == {
+            'name': 'xenpv', 'is-default': True, 'cpu-max': 1, 'hotpluggable-cpus': False,
+            'numa-mem-supported': False, 'deprecated': False, 'acpi': False}
+        assert q.command('qom-list', path='/machine/peripheral') == [
+            {'name': 'type', 'type': 'string'}]
+        assert q.command('human-monitor-command', command_line='info status') == \
+            'VM status: running\r\n'
+
+
+def test_stop_and_cont():
+    with none() as r:
+        q = r.qmp()
+        q.command('stop')
+        assert [e['event'] for e in q.events] == ['STOP']
+        q.command('stop')
+        assert len(q.events) == 1
+        assert q.command('query-status') == {'status': 'paused', 'running': False}
+        q.command('cont')
+        assert [e['event'] for e in q.events] == ['STOP', 'RESUME']
+
+
+def test_prelaunch():
+    with none('-S') as r:
+        q = r.qmp()
+        assert q.command('query-status')['status'] == 'prelaunch'
+        q.command('cont')
+        assert q.command('query-status')['status'] == 'running'
+
+
+def test_quit():
+    with none() as r:
+        q = r.qmp()
+        assert q.command('quit') == {}
+        (event,) = q.events
+        assert event['data'] == {'guest': False, 'reason': 'host-qmp-quit'}
+        assert r.end(None) == (0, '')
+
+
+def test_objects():
+    with none('-object', 'iothread,id=io0,poll-max-ns=5') as r:
+        q = r.qmp()
+        q.send('{"execute":"object-add","arguments":{"qom-type":"iothread","id":"io1"}}\n')
+        assert q.reply() == {'return': {}}
+        threads = q.command('query-iothreads')
+        assert [(t['id'], t['poll-max-ns']) for t in threads] == [('io0', 5), ('io1', 32768)]
+        assert all(os.path.exists(f"/proc/{r.process.pid}/task/{t['thread-id']}")
+                   for t in threads)
+        assert q.error('object-add', qom_type='iothread', id='io1') == \
+            "attempt to add duplicate property 'io1' to object (type 'container')"
+        assert q.error('object-add', qom_type='nosuch', id='io2') == \
+            "Parameter 'qom-type' does not accept value 'nosuch'"
+        assert q.error('object-add', qom_type='iothread') == "Parameter 'id' is missing"
+        q.command('object-del', id='io1')
+        assert q.error('object-del', id='io1') == "object 'io1' not found"
+        assert len(q.command('query-iothreads')) == 1
+
+
+def test_errors_name_what_is_missing():
+    with none() as r:
+        q = r.qmp()
+        for name, arguments, desc in (
+                ('netdev_del', {'id': 'x'}, "Device 'x' not found"),
+                ('device_del', {'id': 'x'}, "Device 'x' not found"),
+                ('set_link', {'name': 'x', 'up': True}, "Device 'x' not found")):
+            assert q.execute(name, **arguments)['error'] == {'class': 'DeviceNotFound',
+                                                            'desc': desc}
+        assert q.error('device_del') == "Parameter 'id' is missing"
+        assert q.error('device_del', id='x', y=1) == "Parameter 'y' is unexpected"
+        assert q.error('device_add', driver='x') == "'x' is not a valid device model name"
+        assert q.error('netdev_add', type='x', id='a') == \
+            "Parameter 'type' does not accept value 'x'"
+        assert q.error('set_link', name='x', up='on') == \
+            "Invalid parameter type for 'up', expected: boolean"
+
+
+def test_getfd():
+    with none() as r:
+        q = r.qmp()
+        a, b = os.pipe()
+        assert q.error('getfd', fdname='x') == 'No file descriptor supplied via SCM_RIGHTS'
+        assert q.error('getfd', fds=[b], fdname='1x') == \
+            "Parameter 'fdname' expects a name not starting with a digit"
+        q.command('getfd', fds=[b], fdname='x')
+        os.close(b)
+        r2 = os.fdopen(a, 'rb')
+        os.set_blocking(a, False)
+        assert r2.read() is None  # the program holds the other end
+        c, d = os.pipe()
+        q.command('getfd', fds=[d], fdname='x')
+        wait_for(lambda: r2.read() == b'', 'the replaced one to be closed')
+        q.command('closefd', fdname='x')
+        assert q.error('closefd', fdname='x') == "File descriptor named 'x' not found"
+        os.close(c)
+        os.close(d)
+        r2.close()
+
+
+def test_named_fd_of_no_tap():
+    with none() as r:
+        q = r.qmp()
+        a, b = os.pipe()
+        q.command('getfd', fds=[a], fdname='f0')
+        assert 'netdev' not in q.error('netdev_add', type='tap', id='n0', fd='f0')
+        assert q.error('netdev_add', type='tap', id='n0', fd='f1') == \
+            "File descriptor named 'f1' has not been found"
+        os.close(a)
+        os.close(b)
+
+
+def test_too_many_fds_are_closed():
+    with none() as r:
+        q = r.qmp()
+        a, b = os.pipe()
+        for _ in range(40):
+            q.command('query-kvm', fds=[b] * 10)
+        assert len(os.listdir(f'/proc/{r.process.pid}/fd')) < 64
+        os.close(a)
+        os.close(b)
+
+
+# --- devices
+
+def test_hot_plug_and_unplug():
+    need_tap()
+    with host() as r:
+        q = r.qmp()
+        q.command('netdev_add', type='tap', id='n0', ifname='hot0', queues=2, script='no',
+                  downscript='no')
+        assert 'hot0' in interfaces()
+        assert q.error('netdev_add', type='tap', id='n0') == "Duplicate ID 'n0'"
+        q.command('device_add', **VIF)
+        (vif,) = q.command('query-vif')
+        assert (vif['id'], vif['type'], vif['mac'], vif['idx'], vif['frontend-id']) == \
+            ('vif0', 'xen-net-device', '00:16:3e:00:00:01', 0, 5)
+        assert vif['max-queues'] == 2 and vif['queues'] == [] and 'error' not in vif
+        assert q.error('device_add', **VIF) == "Duplicate device ID 'vif0'"
+        assert q.error('device_add', driver='xen-net-device', id='vif1', netdev='n0') == \
+            "Property 'xen-net-device.netdev' can't take value 'n0', it's in use"
+        assert q.error('netdev_del', id='n0') == "netdev 'n0' is in use"
+        assert q.command('qom-list', path='/machine/peripheral')[1:] == [
+            {'name': 'vif0', 'type': 'child<xen-net-device>'}]
+        assert q.command('human-monitor-command', command_line='info network').startswith(
+            'vif0: index=0,type=nic,model=xen-net-device,macaddr=00:16:3e:00:00:01\r\n'
+            ' \\ n0: index=0,type=tap,ifname=hot0')
+        assert q.command('device_del', id='vif0') == {}
+        assert q.event('DEVICE_DELETED')['data'] == {
+            'device': 'vif0', 'path': '/machine/peripheral/vif0'}
+        assert q.command('query-vif') == []
+        q.command('netdev_del', id='n0')
+        assert 'hot0' not in interfaces()
+        assert r.end()[0] == 0
+
+
+def test_failed_device_frees_its_netdev():
+    need_tap()
+    with host() as r:
+        q = r.qmp()
+        q.command('netdev_add', type='tap', id='n0', ifname='f0', script='no', downscript='no')
+        assert q.error('device_add', **VIF, iothread='io9') == "Device 'io9' not found"
+        q.command('device_add', **VIF)
+
+
+def test_iothreads_in_use():
+    need_tap()
+    with host('-object', 'iothread,id=io0', '-object', 'iothread,id=io1', '-netdev',
+              TAP + ',id=n0,ifname=u0,queues=4') as r:
+        q = r.qmp()
+        for mapping, desc in (
+                ([{'iothread': 'x'}], 'IOThread "x" object does not exist'),
+                ([{'iothread': 'io0'}, {'iothread': 'io0'}],
+                 'duplicate IOThread name "io0" in iothread-vq-mapping'),
+                ([{'iothread': 'io0', 'vqs': [0]}, {'iothread': 'io1'}],
+                 'either all items in iothread-vq-mapping must have vqs or none of them must '
+                 'have it'),
+                ([{'iothread': 'io0', 'vqs': [4]}],
+                 'vq index 4 for IOThread "io0" must be less than num_queues 4 in '
+                 'iothread-vq-mapping'),
+                ([{'iothread': 'io0', 'vqs': [0, 1]}, {'iothread': 'io1', 'vqs': [1]}],
+                 'cannot assign vq 1 to IOThread "io1" because it is already assigned'),
+                ([{'iothread': 'io0', 'vqs': [0, 1, 3]}],
+                 'missing vq 2 IOThread assignment in iothread-vq-mapping')):
+            message = dict(VIF, **{'iothread-vq-mapping': mapping})
+            assert q.error('device_add', **message) == desc
+        message = dict(VIF, iothread='io0', **{'iothread-vq-mapping': [{'iothread': 'io0'}]})
+        assert q.error('device_add', **message) == \
+            'iothread and iothread-vq-mapping properties cannot be set at the same time'
+        message = dict(VIF, **{'iothread-vq-mapping': [{'iothread': 'io0'}]})
+        q.command('device_add', **message)
+        assert q.error('object-del', id='io0') == "object 'io0' is in use, can not be deleted"
+        q.command('object-del', id='io1')
+        q.command('device_del', id='vif0')
+        q.event('DEVICE_DELETED')
+        q.command('object-del', id='io0')
+
+
+def test_options_in_any_order():
+    need_tap()
+    with host('-device', '{"driver":"xen-net-device","netdev":"n0","id":"vif0",'
+              '"iothread-vq-mapping":[{"iothread":"io0"}]}', '-netdev',
+              '{"type":"tap","id":"n0","ifname":"o0","script":"no","downscript":"no"}',
+              '-object', '{"qom-type":"iothread","id":"io0"}') as r:
+        assert r.qmp().command('query-vif')[0]['id'] == 'vif0'
+        status, err = r.end()
+        assert (status, err) == (0, '')
+        assert 'o0' not in interfaces()
+
+
+def test_device_without_an_id():
+    need_tap()
+    with host('-netdev', TAP + ',id=n0,ifname=a0', '-device', 'xen-net-device,netdev=n0') as r:
+        q = r.qmp()
+        (vif,) = q.command('query-vif')
+        assert vif['id'].startswith('#')
+        assert len(q.command('qom-list', path='/machine/peripheral')) == 1
+
+
+def test_unused_netdev_is_mentioned():
+    need_tap()
+    with host('-netdev', TAP + ',id=n0,ifname=w0') as r:
+        r.qmp().close()
+        assert r.end() == (0, 'ringtap: warning: netdev n0 has no peer\n')
+
+
+def test_failed_start_frees_the_tap():
+    need_tap()
+    with host('-netdev', TAP + ',id=n0,ifname=x0', '-device', 'foo') as r:
+        assert r.end(None)[0] == 1
+        assert 'x0' not in interfaces()
+
+
+def test_vif_from_start_to_end():
+    """Two processes: events, queues, counters, the end of either side."""
+    need_tap()
+    with host('-netdev', TAP + ',id=n0,ifname=bk0,queues=2', '-device',
+              'xen-net-device,netdev=n0,id=vif0,mac=00:16:3e:00:00:01') as back:
+        q = back.qmp()
+        with Ringtap(BINARY, '-accel', f'xenemu,connect={back.dir}/xen,domid=5,ram=64M',
+                     '-netdev', TAP + ',id=n0,ifname=fr0,queues=2', '-device',
+                     'xen-netfront,netdev=n0,id=front0') as front:
+            p = front.qmp()
+            assert q.event('VIF_CONNECTED')['data'] == {'device': 'vif0', 'queues': 2}
+            wait_for(lambda: p.command('query-vif')[0]['state'] == 'connected', 'the front')
+            (vif,) = q.command('query-vif')
+            assert vif['state'] == 'connected' and len(vif['queues']) == 2
+            assert [queue['queue'] for queue in vif['queues']] == [0, 1]
+            assert set(vif['queues'][0]['tx']) == set(vif['queues'][0]['rx']) == {
+                'packets', 'bytes', 'slots', 'batches', 'events-sent', 'events-received',
+                'drop-malformed', 'drop-grant', 'drop-peer', 'drop-full'}
+            (vif,) = p.command('query-vif')
+            assert vif['type'] == 'xen-netfront' and len(vif['queues']) == 2
+            assert 'frontend-id' not in vif
+            p.command('device_del', id='front0')
+            assert p.event('DEVICE_DELETED')['data']['device'] == 'front0'
+            assert q.event('VIF_DISCONNECTED')['data'] == {'device': 'vif0'}
+            p.command('device_add', driver='xen-netfront', netdev='n0', id='front1')
+            assert q.event('VIF_CONNECTED')['data']['queues'] == 2
+            assert front.end()[0] == 0
+        assert q.event('DEVICE_DELETED')['data']['device'] == 'vif0'
+        assert back.end()[0] == 0
+    assert {'bk0', 'fr0'}.isdisjoint(interfaces())
+
+
+def test_prelaunch_offers_nothing():
+    need_tap()
+    with host('-S', '-netdev', TAP + ',id=n0,ifname=p0', '-device',
+              'xen-net-device,netdev=n0,id=vif0') as r:
+        q = r.qmp()
+        assert q.command('query-vif')[0]['state'] == 'initialising', q.command('query-vif')
+        q.command('cont')
+        assert q.command('query-vif')[0]['state'] == 'init-wait', q.command('query-vif')
+
+
+if __name__ == '__main__':
+    tap.run({n: f for n, f in globals().items() if n.startswith('test_')})
