@@ -140,6 +140,7 @@ struct Netfront {
     bool running;            /* the backend is Connected, too: packets flow */
     bool closing;
     bool closed_sent;
+    bool lost;               /* the host is gone, XenStore with it */
     char *error;             /* last reason */
     XenWatch *watch_front;
     XenWatch *watch_state;
@@ -155,6 +156,7 @@ struct Netfront {
     guint closed_idle;
     int fault_fd;            /* eventfd: a queue broke */
     guint fault_source;
+    guint lost_source;
     unsigned n_queues;
     NetfrontQueue *queue[NETIF_MAX_QUEUES];
     NetifQueueStats *stats;  /* max_queues of them */

@@ -361,7 +361,7 @@ static void netfront_update(void *opaque)
 {
     Netfront *nf = opaque;
 
-    if (!nf->started || nf->closed_sent) {
+    if (!nf->started || nf->closed_sent || nf->lost) {
         return;
     }
     if (!netfront_follow_backend(nf)) {
@@ -400,6 +400,19 @@ static gboolean netfront_fault(gint fd, GIOCondition cond, gpointer opaque)
         }
     }
     return G_SOURCE_CONTINUE;
+}
+
+/* There is nobody left to talk to, and there will not be: no XenStore either. */
+static gboolean netfront_lost(gint fd, GIOCondition cond, gpointer opaque)
+{
+    Netfront *nf = opaque;
+
+    nf->lost_source = 0;
+    nf->lost = true;
+    nf->state = XenbusStateUnknown;
+    netfront_disconnect(nf);
+    netfront_set_error(nf, "the Xen host is gone");
+    return G_SOURCE_REMOVE;
 }
 
 /* --- the end --- */
@@ -500,6 +513,10 @@ Netfront *netfront_new(const NetfrontConfig *config, const NetfrontEnv *env, GEr
         return NULL;
     }
     nf->fault_source = g_unix_fd_add(nf->fault_fd, G_IO_IN, netfront_fault, nf);
+    if (env->xen->ops->lost_fd) {
+        nf->lost_source = g_unix_fd_add(env->xen->ops->lost_fd(env->xen),
+                                        G_IO_IN | G_IO_HUP, netfront_lost, nf);
+    }
     env->peer->ops->set_carrier(env->peer, false);
     if (!netfront_watch(nf, &nf->watch_front, nf->fe, "backend", error)) {
         return NULL;
@@ -522,6 +539,7 @@ void netfront_free(Netfront *nf)
     xen_store_unwatch(nf->watch_front);
     netfront_free_queues(nf);
     clear_source(&nf->fault_source);
+    clear_source(&nf->lost_source);
     clear_source(&nf->close_timer);
     clear_source(&nf->retry_timer);
     clear_source(&nf->closed_idle);

@@ -28,6 +28,11 @@ static void guest_close(Xen *xen)
     xenemu_guest_detach(xen->opaque);
 }
 
+static int guest_lost_fd(Xen *xen)
+{
+    return xenemu_guest_fd(xen->opaque);
+}
+
 static XenEvtchn *guest_evtchn_open(Xen *xen, GError **error)
 {
     return ops_xenemu_evtchn_new(xenemu_guest_evtchn_open(xen->opaque), error);
@@ -130,6 +135,7 @@ static void guest_share_close(XenShare *s)
 static const XenOps guest_ops = {
     .name = "xenemu-guest",
     .close = guest_close,
+    .lost_fd = guest_lost_fd,
     .evtchn_open = guest_evtchn_open,
     .evtchn_close = ops_xenemu_evtchn_close,
     .evtchn_fd = ops_xenemu_evtchn_fd,

@@ -469,6 +469,75 @@ static void test_lying_backend(void)
     vif_down(&v);
 }
 
+/* The whole Xen goes, with XenStore: said once, and the end is still orderly. */
+static void test_host_gone(void)
+{
+    NetfrontConfig config = vif_front_config();
+    Vif v;
+
+    vif_up_fake(&v, 1, 1);
+    hand_offer(&v);
+    vif_front_start(&v, &config);
+    wait_state(&v, v.fe, "4");
+    hand_write(&v, v.be, "state", "4");
+    VIF_WAIT(v.front.connected == 1);
+    g_clear_pointer(&v.host_store, xen_store_close);
+    g_clear_pointer(&v.host, xen_close);
+    VIF_WAIT(v.front.errors == 1);
+    g_assert_cmpstr(v.front.error, ==, "the Xen host is gone");
+    g_assert_cmpuint(v.front.disconnected, ==, 1);
+    g_assert_false(fake_netdev_carrier(v.front_dev));
+    vif_down(&v);
+}
+
+static unsigned count_entries(const char *path)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    unsigned n = 0;
+
+    while (g_dir_read_name(dir)) {
+        n++;
+    }
+    return n;
+}
+
+/* Connect, traffic, close, again and again: nothing may pile up. VIF_ROUNDS for more. */
+static void test_rounds(void)
+{
+    const char *text = g_getenv("VIF_ROUNDS");
+    unsigned rounds = text ? (unsigned)g_ascii_strtoull(text, NULL, 10) : 30;
+    NetfrontConfig config = vif_front_config();
+    unsigned fds = 0, threads = 0;
+    Vif v;
+
+    vif_up_fake(&v, 4, 4);
+    vif_back_start(&v);
+    for (unsigned i = 0; i < rounds; i++) {
+        VifFrame frame = { .payload = 3000, .seed = i };
+
+        config.queues = i % 4 + 1;
+        vif_front_start(&v, &config);
+        VIF_WAIT(v.front.connected == i + 1 && v.back.connected == i + 1);
+        for (unsigned q = 0; q < config.queues; q++) {
+            vif_frame_give(v.front_dev, q, &frame, 0);
+            vif_frame_give(v.back_dev, q, &frame, 0);
+            expect(v.back_dev, q, &frame, 0);
+            expect(v.front_dev, q, &frame, 0);
+        }
+        vif_front_close(&v);
+        VIF_WAIT(v.back.disconnected == i + 1);
+        if (i == 0) {
+            fds = count_entries("/proc/self/fd");
+            threads = count_entries("/proc/self/task");
+        }
+    }
+    g_assert_cmpuint(count_entries("/proc/self/fd"), ==, fds);
+    /* a thread that was joined is listed a moment longer */
+    VIF_WAIT(count_entries("/proc/self/task") == threads);
+    g_assert_cmpuint(v.front.errors + v.back.errors, ==, 0);
+    vif_down(&v);
+}
+
 static Variant variants[] = {
     { .name = "all", .offload = ALL },
     { .name = "no-sg", .offload = NETDEV_CSUM4 | NETDEV_CSUM6 },
@@ -520,5 +589,7 @@ int main(int argc, char **argv)
     g_test_add_func("/netfront/old-backend", test_old_backend);
     g_test_add_func("/netfront/no-rx-copy", test_no_rx_copy);
     g_test_add_func("/netfront/lying-backend", test_lying_backend);
+    g_test_add_func("/netfront/host-gone", test_host_gone);
+    g_test_add_func("/netfront/rounds", test_rounds);
     return g_test_run();
 }
