@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -246,7 +247,7 @@ void qtest_send_raw(QTest *qt, const char *bytes, size_t len)
 
 char *qtest_read_line(QTest *qt)
 {
-    char buf[65536];
+    char buf[8192];
     char *line, *end;
 
     while (!(end = strchr(qt->in->str, '\n'))) {
@@ -421,7 +422,7 @@ static struct json_object *qmp_parse(QTest *qt)
 static struct json_object *qmp_read(QTest *qt)
 {
     struct json_object *o;
-    guint8 buf[65536];
+    guint8 buf[8192];
 
     while (!(o = qmp_parse(qt))) {
         g_byte_array_append(qt->qmp_in, buf,
