@@ -31,6 +31,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "netif-state.h"
 #include "util/fd.h"
 
 static void netback_event(Netback *nb, NetbackEvent event, const char *detail)
@@ -424,35 +425,13 @@ void netback_free(Netback *nb)
     g_free(nb);
 }
 
-static const char *netback_state_name(enum xenbus_state state)
-{
-    switch (state) {
-    case XenbusStateInitialising:
-        return "initialising";
-    case XenbusStateInitWait:
-        return "init-wait";
-    case XenbusStateConnected:
-        return "connected";
-    case XenbusStateClosing:
-        return "closing";
-    case XenbusStateClosed:
-        return "closed";
-    case XenbusStateUnknown:
-    case XenbusStateInitialised:
-    case XenbusStateReconfiguring:
-    case XenbusStateReconfigured:
-    default:
-        return "unknown";
-    }
-}
-
 void netback_info(Netback *nb, NetbackInfo *ret_info)
 {
     *ret_info = (NetbackInfo) {
         .id = nb->id,
         .idx = nb->idx,
         .frontend_id = nb->env.frontend_id,
-        .state = netback_state_name(nb->state),
+        .state = netif_state_name(nb->state),
         .error = nb->error,
         .n_queues = nb->n_queues,
         .max_queues = nb->max_queues,
