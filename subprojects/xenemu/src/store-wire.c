@@ -67,7 +67,7 @@ static void store_reply_error(StoreConn *c, const StoreRequest *r, int err)
 const uint8_t *store_conn_output(const StoreConn *c, size_t *ret_len)
 {
     *ret_len = output_waiting(c);
-    return c->out->data + c->out_sent;
+    return *ret_len > 0 ? c->out->data + c->out_sent : NULL;
 }
 
 void store_conn_sent(StoreConn *c, size_t n)

@@ -38,7 +38,7 @@ uint8_t *store_conn_want(StoreConn *c, size_t *ret_len);
 /* @n bytes are there; whole requests are answered. False: it broke the protocol, close. */
 bool store_conn_got(StoreConn *c, size_t n);
 
-/* What the client is to get next. *ret_len 0: nothing. */
+/* What the client is to get next. NULL, *ret_len 0: nothing. */
 const uint8_t *store_conn_output(const StoreConn *c, size_t *ret_len);
 void store_conn_sent(StoreConn *c, size_t n);
 /* It does not read what it asked for: close. */
