@@ -88,18 +88,21 @@ static gboolean run_quit_now(gpointer opaque)
 
 void run_shutdown(System *s, const char *reason)
 {
+    /* a test that plays the guest does not go on while it waits for our end */
+    unsigned timeout_ms = s->accel.kind == ACCEL_QTEST ? 0 : CLOSE_TIMEOUT_MS;
+
     if (s->state == RUN_SHUTDOWN) {
         run_end(s);
         return;
     }
     s->state = RUN_SHUTDOWN;
     qmp_event_shutdown(s->qmp, reason);
-    devices_close(s, CLOSE_TIMEOUT_MS);
+    devices_close(s, timeout_ms);
     if (s->devices->len == 0) {
         /* not at once: the reply to "quit" is still to be sent */
         s->close_tag = g_idle_add(run_quit_now, s);
     } else {
-        s->close_tag = g_timeout_add(CLOSE_TIMEOUT_MS + CLOSE_GRACE_MS, run_close_timeout, s);
+        s->close_tag = g_timeout_add(timeout_ms + CLOSE_GRACE_MS, run_close_timeout, s);
     }
 }
 

@@ -5,6 +5,7 @@
 import ctypes
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -467,6 +468,39 @@ def test_vif_from_start_to_end():
         assert q.event('DEVICE_DELETED')['data']['device'] == 'vif0'
         assert back.end()[0] == 0
     assert {'bk0', 'fr0'}.isdisjoint(interfaces())
+
+
+def end_of_a_vif_whose_guest_hangs(signals):
+    """Seconds that the backend takes to end, and what it leaves of its tap."""
+    with host('-netdev', TAP + ',id=n0,ifname=bk0', '-device',
+              'xen-net-device,netdev=n0,id=vif0') as back:
+        q = back.qmp()
+        with Ringtap(BINARY, '-accel', f'xenemu,connect={back.dir}/xen,domid=5,ram=64M',
+                     '-netdev', TAP + ',id=n0,ifname=fr0', '-device',
+                     'xen-netfront,netdev=n0,id=front0') as front:
+            q.event('VIF_CONNECTED')
+            front.process.send_signal(signal.SIGSTOP)
+            start = time.monotonic()
+            for _ in range(signals):
+                back.process.send_signal(signal.SIGTERM)
+                time.sleep(0.2)
+            status, _ = back.end(None)
+            took = time.monotonic() - start
+            front.process.send_signal(signal.SIGCONT)
+        assert status == 0
+        assert os.listdir(back.dir) == []
+    assert 'bk0' not in interfaces()
+    return took
+
+
+def test_a_guest_that_hangs_is_waited_for():
+    need_tap()
+    assert 2.5 < end_of_a_vif_whose_guest_hangs(1) < 10
+
+
+def test_second_signal_ends_at_once():
+    need_tap()
+    assert end_of_a_vif_whose_guest_hangs(2) < 2.5
 
 
 def test_prelaunch_offers_nothing():
