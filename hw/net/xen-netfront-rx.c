@@ -49,6 +49,8 @@ static void rx_add_data(NetfrontRx *rx, const struct netif_rx_response *rsp, uin
     NetfrontRxCur *cur = &rx->cur;
     Pkt *pkt = &rx->pkt[rx->n];
     uint32_t len = rsp->status > 0 ? (uint32_t)rsp->status : 0;
+    uint8_t *data = rx->pages + (size_t)slot * XEN_PAGE_SIZE + rsp->offset;
+    struct iovec *last;
 
     /* a grant that failed; a page's bounds; grammar: id, first slot, number of slots, length */
     if (rsp->status < 0 || rsp->offset + len > XEN_PAGE_SIZE || rsp->id != slot ||
@@ -63,11 +65,13 @@ static void rx_add_data(NetfrontRx *rx, const struct netif_rx_response *rsp, uin
     if (len == 0) {
         return;
     }
-    pkt->iov[pkt->n_iov++] = (struct iovec) {
-        .iov_base = rx->pages + (size_t)slot * XEN_PAGE_SIZE + rsp->offset,
-        .iov_len = len,
-    };
     pkt->len += len;
+    last = &pkt->iov[pkt->n_iov - 1];
+    if ((uint8_t *)last->iov_base + last->iov_len == data) {
+        last->iov_len += len; /* full slots: their pages are next to each other */
+        return;
+    }
+    pkt->iov[pkt->n_iov++] = (struct iovec) { .iov_base = data, .iov_len = len };
 }
 
 static void rx_add_extra(NetfrontRx *rx, const struct netif_extra_info *extra)
