@@ -38,7 +38,7 @@ typedef struct NetfrontTx {
     uint32_t port;
     bool masked;          /* an event came; unmasked before the thread sleeps */
     bool stuck;           /* the netdev has more than there is room for */
-    bool single;          /* the netdev hands over what must be cut: one at a time */
+    unsigned single;      /* so many packets one by one: some may have to be cut */
     uint32_t refs[NETFRONT_POOL_PAGES];
     NetfrontPool pool;
     uint16_t n_ids;       /* not in flight: ids[0..n_ids-1] */

@@ -16,6 +16,9 @@
 
 #include <string.h>
 
+/* Packets that may come without one to be cut before it is thought that none will. */
+#define SINGLE_AFTER_CUT 1000
+
 /* A request or an extra: the same slot. */
 typedef union TxSlot {
     struct netif_tx_request req;
@@ -86,7 +89,7 @@ static bool tx_reclaim(NetfrontQueue *q, int *ret_n)
 static void tx_fill(NetfrontQueue *q)
 {
     NetfrontTx *tx = &q->tx;
-    unsigned max = tx->single ? 1 : NETFRONT_BATCH;
+    unsigned max = tx->single > 0 ? 1 : NETFRONT_BATCH;
     PktArena arena;
 
     if (!q->peer_ready || tx->next < tx->n || tx->next_cut < tx->n_cut) {
@@ -181,7 +184,7 @@ static bool tx_cut(NetfrontQueue *q, const Pkt *pkt)
     size_t need = (size_t)pieces * netfront_pool_pages(mss + 256) * 4096;
     PktArena arena;
 
-    tx->single = true; /* leave room for the pieces of the next ones */
+    tx->single = SINGLE_AFTER_CUT; /* leave room for the pieces of the next ones */
     if (pieces > NETFRONT_CUT_MAX) {
         tx_drop(q, pkt, &q->stats->tx.drop_malformed);
         return true;
@@ -239,7 +242,7 @@ static void tx_encode(NetfrontQueue *q)
         switch (netif_offload_fit(pkt, q->tx_offload, q->tx_max_len, &meta)) {
         case NETIF_FIT:
             tx_put(q, pkt, &meta);
-            tx->single = false;
+            tx->single -= tx->single > 0;
             break;
         case NETIF_SEGMENT:
             if (!tx_cut(q, pkt)) {
