@@ -46,7 +46,7 @@ def busy_seconds():
 def packets_out(lab, direction):
     """Packets that have come out of the path: those that the far tap gave to its stack."""
     netns, ifname = ((lab.host, HOST_IF) if direction == 'tx' else (lab.guest, GUEST_IF))
-    link = json.loads(lab.ip('-n', netns, '-s', '-j', 'link', 'show', 'dev', ifname))[0]
+    link = json.loads(lab.ip('-s', '-j', 'link', 'show', 'dev', ifname, netns=netns))[0]
     return link['stats64']['rx']['packets']
 
 

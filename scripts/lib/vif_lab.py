@@ -31,6 +31,12 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def within(netns):
+    """How a command line begins that runs there: "ip netns exec" would want a root that is a
+    mount point, which it is not in a chroot."""
+    return ('nsenter', f'--net=/run/netns/{netns}') if netns else ()
+
+
 def need_root_and_tun():
     if os.geteuid() != 0:
         raise LabError('run this as root: it makes network namespaces and taps')
@@ -86,7 +92,7 @@ class Process:
     def __init__(self, lab, name, argv, netns):
         self.name = name
         self.log = lab.rundir / f'{name}.log'
-        full = [*(('ip', 'netns', 'exec', netns) if netns else ()), *map(str, argv)]
+        full = [*within(netns), *map(str, argv)]
         with open(self.log, 'wb') as out:
             # A session of its own: a Ctrl-C is for us, and we end it in good order.
             self.popen = subprocess.Popen(full, stdin=subprocess.DEVNULL, stdout=out,
@@ -157,7 +163,7 @@ class Lab:
             for netns in (self.host, self.guest):
                 self.ip('netns', 'add', netns)
                 self.namespaces.append(netns)
-                self.ip('-n', netns, 'link', 'set', 'lo', 'up')
+                self.ip('link', 'set', 'lo', 'up', netns=netns)
         except BaseException:
             self.close()
             raise
@@ -176,8 +182,9 @@ class Lab:
         shutil.rmtree(self.rundir, ignore_errors=True)
 
     @staticmethod
-    def ip(*args):
-        done = subprocess.run(['ip', *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    def ip(*args, netns=None):
+        done = subprocess.run([*within(netns), 'ip', *args], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE,
                               text=True, check=False)
         if done.returncode != 0:
             raise LabError(f'ip {" ".join(args)}: {done.stderr.strip()}')
@@ -194,7 +201,7 @@ class Lab:
 
     def run(self, netns, argv, timeout=60):
         """Output of a program in a namespace."""
-        done = subprocess.run(['ip', 'netns', 'exec', netns, *map(str, argv)],
+        done = subprocess.run([*within(netns), *map(str, argv)],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=timeout, check=False)
         if done.returncode != 0:
@@ -205,11 +212,11 @@ class Lab:
         """Both taps up, with an address each; no packets that nobody asked for."""
         for netns, ifname, address in ((self.host, HOST_IF, HOST_IP),
                                        (self.guest, GUEST_IF, GUEST_IP)):
-            self.run(netns, ['sysctl', '-q', '-w',
-                             f'net.ipv6.conf.{ifname}.disable_ipv6=1']) \
-                if shutil.which('sysctl') else None
-            self.ip('-n', netns, 'addr', 'add', f'{address}/24', 'dev', ifname)
-            self.ip('-n', netns, 'link', 'set', ifname, 'up')
+            if shutil.which('sysctl'):
+                self.run(netns, ['sysctl', '-q', '-w',
+                                 f'net.ipv6.conf.{ifname}.disable_ipv6=1'])
+            self.ip('addr', 'add', f'{address}/24', 'dev', ifname, netns=netns)
+            self.ip('link', 'set', ifname, 'up', netns=netns)
 
 
 class Vif:
