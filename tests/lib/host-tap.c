@@ -107,7 +107,8 @@ void host_tap_wait_running(HostTap *t)
 }
 
 /* The kernel takes a tag out of the frame and tells it apart: it is put back. */
-static size_t vlan_restore(const struct msghdr *msg, uint8_t *buf, size_t len)
+static size_t vlan_restore(const struct msghdr *msg, struct virtio_net_hdr *hdr, uint8_t *buf,
+                           size_t len)
 {
     struct tpacket_auxdata aux;
 
@@ -122,6 +123,9 @@ static size_t vlan_restore(const struct msghdr *msg, uint8_t *buf, size_t len)
             buf[13] = (uint8_t)aux.tp_vlan_tpid;
             buf[14] = (uint8_t)(aux.tp_vlan_tci >> 8);
             buf[15] = (uint8_t)aux.tp_vlan_tci;
+            if (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+                hdr->csum_start = (uint16_t)(hdr->csum_start + 4);
+            }
             return len + 4;
         }
     }
@@ -142,7 +146,7 @@ size_t host_tap_recv(HostTap *t, struct virtio_net_hdr *ret_hdr, uint8_t *buf, i
     }
     n = recvmsg(t->sock, &msg, MSG_DONTWAIT);
     g_assert_cmpint(n, >, (ssize_t)sizeof(*ret_hdr));
-    return vlan_restore(&msg, buf, (size_t)n - sizeof(*ret_hdr));
+    return vlan_restore(&msg, ret_hdr, buf, (size_t)n - sizeof(*ret_hdr));
 }
 
 void host_tap_send(HostTap *t, const struct virtio_net_hdr *hdr, const uint8_t *buf, size_t len)
