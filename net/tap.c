@@ -79,9 +79,13 @@ static unsigned tap_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec
 {
     size_t hdr_len = q->nd->has_vnet_hdr ? PKT_HDR_LEN : 0;
     unsigned n = 0;
-    unsigned i;
+    unsigned tries;
 
-    for (i = 0; i < max; i++) {
+    /*
+     * Fewer than @max says "empty" to a caller whose epoll is edge-triggered: a frame
+     * that is dropped here must not look like the end.
+     */
+    for (tries = 0; n < max && tries < 4 * max; tries++) {
         uint8_t *data = pkt_arena_next(arena);
         struct virtio_net_hdr_v1 *hdr;
         long r;
