@@ -7,10 +7,12 @@
 #define NET_TAP_INTERNAL_H
 
 #include "net/tap.h"
+#include "tap-ring.h"
 
 typedef struct TapQueue {
     NetdevQueue q;
     bool attached; /* to the interface; packets flow */
+    TapRing *ring; /* NULL: no buffer is known that packets are sent from */
 } TapQueue;
 
 typedef struct Tap {

@@ -7,6 +7,7 @@
 #include "tap-internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <string.h>
@@ -60,18 +61,42 @@ static long tap_write(const NetdevQueue *q, const Pkt *pkt)
 
 static unsigned tap_send(NetdevQueue *q, Pkt *pkt, unsigned n)
 {
-    unsigned i;
+    TapRing *ring = container_of(q, TapQueue, q)->ring;
+    unsigned i = 0;
 
-    for (i = 0; i < n; i++) {
-        if (tap_write(q, &pkt[i]) >= 0) {
+    while (i < n) {
+        unsigned fit = n - i < TAP_RING_MIN ? 0 : tap_ring_fit(ring, &pkt[i], n - i);
+
+        if (fit >= TAP_RING_MIN) {
+            i += tap_ring_send(ring, &pkt[i], fit, &q->refused);
             continue;
         }
-        if (errno == EAGAIN) {
-            break;
+        if (tap_write(q, &pkt[i]) < 0) {
+            if (errno == EAGAIN) {
+                break;
+            }
+            q->refused++; /* EINVAL: its header; EIO: the interface is down; or no memory */
         }
-        q->refused++; /* EINVAL: its header; EIO: the interface is down; or no memory */
+        i++;
     }
     return i;
+}
+
+/*
+ * A limit on the bytes under way makes writes fail in the middle of a burst, which a ring
+ * would not notice before its end; without a vnet header packets are not in one piece
+ * with what is written.
+ */
+static void tap_set_send_buffer(NetdevQueue *q, void *base, size_t size)
+{
+    TapQueue *tq = container_of(q, TapQueue, q);
+    int sndbuf = 0;
+
+    tap_ring_free(g_steal_pointer(&tq->ring));
+    if (base && q->nd->has_vnet_hdr && ioctl(q->fd, TUNGETSNDBUF, &sndbuf) == 0 &&
+        sndbuf == INT_MAX) {
+        tq->ring = tap_ring_new(q->fd, base, size);
+    }
 }
 
 static unsigned tap_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
@@ -214,6 +239,7 @@ void tap_free(Netdev *nd)
     for (i = 0; i < nd->n_queues; i++) {
         TapQueue *tq = tap_queue(nd, i);
 
+        tap_ring_free(tq->ring);
         fd_close(&tq->q.fd);
         g_free(tq);
     }
@@ -229,6 +255,7 @@ const NetdevOps tap_ops = {
     .type = "tap",
     .send = tap_send,
     .recv = tap_recv,
+    .set_send_buffer = tap_set_send_buffer,
     .set_offload = tap_set_offload,
     .set_active = tap_set_active,
     .set_carrier = tap_set_carrier,

@@ -36,6 +36,11 @@ typedef struct NetdevOps {
      * more, @max is reached or the arena is too full. Returns how many.
      */
     unsigned (*recv)(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov, unsigned max);
+    /*
+     * The memory that most packets to be sent will be in, headers included; NULL before
+     * it goes away. A netdev may pin it. Main thread, @q not running. Optional.
+     */
+    void (*set_send_buffer)(NetdevQueue *q, void *base, size_t size);
     /* The offloads that packets may ask for. Never more than asked. */
     bool (*set_offload)(Netdev *nd, unsigned offload, GError **error);
     /* Queues 0..n-1 carry traffic from now on, the others are detached. */
@@ -84,6 +89,13 @@ struct Netdev {
  * has no vnet header. Needs no memory for packets that are complete.
  */
 unsigned netdev_send(NetdevQueue *q, Pkt *pkt, unsigned n);
+
+static inline void netdev_set_send_buffer(NetdevQueue *q, void *base, size_t size)
+{
+    if (q->nd->ops->set_send_buffer) {
+        q->nd->ops->set_send_buffer(q, base, size);
+    }
+}
 
 static inline unsigned netdev_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
                                    unsigned max)

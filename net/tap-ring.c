@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tap-ring.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <liburing.h>
+
+struct TapRing {
+    int fd;
+    uint8_t *base;
+    size_t size;
+    struct io_uring ring;
+    bool up;
+    bool given_up; /* the kernel has none for us: write() does the same */
+};
+
+TapRing *tap_ring_new(int fd, void *base, size_t size)
+{
+    TapRing *r = g_new0(TapRing, 1);
+
+    r->fd = fd;
+    r->base = base;
+    r->size = size;
+    return r;
+}
+
+static void ring_down(TapRing *r)
+{
+    if (r->up) {
+        io_uring_queue_exit(&r->ring);
+        r->up = false;
+    }
+}
+
+void tap_ring_free(TapRing *r)
+{
+    if (r) {
+        ring_down(r);
+        g_free(r);
+    }
+}
+
+/*
+ * The ring is its thread's alone (SINGLE_ISSUER, Linux 6.0) and does its deferred work in
+ * our own call (DEFER_TASKRUN, 6.1); older kernels, sysctl kernel.io_uring_disabled,
+ * seccomp and RLIMIT_MEMLOCK all end in "no ring".
+ */
+static bool ring_up(TapRing *r)
+{
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_SUBMIT_ALL,
+    };
+    struct iovec buffer = { .iov_base = r->base, .iov_len = r->size };
+
+    if (io_uring_queue_init_params(TAP_RING_MAX, &r->ring, &params) < 0) {
+        r->given_up = true;
+        return false;
+    }
+    r->up = true;
+    if (io_uring_register_buffers(&r->ring, &buffer, 1) < 0 ||
+        io_uring_register_files(&r->ring, &r->fd, 1) < 0) {
+        ring_down(r);
+        r->given_up = true;
+    }
+    return r->up;
+}
+
+bool tap_ring_is_up(const TapRing *r)
+{
+    return r && r->up;
+}
+
+static bool packet_fits(const TapRing *r, const Pkt *pkt)
+{
+    const uint8_t *hdr = (const uint8_t *)pkt->hdr;
+
+    return pkt->n_iov == 1 && hdr + PKT_HDR_LEN == (const uint8_t *)pkt->iov[0].iov_base &&
+           hdr >= r->base && hdr < r->base + r->size &&
+           PKT_HDR_LEN + pkt->iov[0].iov_len <= (size_t)(r->base + r->size - hdr);
+}
+
+unsigned tap_ring_fit(const TapRing *r, const Pkt *pkt, unsigned n)
+{
+    unsigned fit = 0;
+
+    if (!r || r->given_up) {
+        return 0;
+    }
+    while (fit < n && fit < TAP_RING_MAX && packet_fits(r, &pkt[fit])) {
+        fit++;
+    }
+    return fit;
+}
+
+static void ring_fill(TapRing *r, const Pkt *pkt, unsigned n)
+{
+    unsigned i;
+
+    for (i = 0; i < n; i++) {
+        struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
+
+        io_uring_prep_write_fixed(sqe, 0, pkt[i].hdr,
+                                  (unsigned)(PKT_HDR_LEN + pkt[i].iov[0].iov_len), 0, 0);
+        sqe->flags |= IOSQE_FIXED_FILE;
+    }
+}
+
+/* Takes the completions that there are. */
+static unsigned ring_reap(TapRing *r, uint64_t *refused)
+{
+    const struct io_uring_cqe *cqe;
+    unsigned n = 0;
+    unsigned head;
+
+    io_uring_for_each_cqe(&r->ring, head, cqe) {
+        *refused += cqe->res < 0;
+        n++;
+    }
+    io_uring_cq_advance(&r->ring, n);
+    return n;
+}
+
+unsigned tap_ring_send(TapRing *r, const Pkt *pkt, unsigned n, uint64_t *refused)
+{
+    unsigned submitted;
+    unsigned done;
+    int rc;
+
+    if (!r->up && !ring_up(r)) {
+        return 0;
+    }
+    ring_fill(r, pkt, n);
+    rc = io_uring_submit_and_wait(&r->ring, n);
+    if (rc == -EEXIST) {
+        /* The queue has moved to this thread; the ring is the other's. */
+        ring_down(r);
+        if (!ring_up(r)) {
+            return 0;
+        }
+        ring_fill(r, pkt, n);
+        rc = io_uring_submit_and_wait(&r->ring, n);
+    }
+    submitted = rc > 0 ? (unsigned)rc : 0;
+    done = ring_reap(r, refused);
+    while (done < submitted) {
+        /* A signal came between. What was not submitted must not be now. */
+        struct io_uring_cqe *cqe;
+
+        rc = io_uring_wait_cqe_nr(&r->ring, &cqe, submitted - done);
+        if (rc < 0 && rc != -EINTR) {
+            break;
+        }
+        done += ring_reap(r, refused);
+    }
+    if (submitted < n || done < submitted) {
+        ring_down(r);
+        r->given_up = true;
+    }
+    return submitted;
+}
