@@ -383,6 +383,7 @@ bool netback_tx_init(NetbackQueue *q)
     }
     b->buffer = a.base;
     b->buffer_size = a.size;
+    netdev_set_send_buffer(q->peer, a.base, a.size);
     return true;
 }
 
@@ -390,6 +391,7 @@ void netback_tx_done(NetbackQueue *q)
 {
     PktArena a = { .base = q->tx_batch.buffer, .size = q->tx_batch.buffer_size };
 
+    netdev_set_send_buffer(q->peer, NULL, 0);
     pkt_arena_done(&a);
     q->tx_batch.buffer = NULL;
 }
