@@ -334,6 +334,50 @@ static void test_long_path(Fixture *f, gconstpointer data)
     free(errmsg);
 }
 
+static unsigned count_fds(void)
+{
+    g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
+    unsigned n = 0;
+
+    while (g_dir_read_name(dir)) {
+        n++;
+    }
+    return n;
+}
+
+/* Many domains, one after the other, that are cut off in the middle of everything. */
+static void test_no_leaks(Fixture *f, gconstpointer data)
+{
+    unsigned before;
+
+    assert_introduced(f, "0", "T"); /* the host has accepted our own connection */
+    before = count_fds();
+    for (int i = 0; i < 200; i++) {
+        XenemuGuest *g = test_guest(f->t, -1);
+        uint16_t domid = xenemu_guest_domid(g);
+        XenemuEvtchn *ge = xenemu_guest_evtchn_open(g);
+        XenemuEvtchn *he = xenemu_host_evtchn_open(f->t->host);
+        XenemuGnttab *gt = xenemu_gnttab_open(f->t->host);
+        void *page = xenemu_guest_alloc_pages(g, 1);
+        uint32_t ref = (uint32_t)xenemu_guest_grant_access(g, 0, page, true);
+        int port = xenemu_evtchn_alloc_unbound(ge, 0);
+
+        xenemu_evtchn_alloc_unbound(he, domid);
+        g_assert_cmpint(xenemu_evtchn_bind_interdomain(he, domid, (uint32_t)port), >, 0);
+        g_assert_nonnull(xenemu_gnttab_map(gt, domid, &ref, 1, true));
+        shutdown(xenemu_guest_fd(g), SHUT_RDWR);
+        xenemu_evtchn_close(ge);
+        xenemu_guest_detach(g);
+        xenemu_gnttab_close(gt);
+        xenemu_evtchn_close(he);
+        test_wait_dead(f->t, domid);
+    }
+    for (int i = 0; i < 1000 && count_fds() > before; i++) {
+        g_usleep(1000); /* the host's thread closes after it has buried */
+    }
+    g_assert_cmpuint(count_fds(), ==, before);
+}
+
 int main(int argc, char **argv)
 {
 #define ADD(name, fn) g_test_add(name, Fixture, NULL, setup, fn, teardown)
@@ -351,6 +395,7 @@ int main(int argc, char **argv)
     ADD("/domain/introduce-release", test_introduce_release);
     ADD("/domain/death-in-store", test_death_in_store);
     ADD("/domain/killed", test_killed);
+    ADD("/domain/no-leaks", test_no_leaks);
     ADD("/domain/sockets", test_sockets);
     ADD("/domain/long-path", test_long_path);
     return g_test_run();
