@@ -1,11 +1,11 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# For the scripts that run the program: packages, then a release build with ringtap and
-# the helpers of the benchmarks in it. Sets builddir; RINGTAP_BUILD names another one.
-# $top is the project's top directory; arguments: groups of packages.
+# For the scripts that run the program: packages, then a release build of the given
+# targets. Sets builddir; RINGTAP_BUILD names another one. $top is the project's top
+# directory.
 
 build_release() {
-    "$top/scripts/deps" build "$@"
+    "$top/scripts/deps" build net
     builddir=${RINGTAP_BUILD:-$top/build-release}
     if [ ! -e "$builddir/build.ninja" ]; then
         echo "building in ${builddir#"$top"/} (this takes a minute)"
@@ -16,7 +16,7 @@ build_release() {
         rm -f "$builddir.log"
     fi
     log=$(mktemp)
-    ninja -C "$builddir" >"$log" 2>&1 || {
+    ninja -C "$builddir" "$@" >"$log" 2>&1 || {
         cat "$log" >&2
         rm -f "$log"
         exit 1

@@ -191,11 +191,35 @@ def real_xen(results, scenario, release, root):
             results.fail(name, f'exit status {status}, see {log}')
 
 
+def user_scripts(results, release, root):
+    """The demo and the benchmark, as short as they go: they should not rot."""
+    why = None
+    if os.geteuid() != 0:
+        why = 'needs root, for network namespaces and taps'
+    elif not os.path.exists('/dev/net/tun'):
+        why = 'no /dev/net/tun'
+    for name, script, *args in (('demo', 'demo.py', '--seconds', '3'),
+                                ('bench net', 'bench_net.py', '--quick')):
+        if why:
+            results.skip(f'scripts: {name}', why)
+            continue
+        log = root / f'{script}.log'
+        status = run(f'scripts/{name} {" ".join(args)}',
+                     [sys.executable, f'scripts/lib/{script}', '--build', str(release), *args],
+                     log, 300)
+        if status == 0:
+            results.passed += 1
+        else:
+            tail(log)
+            results.fail(f'scripts: {name}', f'exit status {status}, see {log}')
+
+
 def main():
     parser = argparse.ArgumentParser(
         prog='scripts/check', description='Builds and tests everything: ASan+UBSan with all '
-        'tests and style checks, TSan with all tests of code, a release build, and the '
-        'scenario net on a real Xen under software emulation.')
+        'tests and style checks, TSan with all tests of code, a release build '
+        'with the demo and the benchmark, and the scenario net on a real Xen under software '
+        'emulation.')
     parser.add_argument('--fast', action='store_true', help='leave out the real Xen')
     parser.add_argument('--clang', action='store_true', help='compile with clang')
     args = parser.parse_args()
@@ -217,6 +241,8 @@ def main():
         meson_test(results, 'tsan', tsan, ['--no-suite', 'style', '--no-suite', 'docs'],
                    {}, no_randomisation())
     release = build(results, 'release', ['--release', *clang], root)
+    if release:
+        user_scripts(results, release, root)
     if args.fast:
         results.skip('xen: net', 'left out by --fast')
     else:
