@@ -98,12 +98,32 @@ void host_tap_free(HostTap *t)
     g_free(t);
 }
 
-void host_tap_wait_running(HostTap *t)
+static void wait_running(HostTap *t, bool on)
 {
-    for (unsigned i = 0; !(interface_ioctl(t, SIOCGIFFLAGS, 0).ifr_flags & IFF_RUNNING); i++) {
-        g_assert_cmpuint(i, <, 10000);
+    unsigned i = 0;
+
+    while (((interface_ioctl(t, SIOCGIFFLAGS, 0).ifr_flags & IFF_RUNNING) != 0) != on) {
+        g_assert_cmpuint(i++, <, 10000);
         g_usleep(500);
     }
+}
+
+void host_tap_wait_running(HostTap *t)
+{
+    wait_running(t, true);
+}
+
+void host_tap_wait_stopped(HostTap *t)
+{
+    wait_running(t, false);
+}
+
+void host_tap_set_mtu(HostTap *t, int mtu)
+{
+    struct ifreq ifr = { .ifr_mtu = mtu };
+
+    memcpy(ifr.ifr_name, t->ifname, sizeof(ifr.ifr_name));
+    g_assert_cmpint(ioctl(t->sock, SIOCSIFMTU, &ifr), ==, 0);
 }
 
 /* The kernel takes a tag out of the frame and tells it apart: it is put back. */

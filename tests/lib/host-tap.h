@@ -27,8 +27,10 @@ HostTap *host_tap_new(unsigned n_queues);
 void host_tap_close_fds(HostTap *t);
 void host_tap_free(HostTap *t);
 
-/* The carrier is on: what is sent is not lost. */
+/* The carrier is on: what is sent is not lost. Or it is off. */
 void host_tap_wait_running(HostTap *t);
+void host_tap_wait_stopped(HostTap *t);
+void host_tap_set_mtu(HostTap *t, int mtu);
 
 /*
  * The next frame that came from the guest, a VLAN tag included; its length, or 0 if none
