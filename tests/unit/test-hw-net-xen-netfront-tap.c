@@ -35,6 +35,7 @@ typedef struct Stream {
     unsigned here;     /* FRONT or BACK */
     unsigned index;
     bool ipv6;
+    bool vlan;         /* over the taps' VLAN 5 */
     size_t bytes;
     bool done;         /* atomic */
 } Stream;
@@ -88,7 +89,7 @@ static Netdev *make_end(Lab *lab, unsigned end, unsigned queues, bool vnet_hdr)
     nd = tap_new(&config, NULL, NULL, &error);
     g_assert_no_error(error);
     sh("ip addr add 10.77.0.%u/24 dev vt0", end);
-    sh("ip addr add fd77::%u/64 dev vt0 nodad", end);
+    sh("ip addr add fd77:0::%u/64 dev vt0 nodad", end);
     sh("ip link set vt0 up");
     return nd;
 }
@@ -122,8 +123,8 @@ static void lab_down(Lab *lab)
 
 static socklen_t make_address(const Stream *s, unsigned end, struct sockaddr_storage *ret)
 {
-    g_autofree char *text =
-        s->ipv6 ? g_strdup_printf("fd77::%u", end) : g_strdup_printf("10.77.0.%u", end);
+    g_autofree char *text = s->ipv6 ? g_strdup_printf("fd77:%u::%u", s->vlan, end)
+                                    : g_strdup_printf("10.77.%u.%u", s->vlan, end);
 
     memset(ret, 0, sizeof(*ret));
     if (s->ipv6) {
@@ -227,7 +228,8 @@ static void *stream_main(void *opaque)
     return NULL;
 }
 
-static void streams_start(Lab *lab, Stream *streams, unsigned n, size_t bytes)
+/* @n streams, the last @n_vlan of them with a VLAN tag on each packet. */
+static void streams_start(Lab *lab, Stream *streams, unsigned n, unsigned n_vlan, size_t bytes)
 {
     for (unsigned i = 0; i < 2 * n; i++) {
         streams[i] = (Stream) {
@@ -235,6 +237,7 @@ static void streams_start(Lab *lab, Stream *streams, unsigned n, size_t bytes)
             .here = i % 2 ? FRONT : BACK,
             .index = i / 2,
             .ipv6 = i / 2 % 2,
+            .vlan = i / 2 >= n - n_vlan,
             .bytes = bytes,
         };
         g_assert_cmpint(pthread_create(&streams[i].thread, NULL, stream_main, &streams[i]), ==, 0);
@@ -332,7 +335,7 @@ static void all_traffic(Lab *lab, unsigned n, size_t bytes)
 {
     Stream streams[2 * MAX_STREAMS];
 
-    streams_start(lab, streams, n, bytes);
+    streams_start(lab, streams, n, 0, bytes);
     streams_join(streams, n);
     datagrams(lab, false);
     datagrams(lab, true);
@@ -413,6 +416,43 @@ static void test_variant(gconstpointer data)
     lab_down(&lab);
 }
 
+static bool make_vlan(Lab *lab, unsigned end)
+{
+    int status = 0;
+
+    enter(lab->ns[end]);
+    if (!g_spawn_command_line_sync("ip link add link vt0 name vlan5 type vlan id 5", NULL, NULL,
+                                   &status, NULL) ||
+        status != 0) {
+        return false;
+    }
+    sh("ip addr add 10.77.1.%u/24 dev vlan5", end);
+    sh("ip addr add fd77:1::%u/64 dev vlan5 nodad", end);
+    sh("ip link set vlan5 up");
+    return true;
+}
+
+/* netif knows no tags: checksums and segments of such packets are made here. */
+static void test_vlan(void)
+{
+    NetfrontConfig config = vif_front_config();
+    Stream streams[8];
+    Lab lab;
+
+    if (!lab_up(&lab, 2, true, true)) {
+        return;
+    }
+    if (make_vlan(&lab, FRONT) && make_vlan(&lab, BACK)) {
+        vif_connect(&lab.v, &config);
+        streams_start(&lab, streams, 4, 2, 3 << 20);
+        streams_join(streams, 4);
+        assert_no_bad_packets(&lab);
+    } else {
+        g_test_skip("the kernel has no 802.1Q (8021q)");
+    }
+    lab_down(&lab);
+}
+
 /* The backend goes and comes back in the middle: TCP must not lose a byte. */
 static void test_reconnect(void)
 {
@@ -424,7 +464,7 @@ static void test_reconnect(void)
         return;
     }
     vif_connect(&lab.v, &config);
-    streams_start(&lab, streams, 2, 24 << 20);
+    streams_start(&lab, streams, 2, 0, 24 << 20);
     for (unsigned i = 0; i < 3; i++) {
         unsigned connected = lab.v.front.connected;
 
@@ -448,7 +488,7 @@ static void test_front_again(void)
         return;
     }
     vif_connect(&lab.v, &config);
-    streams_start(&lab, streams, 2, 24 << 20);
+    streams_start(&lab, streams, 2, 0, 24 << 20);
     for (unsigned i = 0; i < 3; i++) {
         unsigned connected = lab.v.front.connected;
 
@@ -495,6 +535,7 @@ int main(int argc, char **argv)
     g_test_add_func("/netfront-tap/queues/4", test_queues_4);
     g_test_add_func("/netfront-tap/queues/8", test_queues_8);
     add_variants();
+    g_test_add_func("/netfront-tap/vlan", test_vlan);
     g_test_add_func("/netfront-tap/reconnect", test_reconnect);
     g_test_add_func("/netfront-tap/front-again", test_front_again);
     return g_test_run();
