@@ -138,22 +138,41 @@ static void netfront_fail(Netfront *nf, const char *reason)
     netfront_set_error(nf, reason);
 }
 
-static bool netfront_prepare(Netfront *nf, const NetfrontPlan *plan, GError **error)
+/*
+ * As many queues as there is room for: a domain's grants are limited (a real one's
+ * gntalloc to 1024 pages, if nobody raised that), and one queue is better than none.
+ */
+static bool netfront_make_queues(Netfront *nf, NetfrontPlan *plan, GError **error)
+{
+    for (unsigned i = 0; i < plan->n_queues; i++) {
+        g_autoptr(GError) err = NULL;
+
+        nf->queue[i] = netfront_queue_new(nf, i, plan, &err);
+        if (nf->queue[i]) {
+            nf->n_queues = i + 1;
+            continue;
+        }
+        if (i == 0) {
+            g_propagate_error(error, g_steal_pointer(&err));
+            return false;
+        }
+        g_autofree char *warning = g_strdup_printf("%s; using %u of %u queues", err->message, i,
+                                                   plan->n_queues);
+
+        plan->n_queues = i;
+        netfront_set_error(nf, warning);
+    }
+    return true;
+}
+
+static bool netfront_prepare(Netfront *nf, NetfrontPlan *plan, GError **error)
 {
     Netdev *peer = nf->env.peer;
 
-    if (!peer->ops->set_offload(peer, plan->tx_offload, error) ||
-        !peer->ops->set_active(peer, plan->n_queues, error)) {
-        return false;
-    }
-    for (unsigned i = 0; i < plan->n_queues; i++) {
-        nf->queue[i] = netfront_queue_new(nf, i, plan, error);
-        if (!nf->queue[i]) {
-            return false;
-        }
-        nf->n_queues = i + 1;
-    }
-    return netfront_store_write_keys(nf, plan, error);
+    return netfront_make_queues(nf, plan, error) &&
+           peer->ops->set_offload(peer, plan->tx_offload, error) &&
+           peer->ops->set_active(peer, plan->n_queues, error) &&
+           netfront_store_write_keys(nf, plan, error);
 }
 
 /* The backend waits for us: make what it needs, and tell it. */

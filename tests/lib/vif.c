@@ -18,6 +18,11 @@ guint vif_tick_start(void)
 
 void vif_up(Vif *v, Netdev *back_dev, Netdev *front_dev)
 {
+    vif_up_small(v, back_dev, front_dev, GUEST_RAM);
+}
+
+void vif_up_small(Vif *v, Netdev *back_dev, Netdev *front_dev, size_t guest_ram)
+{
     g_autoptr(GError) error = NULL;
     g_autofree char *path = NULL;
 
@@ -27,7 +32,7 @@ void vif_up(Vif *v, Netdev *back_dev, Netdev *front_dev)
     path = g_strdup_printf("%s/xen", v->dir);
     v->host = xen_xenemu_open_host(path, &error);
     g_assert_no_error(error);
-    v->guest = xen_xenemu_open_guest(path, -1, GUEST_RAM, &error);
+    v->guest = xen_xenemu_open_guest(path, -1, guest_ram, &error);
     g_assert_no_error(error);
     v->host_store = xen_store_open(v->host->store_path, &error);
     g_assert_no_error(error);

@@ -37,6 +37,8 @@ typedef struct Vif {
 
 /* Host, guest, both XenStore connections. */
 void vif_up(Vif *v, Netdev *back_dev, Netdev *front_dev);
+/* The same, the guest having little memory. */
+void vif_up_small(Vif *v, Netdev *back_dev, Netdev *front_dev, size_t guest_ram);
 /* Closes what is there, checks that nothing is left, frees the netdevs. */
 void vif_down(Vif *v);
 

@@ -174,6 +174,22 @@ static void test_queues_of_config(void)
     queues(4, 4, 2, 2);
 }
 
+/* Pages for two queues, and netdevs with four. */
+static void test_queues_of_memory(void)
+{
+    NetfrontConfig config = vif_front_config();
+    Vif v;
+
+    vif_up_small(&v, fake_netdev_new(4, true), fake_netdev_new(4, true), 6 << 20);
+    vif_connect(&v, &config);
+    g_assert_cmpuint(fake_netdev_active(v.front_dev), ==, 2);
+    g_assert_cmpuint(fake_netdev_active(v.back_dev), ==, 2);
+    g_assert_cmpuint(v.front.errors, ==, 1);
+    g_assert_true(g_str_has_suffix(v.front.error, "; using 2 of 4 queues"));
+    exchange_all(&v);
+    vif_down(&v);
+}
+
 /* A connection with fewer queues leaves nothing of the one before. */
 static void test_stale_keys(void)
 {
@@ -574,6 +590,7 @@ int main(int argc, char **argv)
     g_test_add_func("/netfront/queues/of-backend", test_queues_of_backend);
     g_test_add_func("/netfront/queues/of-netdev", test_queues_of_netdev);
     g_test_add_func("/netfront/queues/of-config", test_queues_of_config);
+    g_test_add_func("/netfront/queues/of-memory", test_queues_of_memory);
     g_test_add_func("/netfront/stale-keys", test_stale_keys);
     add_variants();
     g_test_add_func("/netfront/single-event-channel", test_single_event_channel);
