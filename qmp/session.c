@@ -239,13 +239,17 @@ static size_t qmp_session_parse(QmpSession *s, const char *data, size_t len)
         why = opt_json_error(s->text->str, s->text->len, offset, (int)r);
         qmp_session_bad_json(s, why);
         used = used > 0 ? used - 1 : 0; /* the bad byte may be the newline itself */
-    } else if (!g_utf8_validate_len(g_string_append_len(s->text, data, (gssize)used)->str,
-                                    s->text->len, NULL)) {
-        /* not the tokener's to judge: it takes a character that comes in two reads for bad */
-        json_object_put(object);
-        qmp_session_bad_json(s, "JSON parse error, invalid UTF-8 sequence");
     } else {
-        qmp_session_execute(s, object);
+        g_autofree char *lax = NULL;
+
+        g_string_append_len(s->text, data, (gssize)used);
+        lax = opt_json_laxness(s->text->str, s->text->len);
+        if (lax) {
+            json_object_put(object);
+            qmp_session_bad_json(s, lax);
+        } else {
+            qmp_session_execute(s, object);
+        }
     }
     json_tokener_reset(s->tok);
     g_string_truncate(s->text, 0);

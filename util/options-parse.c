@@ -201,6 +201,43 @@ char *opt_json_error(const char *text, size_t len, size_t offset, int json_error
     return g_strdup_printf("JSON parse error, %s", desc);
 }
 
+/* The string that begins at @text: its length with both quotes. */
+static size_t opt_json_string_len(const char *text, size_t len)
+{
+    for (size_t i = 1; i < len; i++) {
+        if (text[i] == '\\') {
+            i++;
+        } else if (text[i] == text[0]) {
+            return i + 1;
+        }
+    }
+    return len;
+}
+
+char *opt_json_laxness(const char *text, size_t len)
+{
+    bool comma = false;
+
+    if (!g_utf8_validate_len(text, len, NULL)) {
+        return g_strdup("JSON parse error, invalid UTF-8 sequence");
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '"' || text[i] == '\'') {
+            i += opt_json_string_len(text + i, len - i) - 1;
+        } else if (comma && (text[i] == '}' || text[i] == ']')) {
+            return g_strdup("JSON parse error, expecting value");
+        } else if (g_ascii_isupper(text[i]) &&
+                   (text[i] != 'E' || i == 0 || !(g_ascii_isdigit(text[i - 1]) ||
+                                                  text[i - 1] == '.'))) {
+            return opt_json_error(text, len, i, json_tokener_error_parse_unexpected);
+        }
+        if (!g_ascii_isspace(text[i])) {
+            comma = text[i] == ',';
+        }
+    }
+    return NULL;
+}
+
 OptDict *opt_dict_from_json(struct json_object *object)
 {
     OptDict *d = opt_dict_new();
@@ -221,11 +258,8 @@ static OptDict *opt_dict_parse_json(const char *text, GError **error)
     size_t end;
     int r;
     OptDict *d = NULL;
+    g_autofree char *lax = opt_json_laxness(text, len);
 
-    if (!g_utf8_validate_len(text, len, NULL)) {
-        opt_error(error, "JSON parse error, invalid UTF-8 sequence");
-        return NULL;
-    }
     tok = json_tokener_new();
     object = json_tokener_parse_ex(tok, text, (int)MIN(len, G_MAXINT));
     r = json_tokener_get_error(tok);
@@ -236,6 +270,8 @@ static OptDict *opt_dict_parse_json(const char *text, GError **error)
         g_autofree char *why = opt_json_error(text, len, end, r);
 
         opt_error(error, "%s", why);
+    } else if (lax) {
+        opt_error(error, "%s", lax);
     } else if (text[end + strspn(text + end, " \t\r\n")] != '\0') {
         opt_error(error, "Expecting at most one JSON value");
     } else {

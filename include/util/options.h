@@ -113,4 +113,10 @@ bool opt_parse_uint(const char *text, uint64_t max, uint64_t *ret);
  */
 char *opt_json_error(const char *text, size_t len, size_t offset, int json_error);
 
+/*
+ * What json-c lets pass in @text, although it is no JSON: a comma before a bracket, NaN,
+ * True, bytes that are no UTF-8. NULL: nothing; else as above. Strings in '' are fine, as in QEMU.
+ */
+char *opt_json_laxness(const char *text, size_t len);
+
 #endif

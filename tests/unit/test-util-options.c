@@ -271,6 +271,13 @@ static void test_json_errors(void)
     assert_refused("{\"name\":\"a\"", OPT_PARAMETERS, "JSON parse error, premature EOI");
     assert_refused("{", OPT_PARAMETERS, "JSON parse error, premature EOI");
     assert_refused("{bad}", OPT_PARAMETERS, "JSON parse error, invalid keyword 'bad'");
+    assert_refused("{\"name\":\"a\",}", OPT_PARAMETERS, "JSON parse error, expecting value");
+    assert_refused("{\"mapping\":[1, ]}", OPT_PARAMETERS, "JSON parse error, expecting value");
+    assert_refused("{\"count\":NaN}", OPT_PARAMETERS, "JSON parse error, invalid keyword 'NaN'");
+    assert_refused("{\"flag\":True}", OPT_PARAMETERS,
+                   "JSON parse error, invalid keyword 'True'");
+    assert_refused("{\"name\":\"\xc3\x28\"}", OPT_PARAMETERS,
+                   "JSON parse error, invalid UTF-8 sequence");
     assert_refused("{} x", OPT_PARAMETERS, "Expecting at most one JSON value");
 }
 
@@ -286,6 +293,14 @@ static void test_json_every_type(void)
     g_assert_true(c->has_count);
     g_assert_cmpint(c->number, ==, -2);
     g_assert_cmpuint(c->size, ==, 4096);
+    opt_config_free(&table, c);
+}
+
+static void test_json_strings(void)
+{
+    Config *c = parse_ok("{'name':'a,],}\"B','bus':\",]'\\\"X\"}");
+
+    g_assert_cmpstr(c->name, ==, "a,],}\"B");
     opt_config_free(&table, c);
 }
 
@@ -467,6 +482,7 @@ int main(int argc, char **argv)
         { "qemu-texts-json", test_qemu_texts_json },
         { "json-errors", test_json_errors },
         { "json-every-type", test_json_every_type },
+        { "json-strings", test_json_strings },
         { "json-big-size", test_json_big_size },
         { "mapping", test_mapping },
         { "mapping-refused", test_mapping_refused },
