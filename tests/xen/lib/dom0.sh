@@ -74,7 +74,7 @@ C
 guest_boot() {
     local line
     xl unpause "$1" || return
-    while read -r -t 60 -u "${guest_console[$1]}" line; do
+    while read -r -t 240 -u "${guest_console[$1]}" line; do
         [ "${line%$'\r'}" != @@ready ] || return 0
     done
     fail "guest $1 did not boot"
