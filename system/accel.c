@@ -120,9 +120,10 @@ bool accel_set_names(System *s, const char *names, GError **error)
 
 char *accel_help(const char *arg)
 {
+    g_autofree char *topic = system_help_topic(arg, "accel");
     GString *out;
 
-    if (g_str_equal(arg, "help") || g_str_equal(arg, "?")) {
+    if (topic && topic[0] == '\0') {
         out = g_string_new("Accelerators supported in ringtap:\n");
         for (size_t i = 0; i < G_N_ELEMENTS(accels); i++) {
             g_string_append_printf(out, "%s\n", accels[i].name);
@@ -130,9 +131,7 @@ char *accel_help(const char *arg)
         return g_string_free(out, FALSE);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(accels); i++) {
-        g_autofree char *help = g_strdup_printf("%s,help", accels[i].name);
-
-        if (g_str_equal(arg, help)) {
+        if (g_strcmp0(topic, accels[i].name) == 0) {
             return opt_table_help(accels[i].options);
         }
     }

@@ -255,7 +255,10 @@ void device_gone(Device *d)
 
 char *device_help(const char *arg)
 {
-    if (g_str_equal(arg, "help") || g_str_equal(arg, "?")) {
+    g_autofree char *topic = system_help_topic(arg, "driver");
+    const DeviceType *type = topic ? device_type_find(topic) : NULL;
+
+    if (topic && topic[0] == '\0') {
         GString *out = g_string_new("Network devices:\n");
 
         for (size_t i = 0; device_types[i]; i++) {
@@ -264,12 +267,5 @@ char *device_help(const char *arg)
         }
         return g_string_free(out, FALSE);
     }
-    for (size_t i = 0; device_types[i]; i++) {
-        g_autofree char *help = g_strdup_printf("%s,help", device_types[i]->options->name);
-
-        if (g_str_equal(arg, help)) {
-            return opt_table_help(device_types[i]->options);
-        }
-    }
-    return NULL;
+    return type ? opt_table_help(type->options) : NULL;
 }

@@ -95,7 +95,9 @@ void netdevs_warn_unused(System *s)
 
 char *netdev_help(const char *arg)
 {
-    if (g_str_equal(arg, "help") || g_str_equal(arg, "?")) {
+    g_autofree char *topic = system_help_topic(arg, "type");
+
+    if (topic && topic[0] == '\0') {
         GString *out = g_string_new("Available netdev backend types:\n");
 
         for (size_t i = 0; netdev_types[i]; i++) {
@@ -103,8 +105,5 @@ char *netdev_help(const char *arg)
         }
         return g_string_free(out, FALSE);
     }
-    if (g_str_equal(arg, "tap,help") || g_str_equal(arg, "tap,?")) {
-        return opt_table_help(&tap_options);
-    }
-    return NULL;
+    return g_strcmp0(topic, "tap") == 0 ? opt_table_help(&tap_options) : NULL;
 }

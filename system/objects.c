@@ -118,11 +118,10 @@ bool object_del(System *s, const char *id, GError **error)
 
 char *object_help(const char *arg)
 {
-    if (g_str_equal(arg, "help") || g_str_equal(arg, "?")) {
+    g_autofree char *topic = system_help_topic(arg, "qom-type");
+
+    if (topic && topic[0] == '\0') {
         return g_strdup("List of user creatable objects:\n  iothread\n");
     }
-    if (g_str_equal(arg, "iothread,help") || g_str_equal(arg, "iothread,?")) {
-        return opt_table_help(&iothread_options);
-    }
-    return NULL;
+    return g_strcmp0(topic, "iothread") == 0 ? opt_table_help(&iothread_options) : NULL;
 }

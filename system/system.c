@@ -15,6 +15,17 @@ bool system_set_error(GError **error, const char *fmt, ...)
     return false;
 }
 
+char *system_help_topic(const char *arg, const char *implied_key)
+{
+    g_autoptr(OptDict) args = NULL;
+
+    if (g_str_equal(arg, "help") || g_str_equal(arg, "?")) {
+        return g_strdup("");
+    }
+    args = opt_dict_parse(arg, implied_key, NULL);
+    return args && opt_dict_wants_help(args) ? g_strdup(opt_dict_get(args, implied_key)) : NULL;
+}
+
 void system_init(System *s)
 {
     *s = (System){

@@ -94,6 +94,11 @@ typedef struct System {
 /* system.c */
 void system_init(System *s);
 void system_done(System *s); /* whatever is there, also half-built */
+/*
+ * What @arg wants help on: "" for "help" alone, the value of @implied_key for "X,help";
+ * NULL: it does not ask for help. Free it.
+ */
+char *system_help_topic(const char *arg, const char *implied_key);
 bool system_set_error(GError **error, const char *fmt, ...) G_GNUC_PRINTF(2, 3); /* false */
 
 /* runstate.c */

@@ -63,6 +63,8 @@ def test_help_topics():
     assert_help(['-accel', 'help'], 'xen\nxenemu\nqtest\n')
     assert_help(['-accel', 'xenemu,help'], '  socket=<str>')
     assert_help(['-machine', 'help'], 'Supported machines are:', 'xenpv')
+    assert_help(['-device', 'xen-net-device,netdev=n0,help'], 'xen-net-device options:')
+    assert_help(['-netdev', 'tap,?'], 'tap options:')
     assert_help(['-M', 'help'], 'Supported machines are:')
 
 
