@@ -199,6 +199,10 @@ bool netback_store_publish(Netback *nb, GError **error);
 bool netback_store_read_keys(Netback *nb, NetbackKeys *ret, GError **error);
 /* Writes backend/state; remembers it. */
 void netback_store_set_state(Netback *nb, enum xenbus_state state);
+/*
+ * Unknown: there is no node, so no device any more. What is there and makes no sense reads
+ * as Initialised, which asks for nothing.
+ */
 enum xenbus_state netback_store_front_state(Netback *nb);
 /* B/carrier and F/mtu, as the netdev has them now. */
 void netback_store_set_link(Netback *nb);

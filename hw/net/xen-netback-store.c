@@ -435,10 +435,10 @@ enum xenbus_state netback_store_front_state(Netback *nb)
 {
     uint64_t v;
 
-    if (!xen_store_read_uint(nb->env.store, 0, nb->fe, "state", XenbusStateReconfigured, &v)) {
-        return XenbusStateUnknown;
+    if (xen_store_read_uint(nb->env.store, 0, nb->fe, "state", XenbusStateReconfigured, &v)) {
+        return v != XenbusStateUnknown ? (enum xenbus_state)v : XenbusStateInitialised;
     }
-    return (enum xenbus_state)v;
+    return errno == ENOENT ? XenbusStateUnknown : XenbusStateInitialised;
 }
 
 /*
