@@ -10,6 +10,13 @@ console_filter() {
         sed -u -n '/^@@lab ready/,/^@@lab exit/ { /^@@lab exit/d; s/^@@lab ready/run: dom0 is up,/; p }'
 }
 
+# smap and smep off: iret at CPL 3, as a PV kernel does it, faults on them in QEMU 7.2.
+# rdtscp off: Xen cannot emulate it there. xsave off, and what needs it: on a busy host
+# with it one process in some hundreds crashed, in dom0 and guests alike.
+# erms off: rep movsb, which the kernels then prefer, is emulated byte by byte, so that a
+# copy costs ten times what it costs a processor, and is most of what --icount counts.
+cpu_default=max,-erms,-smap,-smep,-rdtscp,-xsave,-xsaveopt,-avx,-avx2,-fma,-f16c,-vaes
+
 # machine_run VMLINUX: ends with the scenario's exit status
 machine_run() {
     local accel=tcg,thread=multi clock=() xen_args dom0_args status
@@ -21,11 +28,8 @@ machine_run() {
     xen_args+=" dom0_mem=1536M,max:1536M dom0_max_vcpus=$smp"
     dom0_args="console=hvc0 quiet panic=-1 rdinit=/init"
     say "boots $name, at most $limit s"
-    # smap and smep off: iret at CPL 3, as a PV kernel does it, faults on them in QEMU 7.2.
-    # rdtscp off: Xen cannot emulate it there. xsave off, and what needs it: on a busy host
-    # with it one process in some hundreds crashed, in dom0 and guests alike.
     timeout "$limit" qemu-system-x86_64 -M q35 -accel "$accel" ${clock[@]+"${clock[@]}"} \
-        -cpu max,-smap,-smep,-rdtscp,-xsave,-xsaveopt,-avx,-avx2,-fma,-f16c,-vaes -smp "$smp" -m "$mem" \
+        -cpu "$cpu" -smp "$smp" -m "$mem" \
         -display none -serial stdio -monitor none -no-reboot -nic none \
         -kernel "$work/xen" -append "$xen_args" \
         -initrd "$1 $dom0_args,$work/dom0-image" \

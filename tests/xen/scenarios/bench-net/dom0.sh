@@ -10,7 +10,7 @@
 # shellcheck source=tests/xen/scenarios/bench-net/usage.sh
 . /lab/scenario/usage.sh
 
-queues=2 vcpus=2 streams=1 rounds=3
+queues=2 vcpus=2 streams=1 rounds=3 seconds=1
 for argument; do
     case $argument in
         queues=*|vcpus=*|streams=*|rounds=*|seconds=*) declare "$argument" ;;
