@@ -16,9 +16,9 @@
 #define VIF_QUIET_MS 50 /* that long nothing happens if nothing is to happen */
 
 typedef struct VifTest {
-    QTest *qt;
+    QTest *qt;         /* NULL: a test ended it, and freed the rest */
     HostTap *tap;
-    Front *f;          /* not connected yet */
+    Front *f;          /* not connected yet; NULL: a test is through with it */
     QTestLeaks before; /* before the frontend connected */
     const void *arg;
 } VifTest;
@@ -53,6 +53,9 @@ void vif_test_expect_host(VifTest *t, const uint8_t *frame, size_t len,
                           struct virtio_net_hdr *ret_hdr);
 /* Nothing arrives at the tap. */
 void vif_test_expect_no_host(VifTest *t);
+
+/* Forgets what has arrived at the tap. */
+void vif_test_drain_host(VifTest *t);
 
 /* A counter of query-vif: @dir "tx" or "rx". */
 uint64_t vif_test_counter(VifTest *t, unsigned queue, const char *dir, const char *name);
