@@ -58,8 +58,11 @@ static bool ring_up(TapRing *r)
         return false;
     }
     r->up = true;
-    if (io_uring_register_buffers(&r->ring, &buffer, 1) < 0 ||
-        io_uring_register_files(&r->ring, &r->fd, 1) < 0) {
+    /*
+     * The file is not registered: the kernel would let go of it some time after the ring's
+     * end only, and the interface's name be busy until then.
+     */
+    if (io_uring_register_buffers(&r->ring, &buffer, 1) < 0) {
         ring_down(r);
         r->given_up = true;
     }
@@ -100,9 +103,8 @@ static void ring_fill(TapRing *r, const Pkt *pkt, unsigned n)
     for (i = 0; i < n; i++) {
         struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
 
-        io_uring_prep_write_fixed(sqe, 0, pkt[i].hdr,
+        io_uring_prep_write_fixed(sqe, r->fd, pkt[i].hdr,
                                   (unsigned)(PKT_HDR_LEN + pkt[i].iov[0].iov_len), 0, 0);
-        sqe->flags |= IOSQE_FIXED_FILE;
     }
 }
 

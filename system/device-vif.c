@@ -34,6 +34,25 @@ static void vif_event(void *opaque, NetbackEvent event, const char *detail)
     }
 }
 
+/* The same vif twice would be two backends in one directory. */
+static bool vif_check_idx(Device *d, int32_t idx, GError **error)
+{
+    for (guint i = 0; idx >= 0 && i < d->s->devices->len; i++) {
+        const Device *o = d->s->devices->pdata[i];
+        NetbackInfo info;
+
+        if (o == d || o->type != &device_vif || !o->impl) {
+            continue;
+        }
+        netback_info(o->impl, &info);
+        if (info.idx == (unsigned)idx) {
+            system_set_error(error, "idx %u is in use by device '%s'", info.idx, o->id);
+            return false;
+        }
+    }
+    return true;
+}
+
 static void *vif_create(Device *d, GError **error)
 {
     const NetbackConfig *config = d->config;
@@ -49,6 +68,9 @@ static void *vif_create(Device *d, GError **error)
 
     if (d->s->xen_domid < 0) {
         system_set_error(error, "-xen-domid is needed: whose device is it?");
+        return NULL;
+    }
+    if (!vif_check_idx(d, config->idx, error)) {
         return NULL;
     }
     if (!vq_mapping_resolve(d, config->iothread, config->vq_mapping, threads, error)) {

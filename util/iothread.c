@@ -213,7 +213,11 @@ static gpointer io_thread_main(gpointer opaque)
         if (t->pollers) {
             io_busy(t);
             /* busy rounds look at the descriptors, too: the wakeup may be used up by now */
-            if (io_stopped(t) || io_arm(t)) {
+            if (io_stopped(t)) {
+                continue;
+            }
+            if (io_arm(t)) {
+                io_wait(t, 0); /* without polling this is the only look at them */
                 continue;
             }
         }

@@ -14,6 +14,7 @@
 
 #define NETBACK_RING_SLOTS  256u /* of a tx ring, and of an rx ring */
 #define NETBACK_BATCH       64u  /* packets: the budget of a round in each direction */
+#define NETBACK_CUT_MAX     256u /* pieces of one packet that the guest does not take whole */
 #define NETBACK_SLOTS_MAX   XEN_NETIF_NR_SLOTS_MIN /* 18: a packet with more is dropped */
 #define NETBACK_SLOTS_FATAL 20u  /* a packet with more breaks the queue, as in Linux */
 #define NETBACK_HEAD_OFFSET 64u  /* of a packet in its first page: room for its header */
@@ -21,6 +22,8 @@
 
 #define NETBACK_DRAIN_NS         (10000 * 1000000ull) /* a packet waits so long for rx slots */
 #define NETBACK_DRAIN_NOTIFY_NS  (30 * 1000000ull)    /* the same, if no event can be had */
+/* So many events in a row that bring nothing are a storm (XSA-332). */
+#define NETBACK_STORM_EVENTS 16u
 #define NETBACK_RETRY_NS         (1 * 1000000ull)     /* to look again where no event comes */
 
 /* What a frontend says in XenStore, judged: xen-netback-store.c. */
@@ -83,13 +86,13 @@ typedef struct RxBatch {
     PktArena arena;
 
     /* One packet cut into many, because the guest takes no such GSO; goes first. */
-    Pkt cut[NETBACK_BATCH];
-    struct iovec cut_iov[NETBACK_BATCH];
+    Pkt cut[NETBACK_CUT_MAX];
+    struct iovec cut_iov[NETBACK_CUT_MAX];
     unsigned n_cut;
     unsigned next_cut;
     PktArena cut_arena;
 
-    uint64_t held_since; /* when a packet first lacked slots; 0: none does */
+    uint64_t held_since; /* when a packet of this batch first lacked slots; 0: none has since */
     unsigned held_slots; /* how many it needs */
 
     /* of the round under way */
@@ -139,6 +142,9 @@ typedef struct NetbackQueue {
     bool paused;
     bool tx_masked;      /* an event came; unmasked before the thread sleeps */
     bool rx_masked;
+    bool worked;         /* since the last unmask */
+    bool hushed;         /* events stay masked for a while: too many of them were for nothing */
+    unsigned idle_events;
     bool peer_ready;     /* the netdev may have packets for the guest */
     const char *broken;  /* why nothing moves any more; main reads it after the queue stopped */
 
@@ -174,7 +180,8 @@ struct Netback {
     XenWatch *watch_online;
     XenWatch *watch_hotplug;
     XenWatch *watch_domain;
-    bool domain_seen;
+    bool domain_seen;    /* only dom0 may ask whether a domain lives */
+    bool front_seen;
     guint close_timer;
     guint closed_idle;
     int fault_fd;        /* eventfd: a queue broke */
@@ -197,7 +204,9 @@ void netback_store_remove(Netback *nb);
 bool netback_store_publish(Netback *nb, GError **error);
 /* Reads and judges all keys of the frontend, in one transaction. */
 bool netback_store_read_keys(Netback *nb, NetbackKeys *ret, GError **error);
-/* Writes backend/state; remembers it. */
+/* Writes B/@key, unless a toolstack has removed B: it must not come back with one key. */
+void netback_store_update(Netback *nb, const char *key, unsigned value);
+/* The same for B/state, and remembers it. */
 void netback_store_set_state(Netback *nb, enum xenbus_state state);
 /*
  * Unknown: there is no node, so no device any more. What is there and makes no sense reads
@@ -235,6 +244,7 @@ bool netback_rx_poll(NetbackQueue *q);
 /* Asks for an event if a packet lacks slots. True: there are enough already. */
 bool netback_rx_arm(NetbackQueue *q);
 bool netback_rx_init(NetbackQueue *q);
+void netback_rx_purge(NetbackQueue *q);
 void netback_rx_done(NetbackQueue *q);
 
 #endif

@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "util/clock.h"
 #include "util/container-of.h"
 
 /* --- in the thread --- */
@@ -65,7 +66,37 @@ static bool queue_poll(IoPoller *p)
     p->wake_ns = 0;
     work |= netback_tx_poll(q);
     work |= netback_rx_poll(q);
+    q->worked |= work;
     return work && !q->broken;
+}
+
+/*
+ * Events are wanted again, unless the last ones were a storm: then they stay masked
+ * until the queue has looked once more, a little later (a virtual clock has no later
+ * that comes by itself).
+ */
+static void queue_unmask(NetbackQueue *q)
+{
+    if (!q->tx_masked && !q->rx_masked) {
+        return;
+    }
+    if (q->worked) {
+        q->idle_events = 0;
+    } else if (++q->idle_events > NETBACK_STORM_EVENTS && !q->hushed && !clock_is_virtual()) {
+        q->hushed = true;
+        netback_queue_wake_at(q, io_clock_ns() + NETBACK_RETRY_NS);
+        return;
+    }
+    q->hushed = false;
+    q->worked = false;
+    if (q->tx_masked) {
+        q->tx_masked = false;
+        q->ops->evtchn_unmask(q->evtchn, q->tx_port);
+    }
+    if (q->rx_masked) {
+        q->rx_masked = false;
+        q->ops->evtchn_unmask(q->evtchn, q->rx_port);
+    }
 }
 
 static bool queue_arm(IoPoller *p)
@@ -77,14 +108,7 @@ static bool queue_arm(IoPoller *p)
         p->wake_ns = 0;
         return false; /* the ports stay masked */
     }
-    if (q->tx_masked) {
-        q->tx_masked = false;
-        q->ops->evtchn_unmask(q->evtchn, q->tx_port);
-    }
-    if (q->rx_masked) {
-        q->rx_masked = false;
-        q->ops->evtchn_unmask(q->evtchn, q->rx_port);
-    }
+    queue_unmask(q);
     if (q->tx_batch.n_sent < q->tx_batch.n_out) {
         return netback_rx_arm(q); /* the netdev is full; wake_ns says when to try again */
     }
@@ -251,6 +275,7 @@ NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys
         !queue_map_rings(q, k, error) || !queue_bind_ports(q, k, error)) {
         goto fail;
     }
+    netback_rx_purge(q);
     q->evt_source.fd = q->ops->evtchn_fd(q->evtchn);
     io_thread_call(q->thread, queue_attach, q);
     if (!q->running) {

@@ -21,7 +21,9 @@
 
 /* Two batches of packets of up to 1500 bytes, or some of 64 KiB. */
 #define RX_ARENA_SIZE  (NETBACK_BATCH * 2 * (size_t)XEN_PAGE_SIZE + PKT_ARENA_MIN)
-#define RX_CUT_SIZE    (NETBACK_BATCH * (size_t)XEN_PAGE_SIZE + PKT_ARENA_MIN)
+#define RX_CUT_SIZE    (NETBACK_CUT_MAX * (size_t)XEN_PAGE_SIZE + PKT_ARENA_MIN)
+
+#define RX_PURGE_ROUNDS 64 /* more than a tap's queue holds, at 1000 packets */
 
 /* --- reserve --- */
 
@@ -55,7 +57,6 @@ static void rx_next(RxBatch *b, bool cut)
     } else {
         b->next++;
     }
-    b->held_since = 0;
 }
 
 static void rx_read(NetbackQueue *q, unsigned slots)
@@ -73,6 +74,7 @@ static void rx_read(NetbackQueue *q, unsigned slots)
         return;
     }
     pkt_arena_reset(&b->arena);
+    b->held_since = 0;
     b->next = 0;
     b->n_pkts = netdev_recv(q->peer, &b->arena, b->pkt, b->iov, max);
     if (b->n_pkts < max && pkt_arena_next(&b->arena)) {
@@ -84,7 +86,7 @@ static bool rx_cut(RxBatch *b, const Pkt *pkt)
 {
     pkt_arena_reset(&b->cut_arena);
     b->next_cut = 0;
-    b->n_cut = pkt_segment(pkt, &b->cut_arena, b->cut, b->cut_iov, NETBACK_BATCH);
+    b->n_cut = pkt_segment(pkt, &b->cut_arena, b->cut, b->cut_iov, NETBACK_CUT_MAX);
     return b->n_cut > 0;
 }
 
@@ -145,7 +147,10 @@ static void rx_add_packet(NetbackQueue *q, const Pkt *pkt, const NetifMeta *meta
     }
 }
 
-/* It waits for slots, but not for ever. False: it has waited long enough. */
+/*
+ * It waits for slots, but not for ever. False: it has waited long enough, and so have
+ * those behind it, which were read with it.
+ */
 static bool rx_hold(NetbackQueue *q, unsigned slots)
 {
     RxBatch *b = &q->rx_batch;
@@ -203,6 +208,7 @@ static uint64_t rx_fill(NetbackQueue *q, unsigned slots, unsigned *ret_pkts)
             continue;
         }
         rx_add_packet(q, pkt, &meta);
+        b->held_since = 0;
         slots -= need;
         bytes += pkt->len;
         (*ret_pkts)++;
@@ -297,6 +303,22 @@ bool netback_rx_arm(NetbackQueue *q)
         return q->peer_ready && xen_ring_arm_requests(&q->rx, 0);
     }
     return xen_ring_arm_requests(&q->rx, b->held_slots > 0 ? b->held_slots - 1 : 0);
+}
+
+/*
+ * Frames that were meant for who was here before. Before the queue has a thread; the
+ * carrier is still off, so few can come meanwhile.
+ */
+void netback_rx_purge(NetbackQueue *q)
+{
+    RxBatch *b = &q->rx_batch;
+
+    for (unsigned i = 0; i < RX_PURGE_ROUNDS; i++) {
+        pkt_arena_reset(&b->arena);
+        if (netdev_recv(q->peer, &b->arena, b->pkt, b->iov, NETBACK_BATCH) == 0) {
+            break;
+        }
+    }
 }
 
 bool netback_rx_init(NetbackQueue *q)

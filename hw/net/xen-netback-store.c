@@ -190,8 +190,11 @@ bool netback_store_create(Netback *nb, const NetbackConfig *config, GError **err
     path = g_strdup_printf("%s/frontend", nb->be);
     frontend = xen_store_read(nb->env.store, 0, path);
     /* libxl always writes a script; what is left of a backend of our own has none */
-    nb->created = !frontend || !store_has(nb, nb->be, "script");
-    return nb->created ? store_create_nodes(nb, error) : store_take_over(nb, frontend, error);
+    if (frontend && store_has(nb, nb->be, "script")) {
+        return store_take_over(nb, frontend, error);
+    }
+    nb->created = store_create_nodes(nb, error);
+    return nb->created;
 }
 
 void netback_store_remove(Netback *nb)
@@ -425,10 +428,32 @@ bool netback_store_read_keys(Netback *nb, NetbackKeys *ret, GError **error)
     return false;
 }
 
+void netback_store_update(Netback *nb, const char *key, unsigned value)
+{
+    XenStore *s = nb->env.store;
+    g_autofree char *path = g_strdup_printf("%s/frontend", nb->be);
+
+    for (unsigned i = 0; i < MAX_TX_TRIES; i++) {
+        XenTx tx = xen_store_begin(s);
+        g_autofree char *there = tx != 0 ? xen_store_read(s, tx, path) : NULL;
+
+        if (tx == 0) {
+            return;
+        }
+        if (!there || !xen_store_printf(s, tx, nb->be, key, "%u", value)) {
+            xen_store_end(s, tx, true);
+            return;
+        }
+        if (xen_store_end(s, tx, false) || errno != EAGAIN) {
+            return;
+        }
+    }
+}
+
 void netback_store_set_state(Netback *nb, enum xenbus_state state)
 {
     nb->state = state;
-    xen_store_printf(nb->env.store, 0, nb->be, "state", "%u", state);
+    netback_store_update(nb, "state", state);
 }
 
 enum xenbus_state netback_store_front_state(Netback *nb)
@@ -450,7 +475,7 @@ void netback_store_set_link(Netback *nb)
     g_autofree char *mtu = g_strdup_printf("%s/mtu", nb->fe);
     const Netdev *peer = nb->env.peer;
 
-    xen_store_printf(nb->env.store, 0, nb->be, "carrier", "%d", peer->link_up);
+    netback_store_update(nb, "carrier", peer->link_up);
     if (nb->created && peer->mtu != 0 &&
         xen_store_mkdir(nb->env.store, 0, mtu, nb->env.xen->domid, nb->env.frontend_id)) {
         xen_store_printf(nb->env.store, 0, nb->fe, "mtu", "%u", peer->mtu);

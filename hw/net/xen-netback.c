@@ -174,7 +174,7 @@ static void netback_finish_close(Netback *nb)
         nb->close_timer = 0;
     }
     netback_to_closed(nb);
-    nb->closed_idle = g_idle_add(netback_send_closed, nb);
+    nb->closed_idle = g_idle_add_full(G_PRIORITY_DEFAULT, netback_send_closed, nb, NULL);
 }
 
 static gboolean netback_send_gone(gpointer opaque)
@@ -195,7 +195,7 @@ static void netback_gone(Netback *nb)
     } else if (!nb->closed_sent) {
         nb->closed_sent = true;
         netback_store_set_state(nb, XenbusStateClosed);
-        nb->closed_idle = g_idle_add(netback_send_gone, nb);
+        nb->closed_idle = g_idle_add_full(G_PRIORITY_DEFAULT, netback_send_gone, nb, NULL);
     }
 }
 
@@ -206,6 +206,8 @@ static void netback_follow_front(Netback *nb, enum xenbus_state front, bool onli
     case XenbusStateInitialising:
         if (online) {
             netback_to_init_wait(nb);
+        } else {
+            netback_gone(nb); /* unplugged before a driver took it */
         }
         break;
     case XenbusStateConnected:
@@ -216,7 +218,7 @@ static void netback_follow_front(Netback *nb, enum xenbus_state front, bool onli
     case XenbusStateReconfiguring:
         /* Linux's netfront waits for this answer without an end */
         if (nb->state == XenbusStateConnected) {
-            xen_store_printf(nb->env.store, 0, nb->be, "state", "%d", XenbusStateReconfigured);
+            netback_store_update(nb, "state", XenbusStateReconfigured);
         }
         break;
     case XenbusStateClosing:
@@ -247,12 +249,14 @@ static bool netback_front_idle(enum xenbus_state front)
 static void netback_update(void *opaque)
 {
     Netback *nb = opaque;
-    enum xenbus_state front = netback_store_front_state(nb);
     bool online = false, hotplug = false;
+    enum xenbus_state front;
 
     if (!nb->started || nb->closed_sent) {
         return;
     }
+    front = netback_store_front_state(nb);
+    nb->front_seen |= front != XenbusStateUnknown;
     if (xen_store_domain_alive(nb->env.store, nb->env.frontend_id)) {
         nb->domain_seen = true;
     } else if (nb->domain_seen) {
@@ -260,7 +264,7 @@ static void netback_update(void *opaque)
         return;
     }
     if (!netback_store_read_control(nb, &online, &hotplug) ||
-        (front == XenbusStateUnknown && nb->domain_seen)) {
+        (front == XenbusStateUnknown && nb->front_seen)) {
         netback_gone(nb);
         return;
     }
@@ -384,7 +388,7 @@ void netback_close(Netback *nb, unsigned timeout_ms)
     }
     nb->closing = true;
     nb->started = true;
-    xen_store_printf(nb->env.store, 0, nb->be, "online", "0");
+    netback_store_update(nb, "online", 0);
     if (nb->state != XenbusStateClosing && nb->state != XenbusStateClosed) {
         /* the queues go on until the frontend has let go of them */
         netback_store_set_state(nb, XenbusStateClosing);

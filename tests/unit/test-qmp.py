@@ -346,6 +346,10 @@ def test_hot_plug_and_unplug():
         assert q.error('device_add', **VIF) == "Duplicate device ID 'vif0'"
         assert q.error('device_add', driver='xen-net-device', id='vif1', netdev='n0') == \
             "Property 'xen-net-device.netdev' can't take value 'n0', it's in use"
+        q.command('netdev_add', type='tap', id='n1', script='no', downscript='no')
+        assert q.error('device_add', driver='xen-net-device', id='vif1', netdev='n1', idx=0) == \
+            "idx 0 is in use by device 'vif0'"
+        q.command('netdev_del', id='n1')
         assert q.error('netdev_del', id='n0') == "netdev 'n0' is in use"
         assert q.command('qom-list', path='/machine/peripheral')[1:] == [
             {'name': 'vif0', 'type': 'child<xen-net-device>'}]

@@ -1,0 +1,150 @@
+/*
+ * Netback with a toolstack: nodes that libxl makes and takes away (the order of
+ * tools/libs/light/libxl_device.c), and a frontend that never comes.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <glib.h>
+
+#include "fake-netdev.h"
+#include "vif.h"
+
+static void put(Vif *v, const char *dir, const char *key, const char *value)
+{
+    g_assert_true(xen_store_printf(v->host_store, 0, dir, key, "%s", value));
+}
+
+/* What xl create writes for vif=['script=...'], with hotplug done. */
+static void toolstack_add(Vif *v)
+{
+    g_autofree char *fe_id = g_strdup_printf("%u", v->guest->domid);
+
+    g_assert_true(xen_store_mkdir(v->host_store, 0, v->be, 0, v->guest->domid));
+    put(v, v->be, "frontend", v->fe);
+    put(v, v->be, "frontend-id", fe_id);
+    put(v, v->be, "online", "1");
+    put(v, v->be, "state", "1");
+    put(v, v->be, "script", "/etc/xen/scripts/vif-bridge");
+    put(v, v->be, "mac", "00:16:3e:01:02:03");
+    put(v, v->be, "hotplug-status", "");
+    g_assert_true(xen_store_mkdir(v->host_store, 0, v->fe, v->guest->domid, 0));
+    put(v, v->fe, "backend", v->be);
+    put(v, v->fe, "backend-id", "0");
+    put(v, v->fe, "state", "1");
+}
+
+static void up(Vif *v)
+{
+    vif_up(v, fake_netdev_new(2, true), fake_netdev_new(2, true));
+}
+
+static bool state_is(Vif *v, const char *dir, const char *want)
+{
+    g_autofree char *state = vif_read(v, dir, "state");
+
+    return g_strcmp0(state, want) == 0;
+}
+
+static void drop_back(Vif *v)
+{
+    g_clear_pointer(&v->nb, netback_free);
+}
+
+static void test_takes_over(void)
+{
+    NetfrontConfig config = vif_front_config();
+    NetbackInfo info;
+    Vif v;
+
+    up(&v);
+    toolstack_add(&v);
+    vif_back_start(&v);
+    netback_info(v.nb, &info);
+    g_assert_cmpstr(info.mac, ==, "00:16:3e:01:02:03");
+    vif_front_start(&v, &config);
+    VIF_WAIT(state_is(&v, v.fe, "4"));
+    g_assert_true(state_is(&v, v.be, "2")); /* the script has not run yet */
+    put(&v, v.be, "hotplug-status", "connected");
+    VIF_WAIT(v.back.connected == 1);
+    vif_front_close(&v);
+    vif_back_close(&v);
+    g_assert_true(state_is(&v, v.be, "6")); /* the nodes are the toolstack's to remove */
+    vif_down(&v);
+}
+
+static void test_removed_directory_stays_removed(void)
+{
+    Vif v;
+
+    up(&v);
+    toolstack_add(&v);
+    vif_back_start(&v);
+    g_assert_true(xen_store_remove(v.host_store, 0, v.be));
+    VIF_WAIT(v.back.gone);
+    drop_back(&v);
+    g_assert_null(vif_read(&v, v.be, "state"));
+    g_assert_null(vif_read(&v, v.be, "carrier"));
+    vif_down(&v);
+}
+
+static void test_unplug_before_a_driver_came(void)
+{
+    Vif v;
+
+    up(&v);
+    toolstack_add(&v);
+    vif_back_start(&v);
+    put(&v, v.be, "online", "0");
+    put(&v, v.be, "state", "5");
+    VIF_WAIT(v.back.gone);
+    g_assert_true(state_is(&v, v.be, "6"));
+    drop_back(&v);
+    vif_down(&v);
+}
+
+static void test_nonsense_state_is_ignored(void)
+{
+    NetfrontConfig config = vif_front_config();
+    Vif v;
+
+    up(&v);
+    vif_back_start(&v);
+    put(&v, v.fe, "state", "many");
+    put(&v, v.fe, "state", "99");
+    VIF_WAIT(!g_main_context_pending(NULL));
+    g_assert_false(v.back.gone);
+    g_assert_true(state_is(&v, v.be, "2"));
+    put(&v, v.fe, "state", "1");
+    vif_front_start(&v, &config);
+    VIF_WAIT(v.back.connected == 1);
+    vif_down(&v);
+}
+
+static void test_stale_packets_are_not_for_the_next(void)
+{
+    NetfrontConfig config = vif_front_config();
+    g_autofree FakePkt *old = g_new0(FakePkt, 1);
+    Vif v;
+
+    up(&v);
+    old->len = 60;
+    fake_netdev_give(v.back_dev, 0, old);
+    vif_connect(&v, &config);
+    g_assert_cmpuint(fake_netdev_unread(v.back_dev, 0), ==, 0);
+    g_assert_null(fake_netdev_take(v.front_dev, 0, 50));
+    vif_down(&v);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/netback/toolstack/takes-over", test_takes_over);
+    g_test_add_func("/netback/toolstack/removed-stays-removed",
+                    test_removed_directory_stays_removed);
+    g_test_add_func("/netback/toolstack/unplug-before-a-driver-came",
+                    test_unplug_before_a_driver_came);
+    g_test_add_func("/netback/nonsense-state", test_nonsense_state_is_ignored);
+    g_test_add_func("/netback/stale-packets", test_stale_packets_are_not_for_the_next);
+    return g_test_run();
+}
