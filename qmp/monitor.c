@@ -17,12 +17,12 @@
 
 #include "qmp-internal.h"
 #include "util/fd.h"
-#include "util/log.h"
 
 #define READ_SIZE      4096
 #define MAX_PASSED_FDS 16         /* in one message, and waiting for getfd */
 #define OUT_PAUSE      (256u << 10) /* no commands are read while so much waits */
 #define OUT_MAX        (4u << 20)
+#define ACCEPT_PAUSE_S 1          /* after a failure, which would come again at once */
 
 static void qmp_monitor_watch(QmpMonitor *m);
 
@@ -175,13 +175,28 @@ void qmp_monitor_connect(QmpMonitor *m, int fd)
     qmp_monitor_watch(m);
 }
 
+static gboolean qmp_monitor_accept_again(gpointer opaque)
+{
+    QmpMonitor *m = opaque;
+
+    m->listen_tag = 0;
+    qmp_monitor_watch(m);
+    return G_SOURCE_REMOVE;
+}
+
 static gboolean qmp_monitor_accept(gint listen_fd, GIOCondition cond, gpointer opaque)
 {
     QmpMonitor *m = opaque;
     int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-    if (fd < 0) {
+    if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) {
         return G_SOURCE_CONTINUE;
+    }
+    if (fd < 0) {
+        warn_report_limited(&m->accept_limit, "monitor %s: cannot accept a client: %s", m->label,
+                            g_strerror(errno));
+        m->listen_tag = g_timeout_add_seconds(ACCEPT_PAUSE_S, qmp_monitor_accept_again, m);
+        return G_SOURCE_REMOVE;
     }
     m->listen_tag = 0;
     qmp_monitor_connect(m, fd);
@@ -220,6 +235,7 @@ QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, const char *filename)
     m->named_fds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, qmp_close_fd);
     m->listen_fd = -1;
     m->fd = -1;
+    m->accept_limit = (LogLimit){ .burst = 1, .interval_ms = 60000 };
     m->out = g_byte_array_new();
     g_queue_init(&m->fds);
     g_ptr_array_add(q->monitors, m);
