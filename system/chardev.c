@@ -148,6 +148,9 @@ static bool socket_inherit(Chardev *c, const char *text, GError **error)
     }
     c->fd = (int)fd;
     fd_set_cloexec(c->fd, true);
+    if (c->server && listen(c->fd, 1) < 0) {
+        return system_set_error(error, "Failed to listen on socket: %s", g_strerror(errno));
+    }
     return true;
 }
 

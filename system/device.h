@@ -37,7 +37,7 @@ struct Device {
     bool closing;      /* asked to go */
     LogLimit info_limit; /* of what a guest makes us say */
     LogLimit warn_limit;
-    guint gone_tag;    /* it went, and is freed from an idle callback */
+    guint gone_tag;    /* it went, and is freed from the main loop */
 };
 
 extern const DeviceType device_vif;

@@ -249,7 +249,7 @@ void device_gone(Device *d)
 {
     d->closing = true;
     if (d->gone_tag == 0) {
-        d->gone_tag = g_idle_add(device_remove, d);
+        d->gone_tag = g_idle_add_full(G_PRIORITY_DEFAULT, device_remove, d, NULL);
     }
 }
 
