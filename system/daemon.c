@@ -80,6 +80,15 @@ bool daemon_detach(System *s, GError **error)
     return true;
 }
 
+static bool daemon_owns_path(int fd, const char *path)
+{
+    struct stat ours;
+    struct stat there;
+
+    return fstat(fd, &ours) == 0 && stat(path, &there) == 0 && there.st_ino == ours.st_ino &&
+           there.st_dev == ours.st_dev;
+}
+
 /*
  * Opens and locks the file; somebody who removes it between the two makes us try
  * again, or two programs could each hold a lock of its own.
@@ -89,21 +98,18 @@ static int daemon_lock_pidfile(const char *path, GError **error)
     for (;;) {
         AUTO_FD int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
         struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-        struct stat ours;
-        struct stat there;
 
         if (fd < 0) {
             system_set_error(error, "cannot create PID file: Could not create '%s': %s", path,
                              g_strerror(errno));
             return -1;
         }
-        if (fcntl(fd, F_SETLK, &lock) < 0 || fstat(fd, &ours) < 0) {
+        if (fcntl(fd, F_SETLK, &lock) < 0) {
             system_set_error(error, "cannot create PID file: Cannot lock pid file '%s': %s", path,
                              g_strerror(errno));
             return -1;
         }
-        if (stat(path, &there) == 0 && there.st_ino == ours.st_ino &&
-            there.st_dev == ours.st_dev) {
+        if (daemon_owns_path(fd, path)) {
             return g_steal_fd(&fd);
         }
     }
@@ -151,20 +157,23 @@ void daemon_ready(System *s)
     fd_close(&s->daemon.report_fd);
 }
 
-void daemon_report_failure(System *s, const char *message)
-{
-    if (s->daemon.report_fd >= 0 &&
-        write(s->daemon.report_fd, message, strlen(message)) > 0) {
-        fd_close(&s->daemon.report_fd);
-    }
-}
-
 void daemon_done(System *s)
 {
     if (s->daemon.pidfile_fd >= 0) {
-        unlink(s->daemon.pidfile); /* while it is locked: it is ours */
+        if (daemon_owns_path(s->daemon.pidfile_fd, s->daemon.pidfile)) {
+            unlink(s->daemon.pidfile); /* while it is locked */
+        }
         fd_close(&s->daemon.pidfile_fd);
     }
-    fd_close(&s->daemon.report_fd);
     g_clear_pointer(&s->daemon.pidfile, g_free);
+}
+
+void daemon_report_failure(System *s, const char *text)
+{
+    size_t len = strlen(text);
+
+    if (s->daemon.report_fd >= 0 && write(s->daemon.report_fd, text, len) != (ssize_t)len) {
+        warn_report("cannot tell the parent why we failed");
+    }
+    fd_close(&s->daemon.report_fd);
 }

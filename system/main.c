@@ -6,8 +6,11 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-/* A failure is told to whoever started us, and to the log if there is one. */
-static void main_report(System *s, const char *message)
+/*
+ * A failure is told to whoever started us, and to the log if there is one. Ends @s: the
+ * parent of a daemon hears of it last.
+ */
+static void main_fail(System *s, const char *message)
 {
     g_autofree char *first = opt_first_line(message);
     g_autofree char *all = g_strdup_printf("ringtap: %s\n", message);
@@ -15,11 +18,11 @@ static void main_report(System *s, const char *message)
     if (s->log_open) {
         error_report("%s", first);
     }
-    if (s->daemon.report_fd >= 0) {
-        daemon_report_failure(s, all);
-    } else {
+    if (s->daemon.report_fd < 0) {
         fputs(all, stderr);
     }
+    system_done(s);
+    daemon_report_failure(s, all);
 }
 
 static bool main_start_qtest(System *s, GError **error)
@@ -64,6 +67,9 @@ static bool main_start(System *s, const CmdLine *cmd, GError **error)
         return false;
     }
     chardev_wait(s);
+    if (s->state == RUN_SHUTDOWN) {
+        return true; /* nothing was promised yet: the loop ends at once */
+    }
     if (!accel_open(s, error) ||
         !main_start_qtest(s, error) ||
         !cmdline_run(cmd, s, CMD_DEVICE, error)) {
@@ -82,7 +88,6 @@ int main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     g_autoptr(CmdLine) cmd = NULL;
     g_autofree char *help = NULL;
-    int status = EXIT_SUCCESS;
 
     log_init("ringtap");
     cmd = cmdline_parse(argc, argv, &error);
@@ -96,11 +101,12 @@ int main(int argc, char **argv)
     }
     system_init(&s);
     if (!main_start(&s, cmd, &error)) {
-        main_report(&s, error->message);
-        status = EXIT_FAILURE;
-    } else if (!s.ended) {
+        main_fail(&s, error->message);
+        return EXIT_FAILURE;
+    }
+    if (!s.ended) {
         g_main_loop_run(s.loop);
     }
     system_done(&s);
-    return status;
+    return EXIT_SUCCESS;
 }

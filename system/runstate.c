@@ -34,6 +34,7 @@ void run_start(System *s)
         s->state = RUN_RUNNING;
         devices_start(s);
         accel_record_running(s);
+        qmp_event_resume(s->qmp);
     }
 }
 
@@ -43,6 +44,8 @@ void run_stop(System *s)
         s->state = RUN_PAUSED;
         devices_pause(s, true);
         qmp_event_stop(s->qmp);
+    } else if (!s->up) {
+        s->start_paused = true;
     }
 }
 
@@ -50,8 +53,9 @@ void run_cont(System *s)
 {
     if (s->state == RUN_PRELAUNCH) {
         s->start_paused = false;
-        run_start(s);
-        qmp_event_resume(s->qmp);
+        if (s->up) { /* else start-up goes on, and ends with run_start() */
+            run_start(s);
+        }
     } else if (s->state == RUN_PAUSED) {
         s->state = RUN_RUNNING;
         devices_pause(s, false);
@@ -99,8 +103,11 @@ void run_shutdown(System *s, const char *reason)
     qmp_event_shutdown(s->qmp, reason);
     devices_close(s, timeout_ms);
     if (s->devices->len == 0) {
-        /* not at once: the reply to "quit" is still to be sent */
-        s->close_tag = g_idle_add(run_quit_now, s);
+        /*
+         * Not at once: the reply to "quit" is still to be sent. Not when idle either:
+         * a source that is always ready must not keep us.
+         */
+        s->close_tag = g_idle_add_full(G_PRIORITY_DEFAULT, run_quit_now, s, NULL);
     } else {
         s->close_tag = g_timeout_add(timeout_ms + CLOSE_GRACE_MS, run_close_timeout, s);
     }
@@ -124,21 +131,21 @@ static gboolean run_signal(gpointer opaque)
     return G_SOURCE_CONTINUE;
 }
 
-/* Makes GLib's worker thread: not before the last fork. */
+/*
+ * Makes GLib's worker thread: not before the last fork. The sources stay to the very end,
+ * so that another signal cannot kill us while we clean up.
+ */
 void run_install_signals(System *s)
 {
     static const int signals[] = { SIGHUP, SIGINT, SIGTERM };
 
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
-        s->signal_tags[i] = g_unix_signal_add(signals[i], run_signal, s);
+        g_unix_signal_add(signals[i], run_signal, s);
     }
 }
 
-void run_remove_sources(System *s)
+void run_remove_timer(System *s)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(s->signal_tags); i++) {
-        g_clear_handle_id(&s->signal_tags[i], g_source_remove);
-    }
     g_clear_handle_id(&s->close_tag, g_source_remove);
 }

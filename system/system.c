@@ -47,7 +47,7 @@ void system_init(System *s)
 void system_done(System *s)
 {
     g_ptr_array_set_size(s->devices, 0);
-    run_remove_sources(s);
+    run_remove_timer(s);
     qmp_flush(s->qmp, 500);
     g_clear_pointer(&s->qmp, qmp_free);
     g_ptr_array_unref(s->chardevs);

@@ -75,7 +75,6 @@ typedef struct System {
     bool up;             /* the command line is done */
     bool log_open;       /* there is a log apart from stderr */
     bool ended;          /* the main loop has nothing left to do */
-    guint signal_tags[3];
     guint close_tag;     /* the end of our patience in RUN_SHUTDOWN */
     Xen *xen;
     char *xen_path;      /* where domains attach; NULL: we are not an emulated host */
@@ -104,7 +103,7 @@ bool system_set_error(GError **error, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* runstate.c */
 const char *run_state_name(RunState state);
 void run_install_signals(System *s);
-void run_remove_sources(System *s);
+void run_remove_timer(System *s);
 void run_start(System *s);                        /* at the end of start-up */
 void run_stop(System *s);
 void run_cont(System *s);
@@ -169,7 +168,8 @@ char *device_help(const char *arg);
 bool daemon_detach(System *s, GError **error); /* in the child; the parent never returns */
 bool daemon_write_pidfile(System *s, GError **error);
 void daemon_ready(System *s);
-void daemon_report_failure(System *s, const char *message);
 void daemon_done(System *s);
+/* To the parent, if it waits still; when nothing is left of us, which it relies on. */
+void daemon_report_failure(System *s, const char *text);
 
 #endif

@@ -4,11 +4,13 @@
 
 import fcntl
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 # pylint: disable=wrong-import-position
@@ -33,6 +35,12 @@ def assert_refused(args, text):
     assert status == 1, (args, status, err)
     assert out == '', out
     assert err.split('\n')[0] == 'ringtap: ' + text, (args, err)
+
+
+def cpu_ticks(pid):
+    with open(f'/proc/{pid}/stat', encoding='ascii') as f:
+        fields = f.read().rsplit(')', 1)[1].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def files_of(directory):
@@ -291,7 +299,7 @@ def test_daemonize_failure_is_told():
                                'foo')
         assert status == 1 and out == ''
         assert err == "ringtap: -device foo: 'foo' is not a valid device model name\n", err
-        assert files_of(d) == []
+        assert files_of(d) == []  # at once: nothing is left of the child
 
 
 def test_daemonize_relative_paths():
@@ -334,6 +342,16 @@ def test_pidfile_is_locked():
             assert files_of(d) == ['pid']
             assert r.end()[0] == 0
         assert files_of(d) == []
+
+
+def test_pidfile_of_somebody_else_stays():
+    with Ringtap(BINARY, *NONE, '-pidfile', '@DIR@/pid') as r:
+        r.qmp().close()
+        os.unlink(f'{r.dir}/pid')
+        with open(f'{r.dir}/pid', 'w', encoding='ascii') as f:
+            f.write('1\n')
+        assert r.end()[0] == 0
+        assert files_of(r.dir) == ['pid']
 
 
 def test_stale_pidfile_is_reused():
@@ -408,6 +426,91 @@ def test_signal_while_waiting_for_client():
             assert r.process.stderr.readline().startswith('ringtap: info: waiting for connection')
             assert r.end()[0] == 0
         assert files_of(d) == []
+
+
+def test_end_while_waiting_for_client_is_no_failure():
+    """The devices of the command line are not tried any more."""
+    for end in ('signal', 'quit'):
+        with tempfile.TemporaryDirectory() as d:
+            with Ringtap(BINARY, *NONE, '-chardev', f'socket,id=c,path={d}/c,server=on', '-mon',
+                         'c,mode=control', '-device', 'xen-net-device,netdev=n0') as r:
+                q = r.qmp()
+                if end == 'quit':
+                    q.command('quit')
+                status, err = r.end(None if end == 'quit' else signal.SIGTERM)
+                assert status == 0, (end, err)
+                assert err.count('\n') == 1, err
+            assert files_of(d) == []
+
+
+def test_cont_while_waiting_for_client():
+    """It counts once everything is up."""
+    with tempfile.TemporaryDirectory() as d:
+        with Ringtap(BINARY, *NONE, '-S', '-chardev', f'socket,id=c,path={d}/c,server=on',
+                     '-mon', 'c,mode=control') as r:
+            q = r.qmp()
+            q.command('cont')
+            assert q.command('query-status')['status'] == 'prelaunch'
+            Qmp(f'{d}/c').close()
+            q.event('RESUME')
+            assert q.command('query-status')['status'] == 'running'
+            assert r.end() == (0, f'ringtap: info: waiting for connection on: '
+                                  f'unix:{d}/c,server=on\n')
+
+
+def test_second_signal_while_cleaning_up():
+    """A client that does not read is waited for a moment; nothing else kills us then."""
+    with Ringtap(BINARY, *NONE, '-pidfile', '@DIR@/pid') as r:
+        q = r.qmp()
+        q.sock.settimeout(0.2)
+        try:
+            while True:
+                q.send('{"execute":"query-commands"}\n' * 10)
+        except TimeoutError:
+            pass
+        r.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        assert r.end()[0] == 0
+        assert files_of(r.dir) == []
+
+
+def test_accept_that_fails_is_tried_again():
+    """No descriptor is left for a client: no busy loop, and signals are served."""
+    with Ringtap(BINARY, *NONE) as r:
+        wait_for(lambda: os.path.exists(r.qmp_path), 'the socket')
+        used = len(os.listdir(f'/proc/{r.process.pid}/fd'))
+        soft, hard = resource.prlimit(r.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(r.process.pid, resource.RLIMIT_NOFILE, (3, hard))
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(r.qmp_path)
+        assert 'cannot accept a client: Too many open files' in r.process.stderr.readline()
+        before = cpu_ticks(r.process.pid)
+        time.sleep(0.3)
+        assert cpu_ticks(r.process.pid) - before < 10
+        assert used == len(os.listdir(f'/proc/{r.process.pid}/fd'))
+        resource.prlimit(r.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        q = Qmp(sock=client)
+        assert q.command('query-status')['running']
+        q.close()
+        assert r.end() == (0, '')
+
+
+def test_inherited_socket_is_made_to_listen():
+    with tempfile.TemporaryDirectory() as d:
+        bound = socket.socket(socket.AF_UNIX)
+        bound.bind(f'{d}/q')
+        fd = bound.fileno()
+        with Ringtap(BINARY, *NONE, '-chardev', f'socket,id=c,fd={fd},server=on,wait=off', '-mon',
+                     'c,mode=control', qmp=False, pass_fds=[fd]) as r:
+            assert Qmp(f'{d}/q').command('query-status')['running']
+            assert r.end()[0] == 0
+    ours, theirs = socket.socketpair()
+    fd = theirs.fileno()
+    arg = f'socket,id=c,fd={fd},server=on,wait=off'
+    status, _, err = run(BINARY, *NONE, '-chardev', arg, pass_fds=[fd])
+    assert status == 1
+    assert err == (f'ringtap: -chardev {arg}: Failed to listen on socket: Invalid argument\n'), err
+    ours.close()
 
 
 def test_monitor_on_inherited_listener():
