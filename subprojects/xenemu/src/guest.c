@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <xen/xen.h>
@@ -32,7 +33,7 @@ int guest_call(XenemuGuest *guest, const RpcRequest *req, RpcAnswer *ans, int fd
     }
     pthread_mutex_unlock(&guest->rpc_lock);
     if (r <= 0) {
-        return -ENOTCONN;
+        return r == -EAGAIN ? -ETIMEDOUT : -ENOTCONN;
     }
     ans->store_path[sizeof(ans->store_path) - 1] = '\0';
     if (n_fds == 1) {
@@ -48,6 +49,14 @@ static void *guest_mmap(int fd, size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* For the host's answer; 0: without end. */
+static void guest_set_patience(XenemuGuest *guest, unsigned seconds)
+{
+    const struct timeval timeout = { .tv_sec = seconds };
+
+    setsockopt(guest->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+}
+
 static int guest_hello(XenemuGuest *guest, int domid, size_t ram_size, const char *name)
 {
     RpcRequest req = { .magic = RPC_MAGIC, .op = RPC_ATTACH, .domid = domid,
@@ -59,7 +68,9 @@ static int guest_hello(XenemuGuest *guest, int domid, size_t ram_size, const cha
     if (name && g_strlcpy(req.name, name, sizeof(req.name)) >= sizeof(req.name)) {
         return -ENAMETOOLONG;
     }
+    guest_set_patience(guest, SOCK_PATIENCE_S);
     r = guest_call(guest, &req, &ans, fds);
+    guest_set_patience(guest, 0);
     if (r < 0) {
         return r;
     }
@@ -96,6 +107,8 @@ static const char *attach_strerror(int err)
         return "the host does not take this domid, size of RAM or name";
     case ENOSPC:
         return "too many domains";
+    case ETIMEDOUT:
+        return "the host does not answer";
     case ENOTCONN:
         return "the host closed the connection";
     default:

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -31,6 +32,7 @@ static bool sock_address(struct sockaddr_un *sa, const char *path)
 
 int sock_connect(const char *path, int type)
 {
+    const struct timeval timeout = { .tv_sec = SOCK_PATIENCE_S };
     struct sockaddr_un sa;
     int fd, r;
 
@@ -41,8 +43,10 @@ int sock_connect(const char *path, int type)
     if (fd < 0) {
         return -errno;
     }
+    /* A listener that never accepts: not for ever. */
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
     if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
-        r = -errno;
+        r = errno == EAGAIN ? -ETIMEDOUT : -errno;
         close(fd);
         return r;
     }
