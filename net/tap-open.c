@@ -192,12 +192,19 @@ static Tap *tap_alloc(const char *id, unsigned n_queues)
     return tap;
 }
 
+/* Absolute: it is run again when a daemon has left its directory. */
 static char *choose_script(const char *given, const char *fallback)
 {
+    g_autofree char *dir = NULL;
+
     if (!given) {
         return g_file_test(fallback, G_FILE_TEST_EXISTS) ? g_strdup(fallback) : NULL;
     }
-    return given[0] == '\0' || strcmp(given, "no") == 0 ? NULL : g_strdup(given);
+    if (given[0] == '\0' || strcmp(given, "no") == 0) {
+        return NULL;
+    }
+    dir = g_get_current_dir();
+    return g_path_is_absolute(given) ? g_strdup(given) : g_build_filename(dir, given, NULL);
 }
 
 /* A queue that a former owner detached takes part again; others say EINVAL to that. */

@@ -18,6 +18,7 @@
 #include "netdev-internal.h"
 #include "util/container-of.h"
 #include "util/fd.h"
+#include "util/log.h"
 
 #define FRAME_MIN 14
 
@@ -228,12 +229,14 @@ static char *tap_info(Netdev *nd, unsigned queue)
 
 void tap_free(Netdev *nd)
 {
+    g_autoptr(GError) error = NULL;
     Tap *tap = tap_of(nd);
     unsigned i;
 
     tap_link_unfollow(tap);
-    if (tap->script_ran && tap->downscript) {
-        (void)tap_script_run(tap->downscript, nd->ifname, NULL);
+    if (tap->script_ran && tap->downscript &&
+        !tap_script_run(tap->downscript, nd->ifname, &error)) {
+        warn_report("%s: %s", nd->id, error->message);
     }
     netdev_remove_scratch(nd);
     for (i = 0; i < nd->n_queues; i++) {

@@ -568,7 +568,7 @@ static void test_fds_wrong(void)
     config = config_of_fds("");
     assert_error(&config, "Parameter 'fds' expects 1 to 256 file descriptors");
     config = config_of_fds(":7");
-    assert_error(&config, "File descriptor named '' has not been found");
+    assert_error(&config, "Invalid file descriptor number ''");
     fd = open("/dev/null", O_RDWR);
     number = g_strdup_printf("%d", fd);
     want = g_strdup_printf("Unable to query TUNGETIFF on FD %d: Inappropriate ioctl for device",
