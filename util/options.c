@@ -163,7 +163,7 @@ static bool opt_mac_wellformed(const char *mac)
         return false;
     }
     for (unsigned i = 0; i < 17; i++) {
-        if (i % 3 == 2 ? mac[i] != ':' : !g_ascii_isxdigit(mac[i])) {
+        if (i % 3 == 2 ? mac[i] != ':' && mac[i] != '-' : !g_ascii_isxdigit(mac[i])) {
             return false;
         }
     }
@@ -172,7 +172,7 @@ static bool opt_mac_wellformed(const char *mac)
 
 static bool opt_set_mac(const OptCtx *c, GError **error)
 {
-    const char *mac;
+    char *mac;
 
     if (!opt_set_str(c, error)) {
         return false;
@@ -187,6 +187,7 @@ static bool opt_set_mac(const OptCtx *c, GError **error)
         }
         return false;
     }
+    g_strdelimit(mac, "-", ':'); /* QEMU takes it, guests may not */
     if (g_ascii_xdigit_value(mac[1]) & 1) {
         opt_error(error, "NIC cannot have multicast MAC address (odd 1st byte)");
         return false;

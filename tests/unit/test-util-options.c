@@ -350,8 +350,10 @@ static void test_mapping_refused(void)
 static void test_mac(void)
 {
     static const char *const bad[] = { "", "00:16:3e:00:00", "00:16:3e:00:00:0g",
-                                       "00-16-3e-00-00-01", "00:16:3e:00:00:011" };
-    Config *c = parse_ok("mac=FE:ff:FF:ff:ff:FF");
+                                       "00.16.3e.00.00.01", "00:16:3e:00:00:011" };
+    Config *c = parse_ok("mac=FE:ff-FF-ff:ff:FF");
+
+    g_assert_cmpstr(c->mac, ==, "FE:ff:FF:ff:ff:FF");
 
     opt_config_free(&table, c);
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
