@@ -29,6 +29,22 @@ static void front_event(void *opaque, NetfrontEvent event, const char *detail)
     }
 }
 
+/* Two would write to the same nodes. */
+static bool front_idx_is_free(Device *d, GError **error)
+{
+    int32_t idx = ((const NetfrontConfig *)d->config)->idx;
+
+    for (guint i = 0; i < d->s->devices->len; i++) {
+        const Device *other = g_ptr_array_index(d->s->devices, i);
+
+        if (other->type == &device_netfront &&
+            ((const NetfrontConfig *)other->config)->idx == idx) {
+            return system_set_error(error, "idx %d is in use by device '%s'", idx, other->id);
+        }
+    }
+    return true;
+}
+
 static void *front_create(Device *d, GError **error)
 {
     NetfrontEnv env = {
@@ -39,6 +55,9 @@ static void *front_create(Device *d, GError **error)
         .opaque = d,
     };
 
+    if (!front_idx_is_free(d, error)) {
+        return NULL;
+    }
     return netfront_new(d->config, &env, error);
 }
 

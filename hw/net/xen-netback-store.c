@@ -177,6 +177,10 @@ bool netback_store_create(Netback *nb, const NetbackConfig *config, GError **err
         NETBACK_FAIL(error, "idx must be less than %u", MAX_VIFS);
         return false;
     }
+    if (config->idx < -1) {
+        NETBACK_FAIL(error, "idx must not be negative, apart from -1: the first that is free");
+        return false;
+    }
     if (!store_choose_idx(nb, config->idx, error)) {
         return false;
     }
