@@ -9,6 +9,8 @@
 
 #include "qmp-internal.h"
 
+#define MAX_SHOWN_WORD 64u
+
 static void print_netdev_queue(GString *out, Netdev *nd, unsigned queue, const char *indent)
 {
     g_autofree char *info = nd->ops->info(nd, queue);
@@ -92,7 +94,7 @@ char *hmp_run(QmpMonitor *m, const char *command_line)
 {
     GString *out = g_string_new(NULL);
     g_autofree char *command = g_strstrip(g_strdup(command_line));
-    size_t word = strcspn(command, " ");
+    size_t word = MIN(strcspn(command, " "), MAX_SHOWN_WORD);
 
     for (size_t i = 0; i < G_N_ELEMENTS(hmp_commands); i++) {
         if (g_str_equal(hmp_commands[i].command, command)) {
@@ -100,6 +102,9 @@ char *hmp_run(QmpMonitor *m, const char *command_line)
             return g_string_free(out, FALSE);
         }
     }
-    g_string_append_printf(out, "unknown command: '%.*s'\r\n", (int)MIN(word, 64), command);
+    while (word > 0 && ((guchar)command[word] & 0xc0) == 0x80) {
+        word--; /* not in the middle of a character */
+    }
+    g_string_append_printf(out, "unknown command: '%.*s'\r\n", (int)word, command);
     return g_string_free(out, FALSE);
 }
