@@ -118,7 +118,7 @@ bool accel_set_names(System *s, const char *names, GError **error)
     return system_set_error(error, "invalid accelerator %s", names);
 }
 
-char *accel_help(const char *arg)
+char *accel_help(const char *arg, GError **error)
 {
     g_autofree char *topic = system_help_topic(arg, "accel");
     GString *out;

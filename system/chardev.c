@@ -159,6 +159,9 @@ static bool socket_open(Chardev *c, const SocketConfig *config, GError **error)
     if ((config->path != NULL) == (config->fd != NULL)) {
         return system_set_error(error, "one of path= and fd= must be given");
     }
+    if (config->path && config->path[0] == '\0') {
+        return system_set_error(error, "path= must not be empty");
+    }
     if (config->fd) {
         return socket_inherit(c, config->fd, error);
     }

@@ -13,7 +13,8 @@ typedef struct CmdOption {
     const char *help; /* lines; NULL: not shown */
     CmdPhase phase;
     bool (*handle)(System *s, const char *arg, GError **error); /* NULL: nothing to do */
-    char *(*topic)(const char *arg); /* the text if @arg asks for help, else NULL */
+    /* the text if @arg asks for help, else NULL */
+    char *(*topic)(const char *arg, GError **error);
 } CmdOption;
 
 struct CmdLine {
@@ -220,11 +221,12 @@ static char *cmd_help_all(const CmdLine *cmd)
     return g_string_free(out, FALSE);
 }
 
-char *cmdline_help(const CmdLine *cmd)
+char *cmdline_help(const CmdLine *cmd, GError **error)
 {
     for (guint i = 0; i < cmd->given->len; i++) {
         const CmdGiven *given = g_ptr_array_index(cmd->given, i);
         const char *name = given->option->name;
+        GError *why = NULL;
         char *text = NULL;
 
         if (g_str_equal(name, "help") || g_str_equal(name, "h")) {
@@ -232,7 +234,11 @@ char *cmdline_help(const CmdLine *cmd)
         } else if (g_str_equal(name, "version")) {
             text = g_strdup("ringtap version " RINGTAP_VERSION "\n");
         } else if (given->option->topic) {
-            text = given->option->topic(given->arg);
+            text = given->option->topic(given->arg, &why);
+        }
+        if (why) {
+            g_propagate_prefixed_error(error, why, "%s %s: ", given->spelled, given->arg);
+            return NULL;
         }
         if (text) {
             return text;

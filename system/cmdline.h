@@ -24,8 +24,11 @@ CmdLine *cmdline_parse(int argc, char **argv, GError **error);
 void cmdline_free(CmdLine *cmd);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CmdLine, cmdline_free)
 
-/* What -help, -version or "-device help" print; NULL: nothing of the kind was asked. Free it. */
-char *cmdline_help(const CmdLine *cmd);
+/*
+ * What -help, -version or "-device help" print; NULL without an
+ * error: nothing of the kind was asked. Free it.
+ */
+char *cmdline_help(const CmdLine *cmd, GError **error);
 
 /* Does what the options of @phase say. The error begins with the option, as QEMU's do. */
 bool cmdline_run(const CmdLine *cmd, System *s, CmdPhase phase, GError **error);

@@ -253,7 +253,7 @@ void device_gone(Device *d)
     }
 }
 
-char *device_help(const char *arg)
+char *device_help(const char *arg, GError **error)
 {
     g_autofree char *topic = system_help_topic(arg, "driver");
     const DeviceType *type = topic ? device_type_find(topic) : NULL;
@@ -266,6 +266,9 @@ char *device_help(const char *arg)
                                    device_types[i]->options->name, device_types[i]->desc);
         }
         return g_string_free(out, FALSE);
+    }
+    if (topic && !type) {
+        system_set_error(error, "'%s' is not a valid device model name", topic);
     }
     return type ? opt_table_help(type->options) : NULL;
 }

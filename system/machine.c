@@ -43,6 +43,16 @@ const char *const *machine_names(void)
     return names;
 }
 
+static const MachineType *machine_find(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(machines); i++) {
+        if (g_str_equal(machines[i].name, name)) {
+            return &machines[i];
+        }
+    }
+    return NULL;
+}
+
 bool machine_set(System *s, const char *arg, GError **error)
 {
     g_autoptr(OptDict) args = opt_dict_parse(arg, "type", error);
@@ -55,14 +65,10 @@ bool machine_set(System *s, const char *arg, GError **error)
         return false;
     }
     if (opt_dict_get(args, "type")) {
-        const MachineType *found = NULL;
+        const MachineType *found;
 
         name = opt_dict_take(args, "type", NULL);
-        for (size_t i = 0; i < G_N_ELEMENTS(machines); i++) {
-            if (g_str_equal(machines[i].name, name)) {
-                found = &machines[i];
-            }
-        }
+        found = machine_find(name);
         if (!found) {
             return system_set_error(error, "unsupported machine type\n"
                                     "Use -machine help to list supported machines");
@@ -83,11 +89,16 @@ bool machine_set(System *s, const char *arg, GError **error)
     return ok;
 }
 
-char *machine_help(const char *arg)
+char *machine_help(const char *arg, GError **error)
 {
+    g_autofree char *topic = system_help_topic(arg, "type");
+    const MachineType *machine = topic ? machine_find(topic) : NULL;
     GString *out;
 
-    if (!g_str_equal(arg, "help") && !g_str_equal(arg, "?")) {
+    if (machine) {
+        return opt_table_help(machine->has_xen ? &xenpv_options : &none_options);
+    }
+    if (!topic || topic[0] != '\0') {
         return NULL;
     }
     out = g_string_new("Supported machines are:\n");

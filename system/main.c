@@ -95,7 +95,11 @@ int main(int argc, char **argv)
         error_report("%s", error->message);
         return EXIT_FAILURE;
     }
-    help = cmdline_help(cmd);
+    help = cmdline_help(cmd, &error);
+    if (error) {
+        error_report("%s", error->message);
+        return EXIT_FAILURE;
+    }
     if (help) {
         return fputs(help, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
     }

@@ -93,7 +93,7 @@ void netdevs_warn_unused(System *s)
     }
 }
 
-char *netdev_help(const char *arg)
+char *netdev_help(const char *arg, GError **error)
 {
     g_autofree char *topic = system_help_topic(arg, "type");
 

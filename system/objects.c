@@ -116,7 +116,7 @@ bool object_del(System *s, const char *id, GError **error)
     return true;
 }
 
-char *object_help(const char *arg)
+char *object_help(const char *arg, GError **error)
 {
     g_autofree char *topic = system_help_topic(arg, "qom-type");
 

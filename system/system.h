@@ -119,11 +119,11 @@ bool accel_set_names(System *s, const char *names, GError **error); /* -machine 
 bool accel_open(System *s, GError **error);
 void accel_close(System *s);
 void accel_record_running(System *s);
-char *accel_help(const char *arg);
+char *accel_help(const char *arg, GError **error);
 
 /* machine.c */
 bool machine_set(System *s, const char *arg, GError **error);
-char *machine_help(const char *arg);
+char *machine_help(const char *arg, GError **error);
 const char *const *machine_names(void);
 const MachineType *machine_default(void);
 
@@ -137,7 +137,7 @@ typedef struct IoThreadObject {
 bool object_add(System *s, OptDict *args, GError **error);
 bool object_del(System *s, const char *id, GError **error);
 IoThreadObject *object_find(System *s, const char *id);
-char *object_help(const char *arg);
+char *object_help(const char *arg, GError **error);
 void iothread_object_free(gpointer opaque);
 
 /* netdevs.c */
@@ -145,7 +145,7 @@ bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GE
 bool netdev_del(System *s, const char *id, GError **error);
 Netdev *netdev_find(System *s, const char *id);
 void netdevs_warn_unused(System *s);
-char *netdev_help(const char *arg);
+char *netdev_help(const char *arg, GError **error);
 
 /* chardev.c */
 bool chardev_add(System *s, const char *arg, GError **error);     /* -chardev */
@@ -162,7 +162,7 @@ void device_free(gpointer opaque);
 void devices_start(System *s);
 void devices_pause(System *s, bool paused);
 void devices_close(System *s, unsigned timeout_ms);
-char *device_help(const char *arg);
+char *device_help(const char *arg, GError **error); /* an unknown device is an error */
 
 /* daemon.c */
 bool daemon_detach(System *s, GError **error); /* in the child; the parent never returns */

@@ -74,6 +74,8 @@ def test_help_topics():
     assert_help(['-device', 'xen-net-device,netdev=n0,help'], 'xen-net-device options:')
     assert_help(['-netdev', 'tap,?'], 'tap options:')
     assert_help(['-M', 'help'], 'Supported machines are:')
+    assert_help(['-machine', 'xenpv,help'], 'xenpv-machine options:', '  accel=<str>')
+    assert_help(['-machine', 'none,?'], 'none-machine options:')
 
 
 def test_help_needs_nothing():
@@ -95,6 +97,13 @@ def test_help_wins_over_other_options():
 
 
 # --- errors
+
+def test_help_on_what_is_unknown():
+    assert_refused(['-device', 'foo,help'],
+                   "-device foo,help: 'foo' is not a valid device model name")
+    assert_refused([*NONE, '-netdev', 'foo,help'],
+                   "-netdev foo,help: Parameter 'type' does not accept value 'foo'")
+
 
 def test_unknown_options():
     assert_refused(['-foo'], '-foo: invalid option')
@@ -138,6 +147,7 @@ def test_netdev_errors():
             ('tap,id=a,foo=1', "Invalid parameter 'foo'"),
             ('tap,id=1a', "Parameter 'id' expects an identifier"),
             ('tap,id=a,queues=x', "Parameter 'queues' expects a uint64 value"),
+            ('tap,id=a,fds=::', "Invalid file descriptor number ''"),
             ('{"type":"tap"', 'JSON parse error, premature EOI'),
             ('{"type":"tap","id":1}', "Invalid parameter type for 'id', expected: string"),
             ('{"type":"tap","id":"a","bogus":1}', "Parameter 'bogus' is unexpected")):
@@ -189,6 +199,7 @@ def test_chardev_and_monitor_errors():
              "Failed to connect to '/nonexistent/x': No such file or directory"),
             (['-chardev', 'socket,id=a,path=/nonexistent/x,server=on'],
              'Failed to bind socket to /nonexistent/x: No such file or directory'),
+            (['-chardev', 'socket,id=a,path=,server=on'], 'path= must not be empty'),
             (['-chardev', 'socket,id=a,fd=x'], 'Unable to parse FD number x'),
             (['-mon', 'chardev=x'], "Parameter 'mode' does not accept value 'readline'"),
             (['-mon', 'chardev=x,mode=control'], 'chardev "x" not found'),
@@ -276,6 +287,18 @@ def test_accel_xen_without_xen():
         raise tap.Skip('there is a Xen here')
     status, _, err = run(BINARY, '-accel', 'xen')
     assert status == 1 and err.startswith('ringtap: '), err
+
+
+def test_host_that_does_not_answer():
+    """As a guest of it, we give up."""
+    with tempfile.TemporaryDirectory() as d:
+        deaf = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        deaf.bind(f'{d}/xen')
+        deaf.listen(1)
+        with Ringtap(BINARY, '-accel', f'xenemu,connect={d}/xen', qmp=False) as r:
+            assert r.end(None) == (1, 'ringtap: could not attach to the emulated Xen host at '
+                                      f'{d}/xen: the host does not answer\n')
+        deaf.close()
 
 
 def test_log_file():

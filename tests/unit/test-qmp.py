@@ -8,11 +8,12 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 # pylint: disable=wrong-import-position
-from program import Qmp, Ringtap, wait_for
+from program import Qmp, Ringtap, run, wait_for
 import tap
 
 BINARY = os.path.abspath(sys.argv[1])
@@ -215,6 +216,8 @@ def test_queries():
             {'name': 'type', 'type': 'string'}]
         assert q.command('human-monitor-command', command_line='info status') == \
             'VM status: running\r\n'
+        assert q.command('human-monitor-command', command_line='x' * 63 + '\u00e4') == \
+            f"unknown command: '{'x' * 63}'\r\n"
 
 
 def test_stop_and_cont():
@@ -440,6 +443,41 @@ def test_failed_start_frees_the_tap():
     with host('-netdev', TAP + ',id=n0,ifname=x0', '-device', 'foo') as r:
         assert r.end(None)[0] == 1
         assert 'x0' not in interfaces()
+
+
+def test_scripts_of_a_daemon():
+    """Relative names are those of the directory that it was started in."""
+    need_tap()
+    with tempfile.TemporaryDirectory() as d:
+        for name, text in (('up', 'exit 0'), ('down', 'echo $1 > $0.out; exit 3')):
+            with open(f'{d}/{name}', 'w', encoding='ascii') as f:
+                f.write(f'#!/bin/sh\n{text}\n')
+            os.chmod(f'{d}/{name}', 0o755)
+        status, _, err = run(BINARY, *NONE, '-daemonize', '-pidfile', 'pid', '-D', 'log',
+                             '-netdev', 'tap,id=n0,ifname=s0,script=./up,downscript=down', cwd=d)
+        assert status == 0, err
+        with open(f'{d}/pid', encoding='ascii') as f:
+            os.kill(int(f.read()), signal.SIGTERM)
+        wait_for(lambda: not os.path.exists(f'{d}/pid'), 'the end')
+        with open(f'{d}/down.out', encoding='ascii') as f:
+            assert f.read() == 's0\n'
+        with open(f'{d}/log', encoding='ascii') as f:
+            assert f'n0: network script {d}/down failed with status' in f.read()
+
+
+def test_numbers_of_vifs():
+    need_tap()
+    with host('-netdev', TAP + ',id=n0,ifname=bk0') as back:
+        q = back.qmp()
+        assert 'idx must not be negative' in \
+            q.error('device_add', driver='xen-net-device', netdev='n0', idx=-5)
+        with Ringtap(BINARY, '-accel', f'xenemu,connect={back.dir}/xen,domid=5,ram=64M',
+                     '-netdev', TAP + ',id=n0,ifname=fr0', '-netdev', TAP + ',id=n1,ifname=fr1',
+                     '-device', 'xen-netfront,netdev=n0,id=front0') as front:
+            p = front.qmp()
+            assert p.error('device_add', driver='xen-netfront', netdev='n1') == \
+                "idx 0 is in use by device 'front0'"
+            p.command('device_add', driver='xen-netfront', netdev='n1', idx=1)
 
 
 def test_vif_from_start_to_end():
