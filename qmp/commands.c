@@ -54,7 +54,7 @@ static const OptMember hmp_members[] = {
 };
 static const OptTable hmp_args = { "human-monitor-command", sizeof(HmpArgs), hmp_members };
 
-/* The one capability that we offer has no command that uses it. */
+/* The session has judged it. */
 static const OptMember capabilities_members[] = {
     { "enable", OPT_STR, .ignored = true },
     { 0 },

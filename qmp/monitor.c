@@ -31,6 +31,13 @@ static void qmp_close_fd(gpointer fd)
     close(GPOINTER_TO_INT(fd));
 }
 
+static void qmp_monitor_close_fds(QmpMonitor *m)
+{
+    while (!g_queue_is_empty(&m->fds)) {
+        qmp_close_fd(g_queue_pop_head(&m->fds));
+    }
+}
+
 /* The client is gone, or has to go. The monitor listens again. */
 static void qmp_monitor_drop(QmpMonitor *m)
 {
@@ -39,9 +46,7 @@ static void qmp_monitor_drop(QmpMonitor *m)
     g_clear_pointer(&m->session, qmp_session_free);
     g_byte_array_set_size(m->out, 0);
     fd_close(&m->fd);
-    while (!g_queue_is_empty(&m->fds)) {
-        qmp_close_fd(g_queue_pop_head(&m->fds));
-    }
+    qmp_monitor_close_fds(m);
     m->doomed = false;
     qmp_monitor_watch(m);
 }
@@ -159,6 +164,9 @@ static gboolean qmp_monitor_readable(gint fd, GIOCondition cond, gpointer opaque
         m->in_tag = 0;
         qmp_monitor_drop(m);
         return G_SOURCE_REMOVE;
+    }
+    if (qmp_session_is_finished(m->session)) {
+        qmp_monitor_close_fds(m); /* those that came with a command are for it only */
     }
     if (m->out->len > OUT_PAUSE && m->in_tag == tag) {
         m->in_tag = 0;

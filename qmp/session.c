@@ -17,6 +17,7 @@ struct QmpSession {
     GString *text;     /* of the command that is being read */
     bool negotiated;
     bool skipping;     /* after an error: up to the end of the line */
+    bool finished;     /* a command, with the bytes that are being fed */
 };
 
 static const char *const error_classes[] = {
@@ -41,7 +42,6 @@ static void qmp_session_greet(QmpSession *s)
     struct json_object *qmp = json_object_new_object();
     struct json_object *msg = json_object_new_object();
 
-    json_object_array_add(caps, json_object_new_string("oob"));
     json_object_object_add(qmp, "version", qmp_version_json(s->m->qmp));
     json_object_object_add(qmp, "capabilities", caps);
     json_object_object_add(msg, "QMP", qmp);
@@ -107,26 +107,17 @@ static void qmp_session_reply(QmpSession *s, struct json_object *result, GError 
 typedef struct QmpRequest {
     const char *execute;
     struct json_object *arguments;
-    bool oob;
 } QmpRequest;
 
 static bool qmp_request_member(QmpRequest *r, const char *key, struct json_object *value,
                                GError **error)
 {
-    bool oob = g_str_equal(key, "exec-oob");
-
-    if (oob || g_str_equal(key, "execute")) {
+    if (g_str_equal(key, "execute")) {
         if (!json_object_is_type(value, json_type_string)) {
             qmp_set_error(error, QMP_ERROR_GENERIC, "QMP input member '%s' must be a string", key);
             return false;
         }
-        if (r->execute) {
-            qmp_set_error(error, QMP_ERROR_GENERIC, "QMP input member '%s' clashes with '%s'",
-                          key, oob ? "execute" : "exec-oob");
-            return false;
-        }
         r->execute = json_object_get_string(value);
-        r->oob = oob;
         return true;
     }
     if (g_str_equal(key, "arguments")) {
@@ -163,6 +154,39 @@ static bool qmp_request_parse(struct json_object *object, QmpRequest *r, GError 
     return true;
 }
 
+/* What qmp_capabilities may enable: nothing, for we offer none. In QEMU's words. */
+static bool qmp_session_check_enable(struct json_object *arguments, GError **error)
+{
+    struct json_object *list = NULL;
+    size_t len;
+
+    if (!arguments || !json_object_object_get_ex(arguments, "enable", &list)) {
+        return true;
+    }
+    if (!json_object_is_type(list, json_type_array)) {
+        qmp_set_error(error, QMP_ERROR_GENERIC,
+                      "Invalid parameter type for 'enable', expected: array");
+        return false;
+    }
+    len = json_object_array_length(list);
+    for (size_t i = 0; i < len; i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+        const char *name = json_object_get_string(item);
+
+        if (!json_object_is_type(item, json_type_string)) {
+            qmp_set_error(error, QMP_ERROR_GENERIC,
+                          "Invalid parameter type for 'enable[%zu]', expected: string", i);
+        } else if (g_str_equal(name, "oob")) {
+            qmp_set_error(error, QMP_ERROR_GENERIC, "Capability oob not available");
+        } else {
+            qmp_set_error(error, QMP_ERROR_GENERIC,
+                          "Parameter 'enable[%zu]' does not accept value '%s'", i, name);
+        }
+        return false;
+    }
+    return true;
+}
+
 static struct json_object *qmp_session_dispatch(QmpSession *s, const QmpRequest *r,
                                                 GError **error)
 {
@@ -185,8 +209,7 @@ static struct json_object *qmp_session_dispatch(QmpSession *s, const QmpRequest 
                       r->execute);
         return NULL;
     }
-    if (r->oob) {
-        qmp_set_error(error, QMP_ERROR_GENERIC, "The command %s does not support OOB", r->execute);
+    if (negotiates && !qmp_session_check_enable(r->arguments, error)) {
         return NULL;
     }
     result = qmp_command_run(c, s->m, r->arguments, error);
@@ -211,6 +234,7 @@ static void qmp_session_execute(QmpSession *s, struct json_object *object)
         result = qmp_session_dispatch(s, &r, &error);
     }
     qmp_session_reply(s, result, error, id);
+    s->finished = true;
     json_object_put(object);
 }
 
@@ -280,8 +304,14 @@ static void qmp_session_resync(QmpSession *s)
     g_string_truncate(s->text, 0);
 }
 
+bool qmp_session_is_finished(const QmpSession *s)
+{
+    return s->finished && s->text->len == 0;
+}
+
 bool qmp_session_feed(QmpSession *s, const char *data, size_t len)
 {
+    s->finished = false;
     while (len > 0) {
         size_t chunk = qmp_session_chunk(data, len);
         size_t used = 1;

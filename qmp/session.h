@@ -24,6 +24,9 @@ void qmp_session_free(QmpSession *s); /* NULL is fine; not from within qmp_sessi
 /* False: a command was too long, close the connection. */
 bool qmp_session_feed(QmpSession *s, const char *data, size_t len);
 
+/* The bytes of the last feed ended a command, and did not begin another. */
+bool qmp_session_is_finished(const QmpSession *s);
+
 /* Nothing is sent before the client has negotiated. */
 void qmp_session_event(QmpSession *s, struct json_object *event);
 

@@ -54,7 +54,7 @@ def test_greeting():
         version = q.greeting['QMP']['version']
         assert version['qemu'] == {'major': 10, 'minor': 0, 'micro': 0}
         assert version['package'].startswith('ringtap ')
-        assert isinstance(q.greeting['QMP']['capabilities'], list)
+        assert q.greeting['QMP']['capabilities'] == []
 
 
 def test_negotiation():
@@ -63,7 +63,13 @@ def test_negotiation():
         assert q.execute('query-status') == {'error': {
             'class': 'CommandNotFound',
             'desc': "Expecting capabilities negotiation with 'qmp_capabilities'"}}
-        assert q.execute('qmp_capabilities', enable=['oob']) == {'return': {}}
+        for enable, desc in (
+                (['oob'], 'Capability oob not available'),
+                (['x'], "Parameter 'enable[0]' does not accept value 'x'"),
+                ([1], "Invalid parameter type for 'enable[0]', expected: string"),
+                ('oob', "Invalid parameter type for 'enable', expected: array")):
+            assert q.error('qmp_capabilities', enable=enable) == desc
+        assert q.execute('qmp_capabilities', enable=[]) == {'return': {}}
         assert q.execute('qmp_capabilities') == {'error': {
             'class': 'CommandNotFound',
             'desc': 'Capabilities negotiation is already complete, command ignored'}}
@@ -105,7 +111,7 @@ def test_bad_input():
                 ('{"execute":"stop","arguments":1}',
                  "QMP input member 'arguments' must be an object"),
                 ('{"execute":"stop","arguments":{"x":1}}', "Parameter 'x' is unexpected"),
-                ('{"exec-oob":"stop"}', 'The command stop does not support OOB')):
+                ('{"exec-oob":"stop"}', "QMP input member 'exec-oob' is unexpected")):
             q.send(text + '\n')
             assert q.reply()['error'] == {'class': 'GenericError', 'desc': desc}, text
         assert q.command('query-status')['running']
@@ -308,6 +314,21 @@ def test_getfd():
         r2.close()
 
 
+def test_getfd_in_pieces():
+    """The descriptor may come ahead of its command, as some clients send it."""
+    with none() as r:
+        q = r.qmp()
+        a, b = os.pipe()
+        for first, rest in ((' ', '{"execute":"getfd","arguments":{"fdname":"x"}}\n'),
+                            ('{"execute":"getfd",', '"arguments":{"fdname":"x"}}\n')):
+            q.send(first, fds=[a])
+            time.sleep(0.05)
+            q.send(rest)
+            assert q.reply() == {'return': {}}
+        os.close(a)
+        os.close(b)
+
+
 def test_named_fd_of_no_tap():
     with none() as r:
         q = r.qmp()
@@ -327,6 +348,7 @@ def test_too_many_fds_are_closed():
         for _ in range(40):
             q.command('query-kvm', fds=[b] * 10)
         assert len(os.listdir(f'/proc/{r.process.pid}/fd')) < 64
+        assert q.error('getfd', fdname='x') == 'No file descriptor supplied via SCM_RIGHTS'
         os.close(a)
         os.close(b)
 
