@@ -19,7 +19,7 @@ cpu_default=max,-erms,-smap,-smep,-rdtscp,-xsave,-xsaveopt,-avx,-avx2,-fma,-f16c
 
 # machine_run VMLINUX: ends with the scenario's exit status
 machine_run() {
-    local accel=tcg,thread=multi clock=() xen_args dom0_args status
+    local accel=tcg,thread=multi clock=() xen_args dom0_args status console filter qemu
     if [ "$icount" = yes ]; then
         accel=tcg,thread=single
         clock=(-icount 'shift=0,sleep=off')
@@ -28,12 +28,20 @@ machine_run() {
     xen_args+=" dom0_mem=1536M,max:1536M dom0_max_vcpus=$smp"
     dom0_args="console=hvc0 quiet panic=-1 rdinit=/init"
     say "boots $name, at most $limit s"
+    exec {console}> >(console_filter)
+    filter=$!
     timeout "$limit" qemu-system-x86_64 -M q35 -accel "$accel" ${clock[@]+"${clock[@]}"} \
         -cpu "$cpu" -smp "$smp" -m "$mem" \
         -display none -serial stdio -monitor none -no-reboot -nic none \
         -kernel "$work/xen" -append "$xen_args" \
         -initrd "$1 $dom0_args,$work/dom0-image" \
-        < /dev/null 2>&1 | console_filter || true
+        < /dev/null >&"$console" 2>&1 &
+    qemu=$!
+    exec {console}>&-
+    # In the background, so that who ends us ends the machine as well.
+    trap 'kill "$qemu"' INT TERM
+    wait "$qemu" || true
+    wait "$filter" || true
     status=$(sed -n 's/.*@@lab exit \([0-9]*\).*/\1/p' "$work/console" | tail -n 1)
     if [ -z "$status" ]; then
         tail -n 40 "$work/console" >&2

@@ -16,16 +16,16 @@ not() { ! "$@"; }
 # netfront with so many queues at most, everything measured, counters looked at; then
 # it is unloaded, and the next call loads it again.
 with_queues() {
-    local queues=$1 column="$1 queues"
-    check "netfront loads, at most $queues queues" guest u1 "net_up $queues 2"
-    check "it has $queues queues" [ "$(guest u1 net_queues)" = "$queues" ]
+    local queues=$1 column=$2
+    check "netfront loads, at most $column" guest u1 "net_up $queues 2"
+    check "it has $column" [ "$(guest u1 net_queues)" = "$queues" ]
     counters u1 > /tmp/before
     measure_net u1 "$column" 2 5201
     spread_flows u1 2
     counters_since u1 /tmp/before > /tmp/counters
-    say "counters with $queues queues:"
+    say "counters with $column:"
     counters_show /tmp/counters
-    check "$queues queues: every queue carried traffic both ways" \
+    check "$column: every queue carried traffic both ways" \
         counters_all_busy /tmp/counters "$queues"
     check "netfront unloads" guest u1 net_down
 }
@@ -90,8 +90,10 @@ check "it boots" guest_boot u1
 messages_start u1
 columns=()
 for queues; do
-    with_queues "$queues"
-    columns+=("$queues queues")
+    column="$queues queues"
+    [ "$queues" != 1 ] || column='1 queue'
+    with_queues "$queues" "$column"
+    columns+=("$column")
 done
 two_guests
 destroyed_under_traffic
