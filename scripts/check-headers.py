@@ -15,6 +15,8 @@ import source  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 INCLUDES = ['include', 'subprojects/xenemu/include', 'subprojects/xenemu']
+# Tests of a module's inside see its private headers, as their executables do.
+TEST_INCLUDES = ['hw/net', 'net', 'tests/lib']
 
 
 def guard_of(path):
@@ -29,7 +31,8 @@ def check_header(compiler, path):
     guard = guard_of(path)
     if not re.search(rf'^#ifndef \w*{guard}$', text, re.M):
         return f'{path}: its guard should be {guard}'
-    argv = [*compiler, *(f'-I{ROOT / d}' for d in INCLUDES), f'-I{(ROOT / path).parent}',
+    includes = INCLUDES + (TEST_INCLUDES if path.parts[0] == 'tests' else [])
+    argv = [*compiler, *(f'-I{ROOT / d}' for d in includes), f'-I{(ROOT / path).parent}',
             '-fsyntax-only', '-Werror', '-x', 'c', '-']
     # Twice, so that the guard does its work.
     name = path.relative_to('include') if path.parts[0] == 'include' else path.name
