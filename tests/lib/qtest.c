@@ -330,26 +330,11 @@ int64_t qtest_int(QTest *qt, const char *fmt, ...)
     return value;
 }
 
-static uint64_t qtest_hex(QTest *qt, const char *command, uint64_t addr)
-{
-    g_autofree char *rest = qtest_ok(qt, "%s 0x%" G_GINT64_MODIFIER "x", command, addr);
-
-    return g_ascii_strtoull(rest, NULL, 16);
-}
-
-uint64_t qtest_readq(QTest *qt, uint64_t addr)
-{
-    return qtest_hex(qt, "readq", addr);
-}
-
 uint32_t qtest_readl(QTest *qt, uint64_t addr)
 {
-    return (uint32_t)qtest_hex(qt, "readl", addr);
-}
+    g_autofree char *rest = qtest_ok(qt, "readl 0x%" G_GINT64_MODIFIER "x", addr);
 
-void qtest_writeq(QTest *qt, uint64_t addr, uint64_t value)
-{
-    qtest_do(qt, "writeq 0x%" G_GINT64_MODIFIER "x 0x%" G_GINT64_MODIFIER "x", addr, value);
+    return (uint32_t)g_ascii_strtoull(rest, NULL, 16);
 }
 
 void qtest_writel(QTest *qt, uint64_t addr, uint32_t value)
@@ -470,21 +455,6 @@ static bool event_is(struct json_object *o, const char *name)
            g_str_equal(json_object_get_string(event), name);
 }
 
-/* Puts what has arrived already into the queue of events. */
-static void qmp_drain(QTest *qt)
-{
-    struct pollfd p = { .fd = qt->qmp_fd, .events = POLLIN };
-    struct json_object *o;
-
-    for (;;) {
-        o = qmp_parse(qt);
-        if (!o && poll(&p, 1, 0) <= 0) {
-            return;
-        }
-        g_queue_push_tail(&qt->events, o ? o : qmp_read(qt));
-    }
-}
-
 struct json_object *qtest_event(QTest *qt, const char *name)
 {
     for (;;) {
@@ -499,15 +469,4 @@ struct json_object *qtest_event(QTest *qt, const char *name)
         }
         g_queue_push_tail(&qt->events, qmp_read(qt));
     }
-}
-
-unsigned qtest_events_waiting(QTest *qt, const char *name)
-{
-    unsigned n = 0;
-
-    qmp_drain(qt);
-    for (GList *l = qt->events.head; l; l = l->next) {
-        n += event_is(l->data, name);
-    }
-    return n;
 }

@@ -45,9 +45,7 @@ char *qtest_read_line(QTest *qt);
 /* Closes the qtest connection. */
 void qtest_hang_up(QTest *qt);
 
-uint64_t qtest_readq(QTest *qt, uint64_t addr);
 uint32_t qtest_readl(QTest *qt, uint64_t addr);
-void qtest_writeq(QTest *qt, uint64_t addr, uint64_t value);
 void qtest_writel(QTest *qt, uint64_t addr, uint32_t value);
 void qtest_memread(QTest *qt, uint64_t addr, void *buf, size_t size);
 void qtest_memwrite(QTest *qt, uint64_t addr, const void *buf, size_t size);
@@ -61,8 +59,6 @@ struct json_object *qtest_qmp_ok(QTest *qt, const char *fmt, ...) G_GNUC_PRINTF(
 struct json_object *qtest_event(QTest *qt, const char *name);
 /* Forgets events that came so far. */
 void qtest_forget_events(QTest *qt);
-/* How many events with @name wait to be taken. */
-unsigned qtest_events_waiting(QTest *qt, const char *name);
 
 /* What the process holds: xen_leaks. */
 typedef struct QTestLeaks {

@@ -6,7 +6,11 @@
  */
 #include "qtest.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define RAM 0x100000 /* behind the grant table, which is at 0 */
 
@@ -183,6 +187,31 @@ static void test_hang_up(Fixture *f, gconstpointer data)
     json_object_put(qtest_qmp_ok(f->qt, "{'execute': 'query-status'}"));
 }
 
+/* What xen_ram names can be mapped, and is the memory that the commands see. */
+static void test_memory_can_be_mapped(Fixture *f, gconstpointer data)
+{
+    g_autofree char *where = qtest_ok(f->qt, "xen_ram");
+    uint8_t bytes[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+    unsigned long size;
+    char path[64];
+    uint8_t *ram;
+    int fd;
+
+    g_assert_cmpint(sscanf(where, "%lu %63s", &size, path), ==, 2);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    g_assert_true(ram != MAP_FAILED);
+    close(fd);
+    qtest_memwrite(f->qt, RAM, bytes, sizeof(bytes));
+    g_assert_cmpmem(ram + RAM, sizeof(bytes), bytes, sizeof(bytes));
+    ram[RAM] = 0xff;
+    g_assert_cmpuint(qtest_readl(f->qt, RAM), ==, 0x040302ff);
+    ram[size - 1] = 0x77;
+    qtest_memread(f->qt, size - 1, bytes, 1);
+    g_assert_cmpuint(bytes[0], ==, 0x77);
+    munmap(ram, size);
+}
+
 /* Ports that nobody binds to. */
 static void test_event_channels(Fixture *f, gconstpointer data)
 {
@@ -247,6 +276,7 @@ int main(int argc, char **argv)
     ADD("pipelined", NULL, test_pipelined);
     ADD("slow-reader", NULL, test_slow_reader);
     ADD("hang-up", NULL, test_hang_up);
+    ADD("memory-can-be-mapped", NULL, test_memory_can_be_mapped);
     ADD("event-channels", NULL, test_event_channels);
     ADD("store", NULL, test_store);
     ADD("guest-dies-and-another-comes", NULL, test_guest_dies_and_another_comes);
