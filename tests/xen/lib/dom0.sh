@@ -85,7 +85,7 @@ guest_boot() {
 guest() {
     local number=$RANDOM$RANDOM fd=${guest_console[$1]} line
     printf '%s %s\n' "$number" "$2" >&"$fd"
-    while IFS= read -r -t "${guest_timeout:-60}" -u "$fd" line; do
+    while IFS= read -r -t "${guest_timeout:-180}" -u "$fd" line; do
         line=${line%$'\r'}
         case $line in
             "@@end $number "*) return "${line##* }" ;;
