@@ -165,10 +165,15 @@ table() {
     echo
 }
 
+# something_came "RATE[ LOST/SENT]": a rate may round to nothing on a busy machine
+something_came() {
+    awk -v v="$1" 'BEGIN { split(v, f, /[ \/]/); exit !(f[1] > 0 || f[3] + 0 > f[2] + 0) }'
+}
+
 # measure GUEST COLUMN MEASURE COMMAND: runs it in the guest, notes the figure that it prints
 measure() {
     local value
-    if value=$(guest "$1" "$4") && [ -n "$value" ] && [ "${value%% *}" != 0.00 ]; then
+    if value=$(guest "$1" "$4") && something_came "$value"; then
         note "$3" "$2" "$value"
     else
         note "$3" "$2" FAILED
