@@ -5,6 +5,9 @@
 # "NUMBER COMMAND"; answers with the output and "@@end NUMBER STATUS". The console and
 # not the network, because the network is what is tested.
 
+# shellcheck source=tests/xen/lib/both.sh
+. /lab/both.sh
+
 # net_up QUEUES HOST: loads netfront; addresses end in HOST
 net_up() {
     local i
@@ -39,20 +42,18 @@ net_queues() {
     find /sys/class/net/eth0/queues -name 'tx-*' | wc -l
 }
 
-quiet_ping() { ping -q -c 3 -i 0.2 -W 2 "$@" > /dev/null; }
-
-# tcp ARGUMENT...: Mbit/s that arrived, of all streams together
+# tcp ARGUMENT...: Mbit/s that arrived, of all streams together; false if nothing did
 tcp() {
-    iperf3 -f m "$@" > /tmp/iperf 2>&1 || { cat /tmp/iperf; return 1; }
-    awk '/receiver/ { for (i = 2; i <= NF; i++) if ($i == "Mbits/sec") r = $(i - 1) }
-         END { print r }' /tmp/iperf
+    iperf3 -f k "$@" > /tmp/iperf 2>&1 || { cat /tmp/iperf; return 1; }
+    awk '/receiver/ { for (i = 2; i <= NF; i++) if ($i == "Kbits/sec") r = $(i - 1) }
+         END { printf r < 100000 ? "%.1f\n" : "%.0f\n", r / 1000; exit !(r > 0) }' /tmp/iperf
 }
 
-# udp ARGUMENT...: "MBIT/S LOST/SENT" as the receiver saw it
+# udp ARGUMENT...: "MBIT/S LOST/SENT" as the receiver saw it; false if nothing arrived
 udp() {
-    iperf3 -u -f m "$@" > /tmp/iperf 2>&1 || { cat /tmp/iperf; return 1; }
-    awk '/receiver/ { for (i = 2; i <= NF; i++) if ($i == "Mbits/sec") r = $(i - 1) " " $(i + 3) }
-         END { print r }' /tmp/iperf
+    iperf3 -u -f k "$@" > /tmp/iperf 2>&1 || { cat /tmp/iperf; return 1; }
+    awk '/receiver/ { for (i = 2; i <= NF; i++) if ($i == "Kbits/sec") { r = $(i - 1); n = $(i + 3) } }
+         END { split(n, p, "/"); printf "%.2f %s\n", r / 1000, n; exit !(p[2] > p[1]) }' /tmp/iperf
 }
 
 # One datagram from each of N ports to a host, so that many flows exist.

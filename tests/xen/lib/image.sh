@@ -147,7 +147,7 @@ kernel_image() {
 run_images() {
     local guest=$work/guest dom0=$work/dom0 a
     mkdir -p "$guest/lab" "$dom0/guest"
-    cp "$here"/lib/{guest,dom0,dom0-net}.sh "$guest/lab/"
+    cp "$here"/lib/{both,guest,dom0,dom0-net}.sh "$guest/lab/"
     cp -r "$scenario" "$guest/lab/scenario"
     pack "$guest" > "$work/extra"
     cat "$1/image" "$2/image" "$work/extra" > "$work/guest-image"
