@@ -45,6 +45,7 @@ typedef struct NetfrontTx {
     uint16_t ids[NETFRONT_SLOTS];
     uint16_t page_of[NETFRONT_SLOTS]; /* of an id in flight, else NETFRONT_NO_PAGE */
     bool first[NETFRONT_SLOTS];       /* an id's slot is its packet's first */
+    uint16_t n_extras;                /* in flight; they have no id */
 
     /* read and not yet on the ring: pkt[next..n-1], before them cut[next_cut..n_cut-1] */
     unsigned n;

@@ -47,7 +47,8 @@ static unsigned tx_ids_in_flight(const NetfrontTx *tx)
 
 /*
  * Takes all responses. Their order is free, and what they say of a packet's fate does
- * not matter here; an id counts once. False: the backend lies.
+ * not matter here; an id counts once, and so does an extra. So each slot in flight is an
+ * id's or an extra's, and a free slot always finds a free id. False: the backend lies.
  */
 static bool tx_reclaim(NetfrontQueue *q, int *ret_n)
 {
@@ -64,7 +65,12 @@ static bool tx_reclaim(NetfrontQueue *q, int *ret_n)
 
         xen_ring_take_response(&tx->ring, &rsp, sizeof(rsp));
         if (rsp.status == NETIF_RSP_NULL) {
-            continue; /* an extra's slot: it has no id */
+            if (tx->n_extras == 0) {
+                netfront_queue_break(q, "tx response for an extra that is not in flight");
+                return false;
+            }
+            tx->n_extras--; /* its slot has no id */
+            continue;
         }
         if (rsp.id >= NETFRONT_SLOTS || tx->page_of[rsp.id] == NETFRONT_NO_PAGE) {
             netfront_queue_break(q, "tx response for a request that is not in flight");
@@ -76,11 +82,6 @@ static bool tx_reclaim(NetfrontQueue *q, int *ret_n)
         netfront_pool_put_page(&tx->pool, tx->page_of[rsp.id]);
         tx->page_of[rsp.id] = NETFRONT_NO_PAGE;
         tx->ids[tx->n_ids++] = rsp.id;
-    }
-    if (n > 0 && xen_ring_free_requests(&tx->ring) == tx->ring.size &&
-        tx_ids_in_flight(tx) != 0) {
-        netfront_queue_break(q, "tx requests were not answered");
-        return false;
     }
     return true;
 }
@@ -119,6 +120,7 @@ static void tx_put_extra(NetfrontTx *tx, const NetifMeta *meta)
     };
 
     xen_ring_put_request(&tx->ring, &slot);
+    tx->n_extras++;
 }
 
 /* Puts a packet on the ring; there is room. */

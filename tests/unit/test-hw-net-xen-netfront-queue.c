@@ -447,7 +447,61 @@ static void test_tx_lie_twice(void)
 
 static void test_tx_lie_null(void)
 {
-    tx_lie(0, NETIF_RSP_NULL, 3, "tx requests were not answered");
+    tx_lie(0, NETIF_RSP_NULL, 1, "tx response for an extra that is not in flight");
+}
+
+/* An extra's answer is good for one: the second one would be a data slot's. */
+static void test_tx_lie_null_twice(void)
+{
+    VifFrame spec = { .csum_blank = true, .payload = 9000, .seed = 12 };
+    g_autofree TxPacket *p = g_new0(TxPacket, 1);
+    Fixture f;
+
+    fixture_up(&f, &plan_all);
+    give_frame(&f, &spec, 1400);
+    wait_requests(&f, 4);
+    take_packet(&f, p);
+    g_assert_true(p->extra[1]);
+    answer(&f, p->ids[1], NETIF_RSP_NULL);
+    xen_ring_push_responses(&f.tx);
+    fake_xen_raise(f.xen, f.q->tx.port);
+    g_usleep(QUIET_MS * 1000);
+    g_assert_null(__atomic_load_n(&f.q->broken, __ATOMIC_ACQUIRE));
+    answer(&f, p->ids[1], NETIF_RSP_NULL);
+    xen_ring_push_responses(&f.tx);
+    fake_xen_raise(f.xen, f.q->tx.port);
+    wait_broken(&f, "tx response for an extra that is not in flight");
+    fixture_down(&f);
+}
+
+/*
+ * One packet stays unanswered and all others get an extra's answer: slots come back but
+ * no ids, which must not run out.
+ */
+static void test_tx_lie_null_on_and_on(void)
+{
+    VifFrame spec = { .payload = 100 };
+    g_autofree TxPacket *p = g_new0(TxPacket, 1);
+    Fixture f;
+
+    fixture_up(&f, &plan_all);
+    give_frame(&f, &spec, 0);
+    wait_requests(&f, 1);
+    take_packet(&f, p);
+    for (unsigned i = 0; i < 2 * NETFRONT_SLOTS; i++) {
+        give_frame(&f, &spec, 0);
+        wait_requests(&f, 1);
+        take_packet(&f, p);
+        answer(&f, p->ids[0], NETIF_RSP_NULL);
+        xen_ring_push_responses(&f.tx);
+        fake_xen_raise(f.xen, f.q->tx.port);
+        g_usleep(500);
+        if (__atomic_load_n(&f.q->broken, __ATOMIC_ACQUIRE)) {
+            break;
+        }
+    }
+    wait_broken(&f, "tx response for an extra that is not in flight");
+    fixture_down(&f);
 }
 
 static void test_tx_lie_index(void)
@@ -861,6 +915,8 @@ static void add_tx(void)
     g_test_add_func("/netfront-queue/tx/lie/idle-id", test_tx_lie_idle_id);
     g_test_add_func("/netfront-queue/tx/lie/twice", test_tx_lie_twice);
     g_test_add_func("/netfront-queue/tx/lie/null", test_tx_lie_null);
+    g_test_add_func("/netfront-queue/tx/lie/null-twice", test_tx_lie_null_twice);
+    g_test_add_func("/netfront-queue/tx/lie/null-on-and-on", test_tx_lie_null_on_and_on);
     g_test_add_func("/netfront-queue/tx/lie/index", test_tx_lie_index);
 }
 
