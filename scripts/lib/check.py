@@ -174,12 +174,6 @@ def real_xen(results, scenario, release, root):
     ringtap = ['--ringtap', str(release / 'ringtap')] if release else []
     argv = ['tests/xen/run', scenario, *ringtap]
     status = run(f'real Xen: tests/xen/run {scenario}', argv, log, 900)
-    if status not in (0, 77):
-        # Two emulated processors that wait for each other stand still when something
-        # else wants this machine's: a second try tells that from a defect. Both are shown.
-        tail(log)
-        log.rename(log.with_suffix('.first.log'))
-        status = run(f'real Xen: tests/xen/run {scenario}, a second try', argv, log, 900)
     text = log.read_text(errors='replace').replace('\r', '')
     failed_before = len(results.failed)
     for outcome, what in XEN_LINE.findall(text):
