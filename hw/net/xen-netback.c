@@ -316,10 +316,26 @@ static bool netback_watch(Netback *nb, XenWatch **w, const char *dir, const char
     return *w != NULL;
 }
 
+/* Each queue opens its own, but only once a guest comes: too late to say that none can. */
+static bool netback_can_map(const NetbackEnv *env, GError **error)
+{
+    XenGnttab *g = env->xen->ops->gnttab_open(env->xen, error);
+
+    if (!g) {
+        return false;
+    }
+    env->xen->ops->gnttab_close(g);
+    return true;
+}
+
 Netback *netback_new(const NetbackConfig *config, const NetbackEnv *env, GError **error)
 {
-    g_autoptr(Netback) nb = g_new0(Netback, 1);
+    g_autoptr(Netback) nb = NULL;
 
+    if (!netback_can_map(env, error)) {
+        return NULL;
+    }
+    nb = g_new0(Netback, 1);
     nb->env = *env;
     nb->env.threads = g_memdup2(env->threads, sizeof(env->threads[0]) * env->n_threads);
     nb->id = g_strdup(config->id);

@@ -24,6 +24,7 @@
 
 #define EVTCHN_DEVICE "/dev/xen/evtchn"
 #define GNTDEV_DEVICE "/dev/xen/gntdev"
+#define GNTALLOC_DEVICE "/dev/xen/gntalloc"
 
 struct XenEvtchn {
     xenevtchn_handle *h;
@@ -230,7 +231,7 @@ static XenShare *share_open(Xen *xen, GError **error)
 
     s->h = xengntshr_open(xen->opaque, 0);
     if (!s->h) {
-        set_open_error(error, "/dev/xen/gntalloc");
+        set_open_error(error, GNTALLOC_DEVICE);
         g_free(s);
         return NULL;
     }
@@ -285,9 +286,15 @@ static bool device_opens(const char *device)
     return fd >= 0;
 }
 
+/* A backend maps grants, a frontend makes them; each says so itself if its device is missing. */
+static bool has_grants(void)
+{
+    return device_opens(GNTDEV_DEVICE) || device_opens(GNTALLOC_DEVICE);
+}
+
 bool xen_libxen_available(void)
 {
-    return device_opens(EVTCHN_DEVICE) && device_opens(GNTDEV_DEVICE);
+    return device_opens(EVTCHN_DEVICE) && has_grants();
 }
 
 /* Our own number is in XenStore; a dom0 that was set up by hand may not have written it. */
@@ -319,7 +326,7 @@ Xen *xen_libxen_open(GError **error)
         set_open_error(error, EVTCHN_DEVICE);
         return NULL;
     }
-    if (!device_opens(GNTDEV_DEVICE)) {
+    if (!has_grants()) {
         set_open_error(error, GNTDEV_DEVICE);
         return NULL;
     }

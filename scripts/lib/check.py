@@ -168,11 +168,11 @@ def no_randomisation():
     return ('setarch', '-R') if probe.returncode == 0 else ()
 
 
-def real_xen(results, scenario, release, root):
+def real_xen(results, scenario, arguments, release, root):
     log = root / f'xen-{scenario}.log'
     name = f'xen: {scenario}'
     ringtap = ['--ringtap', str(release / 'ringtap')] if release else []
-    argv = ['tests/xen/run', scenario, *ringtap]
+    argv = ['tests/xen/run', scenario, *ringtap, '--', *arguments]
     status = run(f'real Xen: tests/xen/run {scenario}', argv, log, 900)
     text = log.read_text(errors='replace').replace('\r', '')
     failed_before = len(results.failed)
@@ -218,8 +218,8 @@ def main():
     parser = argparse.ArgumentParser(
         prog='scripts/check', description='Builds and tests everything: ASan+UBSan with all '
         'tests and style checks, TSan with all tests of code, a release build '
-        'with the demo and the benchmark, and the scenario net on a real Xen under software '
-        'emulation.')
+        'with the demo and the benchmark, and the scenarios net and netfront on a real Xen '
+        'under software emulation.')
     parser.add_argument('--fast', action='store_true', help='leave out the real Xen')
     parser.add_argument('--clang', action='store_true', help='compile with clang')
     args = parser.parse_args()
@@ -245,8 +245,10 @@ def main():
         user_scripts(results, release, root)
     if args.fast:
         results.skip('xen: net', 'left out by --fast')
+        results.skip('xen: netfront', 'left out by --fast')
     else:
-        real_xen(results, 'net', release, root)
+        real_xen(results, 'net', [], release, root)
+        real_xen(results, 'netfront', ['4'], release, root)
 
     print(f'== {time.monotonic() - start:.0f} s in all, logs in {root.name}/', flush=True)
     return results.summary()

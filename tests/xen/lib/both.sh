@@ -11,3 +11,39 @@ tcp_trouble() {
                   else name[$1] = $0 }
          END { print v["RetransSegs"], v["TCPTimeouts"] }' /proc/net/snmp /proc/net/netstat
 }
+
+# qmp NAME COMMAND: the line with the answer
+qmp() {
+    local line QMP QMP_PID
+    coproc QMP { exec nc.openbsd -U "/run/$1.qmp" 2>/dev/null; }
+    printf '{"execute":"qmp_capabilities"}\n{"execute":"%s","id":"us"}\n' "$2" >&"${QMP[1]}"
+    while read -r -t 10 -u "${QMP[0]}" line; do
+        case $line in
+            *'"id": "us"'*|*'"id":"us"'*) printf '%s\n' "$line"; break ;;
+        esac
+    done
+    kill "$QMP_PID"
+    wait "$QMP_PID" 2>/dev/null
+}
+
+# counters NAME: for each connected queue a line "QUEUE tx|rx COUNTER VALUE" per counter
+counters() {
+    qmp "$1" query-vif | tr -d ' ' | sed 's/"queue":/\n&/g' |
+        awk '/^"queue":/ {
+            match($0, /[0-9]+/); queue = substr($0, RSTART, RLENGTH)
+            n = split("tx rx", dirs)
+            for (d = 1; d <= n; d++) {
+                i = index($0, "\"" dirs[d] "\":{")
+                if (!i)
+                    continue
+                text = substr($0, i + 6)
+                text = substr(text, 1, index(text, "}") - 1)
+                m = split(text, pairs, ",")
+                for (k = 1; k <= m; k++) {
+                    split(pairs[k], pair, ":")
+                    gsub("\"", "", pair[1])
+                    print queue, dirs[d], pair[1], pair[2]
+                }
+            }
+        }'
+}

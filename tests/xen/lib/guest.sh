@@ -8,18 +8,27 @@
 # shellcheck source=tests/xen/lib/both.sh
 . /lab/both.sh
 
+if [ -e /lab/scenario/guest.sh ]; then
+    # shellcheck source=tests/xen/scenarios/netfront/guest.sh
+    . /lab/scenario/guest.sh
+fi
+
 # net_up QUEUES HOST: loads netfront; addresses end in HOST
 net_up() {
+    modprobe xen-netfront max_queues="$1" && net_address "$2"
+}
+
+# net_address HOST: waits for eth0, gives it addresses, waits for its carrier
+net_address() {
     local i
-    modprobe xen-netfront max_queues="$1" || return
     for ((i = 0; i < 100; i++)); do
         [ ! -e /sys/class/net/eth0 ] || break
         sleep 0.1
     done
     sysctl -q -w net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth0.autoconf=0
     ip link set eth0 up &&
-        ip addr add "10.9.0.$2/24" dev eth0 &&
-        ip -6 addr add "fd09::$2/64" dev eth0 nodad || return
+        ip addr add "10.9.0.$1/24" dev eth0 &&
+        ip -6 addr add "fd09::$1/64" dev eth0 nodad || return
     for ((i = 0; i < 100; i++)); do
         [ "$(cat /sys/class/net/eth0/carrier)" != 1 ] || return 0
         sleep 0.1

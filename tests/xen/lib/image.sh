@@ -149,10 +149,10 @@ run_images() {
     mkdir -p "$guest/lab" "$dom0/guest"
     cp "$here"/lib/{both,guest,dom0,dom0-net}.sh "$guest/lab/"
     cp -r "$scenario" "$guest/lab/scenario"
+    [ -z "$ringtap" ] || put "$guest" "$ringtap" /usr/bin/ringtap
     pack "$guest" > "$work/extra"
     cat "$1/image" "$2/image" "$work/extra" > "$work/guest-image"
 
-    [ -z "$ringtap" ] || put "$dom0" "$ringtap" /usr/bin/ringtap
     for a in ${adds[@]+"${adds[@]}"}; do
         put "$dom0" "${a%%:*}" "${a#*:}"
     done

@@ -80,12 +80,18 @@ ended_under_a_guest() {
     check "the guest still answers" guest u1 true
 }
 
+# -xen-attach: libxl waits for this node before it lets a guest run.
+device_model_runs() {
+    [ "$(xenstore-read "/local/domain/0/device-model/${guest_domid[$1]}/state")" = running ]
+}
+
 [ $# -gt 0 ] || set -- 1 2 4
 messages_start dom0
 check "xen-netback is not loaded" not grep -q '^xen_netback' /proc/modules
 check "the bridge is up" bridge_up
 check "a guest is created" guest_create u1 4
 check "ringtap serves it" ringtap_start u1 4 "$mac1"
+check "its toolstack is told" device_model_runs u1
 check "it boots" guest_boot u1
 messages_start u1
 columns=()
