@@ -143,8 +143,8 @@ typedef struct NetbackQueue {
     bool tx_masked;      /* an event came; unmasked before the thread sleeps */
     bool rx_masked;
     bool worked;         /* since the last unmask */
-    bool hushed;         /* events stay masked for a while: too many of them were for nothing */
-    unsigned idle_events;
+    unsigned idle_events; /* in a row that brought nothing */
+    uint64_t hush_until; /* events stay masked: too many of them were for nothing; 0: no */
     bool peer_ready;     /* the netdev may have packets for the guest */
     const char *broken;  /* why nothing moves any more; main reads it after the queue stopped */
 

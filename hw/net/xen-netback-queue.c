@@ -71,23 +71,39 @@ static bool queue_poll(IoPoller *p)
 }
 
 /*
- * Events are wanted again, unless the last ones were a storm: then they stay masked
- * until the queue has looked once more, a little later (a virtual clock has no later
- * that comes by itself).
+ * Events that bring nothing are a storm if they are many in a row: then none is wanted for a
+ * while, whichever port it comes from and whatever wakes the thread meanwhile. Work ends
+ * it. A virtual clock has no later that comes by itself.
  */
-static void queue_unmask(NetbackQueue *q)
+static bool queue_hushed(NetbackQueue *q)
 {
-    if (!q->tx_masked && !q->rx_masked) {
-        return;
-    }
+    uint64_t now;
+
     if (q->worked) {
         q->idle_events = 0;
-    } else if (++q->idle_events > NETBACK_STORM_EVENTS && !q->hushed && !clock_is_virtual()) {
-        q->hushed = true;
-        netback_queue_wake_at(q, io_clock_ns() + NETBACK_RETRY_NS);
+        q->hush_until = 0;
+        return false;
+    }
+    if (q->hush_until == 0 && (++q->idle_events <= NETBACK_STORM_EVENTS || clock_is_virtual())) {
+        return false;
+    }
+    now = io_clock_ns();
+    if (q->hush_until == 0) {
+        q->hush_until = now + NETBACK_RETRY_NS;
+    }
+    if (now < q->hush_until) {
+        netback_queue_wake_at(q, q->hush_until);
+        return true;
+    }
+    q->hush_until = 0;
+    return false;
+}
+
+static void queue_unmask(NetbackQueue *q)
+{
+    if ((!q->tx_masked && !q->rx_masked) || queue_hushed(q)) {
         return;
     }
-    q->hushed = false;
     q->worked = false;
     if (q->tx_masked) {
         q->tx_masked = false;

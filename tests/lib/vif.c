@@ -137,15 +137,21 @@ void vif_back_start(Vif *v)
 {
     g_autoptr(GError) error = NULL;
     NetbackConfig config = { .id = (char *)"back", .idx = 0 };
+    IoThread *threads[NETIF_MAX_QUEUES];
     NetbackEnv env = {
         .xen = v->host,
         .store = v->host_store,
         .frontend_id = v->guest->domid,
         .peer = v->back_dev,
+        .threads = threads,
+        .n_threads = v->back_thread ? v->back_dev->n_queues : 0,
         .event = back_event,
         .opaque = &v->back,
     };
 
+    for (unsigned i = 0; i < env.n_threads; i++) {
+        threads[i] = v->back_thread;
+    }
     v->nb = netback_new(&config, &env, &error);
     g_assert_no_error(error);
     netback_start(v->nb);

@@ -27,6 +27,7 @@ typedef struct Vif {
     XenStore *guest_store;
     Netdev *back_dev;      /* the test's */
     Netdev *front_dev;
+    IoThread *back_thread; /* the test's, of all of netback's queues; NULL: one for each */
     Netback *nb;
     Netfront *nf;
     VifEnd back;
