@@ -160,5 +160,6 @@ uint64_t pkt_pseudo_sum(const uint8_t *data, const PktHeaders *h, uint32_t l4_le
     uint64_t sum;
 
     sum = h->ip_version == 4 ? csum_add(0, ip + 12, 8) : csum_add(0, ip + 8, 32);
-    return sum + htonl(l4_len) + htonl(h->l4_proto);
+    /* folded, it has room for both: none of the carries is lost */
+    return csum_fold(sum) + (uint64_t)htonl(l4_len) + htonl(h->l4_proto);
 }

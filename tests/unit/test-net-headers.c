@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "frames.h"
+#include "net/checksum.h"
+#include "pkt-internal.h"
 
 static const FrameSpec specs[] = {
     { .ip_version = 4, .payload = 100 },
@@ -216,6 +218,38 @@ static void test_third_vlan_tag_is_no_ip(void)
     g_assert_cmpuint(h.ip_version, ==, 0);
 }
 
+/* As RFC 1071 says it, a 16-bit word at a time. */
+static uint16_t slow_sum(const uint8_t *p, size_t len, uint32_t l4_len, uint8_t proto)
+{
+    uint32_t sum = (l4_len >> 16) + (l4_len & 0xffff) + proto;
+
+    for (size_t i = 0; i < len; i += 2) {
+        sum += (uint32_t)(p[i] << 8 | p[i + 1]);
+    }
+    while (sum >> 16) {
+        sum = (sum >> 16) + (sum & 0xffff);
+    }
+    return (uint16_t)sum;
+}
+
+/* Addresses of ones bring the sum to where the next addition has a carry. */
+static void test_pseudo_sum_keeps_its_carry(void)
+{
+    uint8_t ip[64];
+    PktHeaders h = { .l4_proto = IPPROTO_TCP };
+    uint32_t len[] = { 20, 1480, 65535 };
+
+    memset(ip, 0xff, sizeof(ip));
+    for (unsigned i = 0; i < G_N_ELEMENTS(len); i++) {
+        h.ip_version = 4;
+        g_assert_cmphex(ntohs(csum_fold(pkt_pseudo_sum(ip, &h, len[i]))), ==,
+                        slow_sum(ip + 12, 8, len[i], h.l4_proto));
+        h.ip_version = 6;
+        g_assert_cmphex(ntohs(csum_fold(pkt_pseudo_sum(ip, &h, len[i]))), ==,
+                        slow_sum(ip + 8, 32, len[i], h.l4_proto));
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -229,5 +263,6 @@ int main(int argc, char **argv)
     g_test_add_func("/net/headers/ipv6-at-most-8-extensions", test_ipv6_at_most_8_extensions);
     g_test_add_func("/net/headers/ipv6-routing-header", test_ipv6_routing_header);
     g_test_add_func("/net/headers/third-vlan-tag-is-no-ip", test_third_vlan_tag_is_no_ip);
+    g_test_add_func("/net/headers/pseudo-sum-keeps-its-carry", test_pseudo_sum_keeps_its_carry);
     return g_test_run();
 }
