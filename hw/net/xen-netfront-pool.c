@@ -26,13 +26,13 @@ static void pool_reclaim(NetfrontPool *p)
     }
 }
 
-void netfront_pool_open(NetfrontPool *p, PktArena *ret_arena)
+void netfront_pool_open(NetfrontPool *p, size_t want, PktArena *ret_arena)
 {
     pool_reclaim(p);
     ret_arena->base = p->base;
     ret_arena->used = p->head;
     ret_arena->size = (p->wrapped ? p->tail : NETFRONT_POOL_PAGES) * (size_t)4096;
-    if (!p->wrapped && !pkt_arena_next(ret_arena) && p->tail * (size_t)4096 >= PKT_ARENA_MIN) {
+    if (!p->wrapped && p->head + want > ret_arena->size && p->tail * (size_t)4096 >= want) {
         p->end = pool_head_page(p);
         p->head = 0;
         p->wrapped = true;

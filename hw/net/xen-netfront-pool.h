@@ -42,8 +42,11 @@ static inline uint32_t netfront_pool_pages(uint32_t len)
     return (len + 4095) / 4096;
 }
 
-/* Takes the free space behind the newest packet as @ret_arena; nothing is taken by that. */
-void netfront_pool_open(NetfrontPool *p, PktArena *ret_arena);
+/*
+ * The free space behind the newest packet as @ret_arena, or that at the beginning if only
+ * there are @want bytes; nothing is taken by that. It may be smaller than @want.
+ */
+void netfront_pool_open(NetfrontPool *p, size_t want, PktArena *ret_arena);
 
 /* The @n packets that were put into @arena since netfront_pool_open() are in use now. */
 void netfront_pool_take(NetfrontPool *p, const PktArena *arena, const Pkt *pkt, unsigned n);

@@ -96,7 +96,7 @@ static void tx_fill(NetfrontQueue *q)
     if (!q->peer_ready || tx->next < tx->n || tx->next_cut < tx->n_cut) {
         return;
     }
-    netfront_pool_open(&tx->pool, &arena);
+    netfront_pool_open(&tx->pool, PKT_ARENA_MIN, &arena);
     tx->next = 0;
     tx->n = netdev_recv(q->peer, &arena, tx->pkt, tx->iov, max);
     netfront_pool_take(&tx->pool, &arena, tx->pkt, tx->n);
@@ -183,7 +183,7 @@ static bool tx_cut(NetfrontQueue *q, const Pkt *pkt)
     NetfrontTx *tx = &q->tx;
     uint32_t mss = pkt->hdr->gso_size ? pkt->hdr->gso_size : 1;
     uint32_t pieces = pkt->len / mss + 1;
-    size_t need = (size_t)pieces * netfront_pool_pages(mss + 256) * 4096;
+    size_t want = (size_t)pieces * netfront_pool_pages(mss + 256) * 4096 + PKT_ARENA_MIN;
     PktArena arena;
 
     tx->single = SINGLE_AFTER_CUT; /* leave room for the pieces of the next ones */
@@ -191,8 +191,8 @@ static bool tx_cut(NetfrontQueue *q, const Pkt *pkt)
         tx_drop(q, pkt, &q->stats->tx.drop_malformed);
         return true;
     }
-    netfront_pool_open(&tx->pool, &arena);
-    if (arena.used + need + PKT_ARENA_MIN > arena.size) {
+    netfront_pool_open(&tx->pool, want, &arena);
+    if (arena.used + want > arena.size) {
         if (tx_ids_in_flight(tx) > 0) {
             return false;
         }

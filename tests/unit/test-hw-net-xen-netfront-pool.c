@@ -35,7 +35,7 @@ static bool put(Fixture *f, uint32_t len)
     Pkt pkt = { .iov = &iov, .n_iov = 1, .len = len };
     PktArena arena;
 
-    netfront_pool_open(&f->pool, &arena);
+    netfront_pool_open(&f->pool, PKT_ARENA_MIN, &arena);
     iov.iov_base = pkt_arena_next(&arena);
     if (!iov.iov_base) {
         return false;
@@ -88,10 +88,35 @@ static void test_all_back(void)
         while (f.pages->len > 0) {
             put_back(&f, 0);
         }
-        netfront_pool_open(&f.pool, &arena);
+        netfront_pool_open(&f.pool, PKT_ARENA_MIN, &arena);
         g_assert_cmpuint(arena.used, ==, 0);
         g_assert_cmpuint(arena.size, ==, NETFRONT_POOL_PAGES * 4096);
     }
+    fixture_down(&f);
+}
+
+/* Room for one packet at the end, for many at the beginning: it depends on what is wanted. */
+static void test_want(void)
+{
+    PktArena arena;
+    Fixture f;
+
+    fixture_up(&f);
+    for (unsigned i = 0; i < 200; i++) {
+        g_assert_true(put(&f, 1514));
+    }
+    for (unsigned i = 0; i < 150; i++) {
+        netfront_pool_put_page(&f.pool, g_array_index(f.pages, uint32_t, i));
+    }
+    netfront_pool_open(&f.pool, PKT_ARENA_MIN, &arena);
+    g_assert_cmpuint(arena.used, >, 0);
+    netfront_pool_open(&f.pool, 160 * 4096, &arena); /* nowhere */
+    g_assert_cmpuint(arena.used, >, 0);
+    g_assert_cmpuint(arena.size, ==, NETFRONT_POOL_PAGES * 4096);
+    netfront_pool_open(&f.pool, 120 * 4096, &arena);
+    g_assert_cmpuint(arena.used, ==, 0);
+    g_assert_cmpuint(arena.size, >=, 120 * 4096);
+    g_assert_cmpuint(arena.size, <=, 151 * 4096);
     fixture_down(&f);
 }
 
@@ -129,6 +154,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/netfront-pool/full-ring", test_full_ring);
     g_test_add_func("/netfront-pool/all-back", test_all_back);
+    g_test_add_func("/netfront-pool/want", test_want);
     g_test_add_func("/netfront-pool/random", test_random);
     return g_test_run();
 }

@@ -301,10 +301,29 @@ static void test_tx_vlan_completed(void)
     fixture_down(&f);
 }
 
+/* Takes the pieces of a GSO packet that was cut, answers them. */
+static void take_pieces(Fixture *f, const VifFrame *spec)
+{
+    g_autofree TxPacket *p = g_new0(TxPacket, 1);
+    size_t done = 0;
+
+    while (done < spec->payload) {
+        wait_requests(f, 1);
+        take_packet(f, p);
+        g_assert_cmpuint(p->flags, ==, 0);
+        g_assert_true(vif_frame_complete(spec, p->data, p->len));
+        for (size_t i = vif_frame_headers(spec); i < p->len; i++) {
+            g_assert_cmpuint(p->data[i], ==, vif_frame_byte(spec, done++));
+        }
+        answer_packet(f, p);
+        push_responses(f, &f->tx);
+    }
+    g_assert_cmpuint(done, ==, spec->payload);
+}
+
 /* A GSO packet that the backend does not take is cut, and each piece is complete. */
 static void tx_cut(VifFrame spec, NetfrontPlan plan, unsigned rounds)
 {
-    g_autofree TxPacket *p = g_new0(TxPacket, 1);
     Fixture f;
 
     spec.csum_blank = true;
@@ -313,20 +332,7 @@ static void tx_cut(VifFrame spec, NetfrontPlan plan, unsigned rounds)
         give_frame(&f, &spec, 1000);
     }
     for (unsigned r = 0; r < rounds; r++) {
-        size_t done = 0;
-
-        while (done < spec.payload) {
-            wait_requests(&f, 1);
-            take_packet(&f, p);
-            g_assert_cmpuint(p->flags, ==, 0);
-            g_assert_true(vif_frame_complete(&spec, p->data, p->len));
-            for (size_t i = vif_frame_headers(&spec); i < p->len; i++) {
-                g_assert_cmpuint(p->data[i], ==, vif_frame_byte(&spec, done++));
-            }
-            answer_packet(&f, p);
-            push_responses(&f, &f.tx);
-        }
-        g_assert_cmpuint(done, ==, spec.payload);
+        take_pieces(&f, &spec);
     }
     g_assert_cmpuint(netif_counter(&f.stats->tx.drop_full), ==, 0);
     g_assert_cmpuint(netif_counter(&f.stats->tx.drop_malformed), ==, 0);
@@ -351,6 +357,39 @@ static void test_tx_cut_vlan(void)
 static void test_tx_cut_too_long(void)
 {
     tx_cut((VifFrame) { .payload = 65535 - 40, .seed = 11 }, plan_all, 1);
+}
+
+/*
+ * A packet to be cut comes when the pool's end has room for a packet and not for the
+ * pieces, while its beginning is free.
+ */
+static void test_tx_cut_at_pool_end(void)
+{
+    VifFrame whole = { .csum_blank = true, .payload = 60000, .seed = 13 };
+    VifFrame cut = { .vlan = true, .csum_blank = true, .payload = 60000, .seed = 14 };
+    g_autofree TxPacket *p = g_new0(TxPacket, 1);
+    Fixture f;
+
+    fixture_up(&f, &plan_all);
+    for (unsigned i = 0; i < 12; i++) {
+        give_frame(&f, &whole, 1400);
+        wait_requests(&f, 1);
+        g_usleep(1000);
+        take_packet(&f, p);
+        if (i < 11) {
+            answer_packet(&f, p);
+        }
+    }
+    push_responses(&f, &f.tx);
+    fake_xen_raise(f.xen, f.q->tx.port);
+    give_frame(&f, &cut, 600);
+    g_usleep(QUIET_MS * 1000);
+    answer_packet(&f, p); /* the last one in flight: no other answer will come */
+    push_responses(&f, &f.tx);
+    fake_xen_raise(f.xen, f.q->tx.port);
+    take_pieces(&f, &cut);
+    g_assert_cmpuint(netif_counter(&f.stats->tx.drop_full), ==, 0);
+    fixture_down(&f);
 }
 
 /*
@@ -909,6 +948,7 @@ static void add_tx(void)
     g_test_add_func("/netfront-queue/tx/cut-no-gso", test_tx_cut_no_gso);
     g_test_add_func("/netfront-queue/tx/cut-vlan", test_tx_cut_vlan);
     g_test_add_func("/netfront-queue/tx/cut-too-long", test_tx_cut_too_long);
+    g_test_add_func("/netfront-queue/tx/cut-at-pool-end", test_tx_cut_at_pool_end);
     g_test_add_func("/netfront-queue/tx/full-reverse", test_tx_full_reverse);
     g_test_add_func("/netfront-queue/tx/error-counted", test_tx_error_counted);
     g_test_add_func("/netfront-queue/tx/lie/unknown-id", test_tx_lie_unknown_id);
