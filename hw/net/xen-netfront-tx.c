@@ -306,7 +306,7 @@ bool netfront_tx_arm(NetfrontQueue *q)
     uint32_t outstanding = NETFRONT_SLOTS - xen_ring_free_requests(&tx->ring);
     uint32_t ahead = waiting ? outstanding / 2 : NETFRONT_SLOTS * 3 / 4;
 
-    if (q->peer_ready && !tx->stuck && tx->next == tx->n) {
+    if (q->peer_ready && !tx->stuck && tx->next == tx->n && tx->next_cut == tx->n_cut) {
         return true; /* it came after the last look */
     }
     return xen_ring_arm_responses(&tx->ring, ahead);
