@@ -24,6 +24,29 @@ typedef struct DeviceType {
     void (*visit)(Device *d, QmpVifFn *fn, void *ctx);
 } DeviceType;
 
+typedef enum DeviceEventKind {
+    DEVICE_CONNECTED,
+    DEVICE_DISCONNECTED,
+    DEVICE_ERROR,
+} DeviceEventKind;
+
+typedef struct DeviceEvent {
+    DeviceEventKind kind;
+    unsigned queues; /* CONNECTED */
+    char *reason;    /* ERROR */
+} DeviceEvent;
+
+/* What a guest makes us say: some at once, then a few in a time. */
+typedef struct DeviceEvents {
+    LogLimit info_limit;
+    LogLimit warn_limit;
+    unsigned credit;     /* QMP events that may be sent at once */
+    gint64 credit_us;    /* since when there is so much */
+    DeviceEvent held[2]; /* the last of a link, of an error, in their order */
+    unsigned n_held;
+    guint timer;         /* sends them */
+} DeviceEvents;
+
 struct Device {
     System *s;
     const DeviceType *type;
@@ -35,13 +58,17 @@ struct Device {
     bool started;
     bool paused;
     bool closing;      /* asked to go */
-    LogLimit info_limit; /* of what a guest makes us say */
-    LogLimit warn_limit;
+    DeviceEvents events;
     guint gone_tag;    /* it went, and is freed from the main loop */
 };
 
 extern const DeviceType device_vif;
 extern const DeviceType device_netfront;
+
+/* device-events.c */
+void device_events_init(Device *d);
+void device_events_flush(Device *d); /* sends what is held back */
+void device_events_done(Device *d);
 
 /* A type's events end here. */
 void device_connected(Device *d, unsigned queues);

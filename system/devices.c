@@ -29,6 +29,7 @@ void device_free(gpointer opaque)
     if (d->impl) {
         d->type->free(d->impl);
     }
+    device_events_done(d);
     for (guint i = 0; i < d->users->len; i++) {
         ((IoThreadObject *)g_ptr_array_index(d->users, i))->users--;
     }
@@ -138,8 +139,7 @@ bool device_add(System *s, OptDict *args, GError **error)
     d->type = type;
     d->config = config;
     d->users = g_ptr_array_new();
-    d->info_limit = (LogLimit){ .burst = 10, .interval_ms = 10000 };
-    d->warn_limit = d->info_limit;
+    device_events_init(d);
     if (!device_realize(d, error)) {
         device_free(d);
         return false;
@@ -213,25 +213,6 @@ void devices_close(System *s, unsigned timeout_ms)
     }
 }
 
-void device_connected(Device *d, unsigned queues)
-{
-    info_report_limited(&d->info_limit, "%s: connected, %u queue%s", d->id, queues,
-                        queues == 1 ? "" : "s");
-    qmp_event_vif_connected(d->s->qmp, d->id, queues);
-}
-
-void device_disconnected(Device *d)
-{
-    info_report_limited(&d->info_limit, "%s: disconnected", d->id);
-    qmp_event_vif_disconnected(d->s->qmp, d->id);
-}
-
-void device_failed(Device *d, const char *reason)
-{
-    warn_report_limited(&d->warn_limit, "%s: %s", d->id, reason);
-    qmp_event_vif_error(d->s->qmp, d->id, reason);
-}
-
 static gboolean device_remove(gpointer opaque)
 {
     Device *d = opaque;
@@ -239,6 +220,7 @@ static gboolean device_remove(gpointer opaque)
     g_autofree char *id = g_strdup(d->id);
 
     d->gone_tag = 0;
+    device_events_flush(d);
     g_ptr_array_remove(s->devices, d);
     qmp_event_device_deleted(s->qmp, id);
     run_device_gone(s);

@@ -534,6 +534,42 @@ def test_vif_from_start_to_end():
     assert {'bk0', 'fr0'}.isdisjoint(interfaces())
 
 
+def test_events_of_a_restless_guest():
+    """So many at once and a few a second; the last word is not lost."""
+    need_tap()
+    with host('-netdev', TAP + ',id=n0,ifname=bk0', '-device',
+              'xen-net-device,netdev=n0,id=vif0') as back:
+        q = back.qmp()
+        with Ringtap(BINARY, '-accel', f'xenemu,connect={back.dir}/xen,domid=5,ram=64M',
+                     '-netdev', TAP + ',id=n0,ifname=fr0') as front:
+            p = front.qmp()
+            start = time.monotonic()
+            for i in range(30):
+                p.command('device_add', driver='xen-netfront', netdev='n0', id=f'f{i}')
+                wait_for(lambda: p.command('query-vif')[0]['state'] == 'connected', 'the front')
+                p.command('device_del', id=f'f{i}')
+                p.event('DEVICE_DELETED')
+            q.command('query-status')
+            took = time.monotonic() - start
+            assert {e['event'] for e in q.events} == {'VIF_CONNECTED', 'VIF_DISCONNECTED'}
+            assert len(q.events) <= 10 + 2 * (took + 1), (len(q.events), took)
+            q.events.clear()
+            p.command('device_add', driver='xen-netfront', netdev='n0', id='last')
+            q.event('VIF_CONNECTED')
+            time.sleep(1.2)  # what else was held back is out by then
+            q.command('query-status')
+            assert all(e['event'] == 'VIF_CONNECTED' for e in q.events[1:]), q.events
+            # nor when the device goes
+            for i in range(8):
+                p.command('device_del', id=f'x{i - 1}' if i else 'last')
+                p.event('DEVICE_DELETED')
+                p.command('device_add', driver='xen-netfront', netdev='n0', id=f'x{i}')
+                wait_for(lambda: p.command('query-vif')[0]['state'] == 'connected', 'the front')
+            q.command('device_del', id='vif0')
+            q.event('DEVICE_DELETED')
+            assert [e['event'] for e in q.events][-1] == 'VIF_DISCONNECTED'
+
+
 def end_of_a_vif_whose_guest_hangs(signals):
     """Seconds that the backend takes to end, and what it leaves of its tap."""
     with host('-netdev', TAP + ',id=n0,ifname=bk0', '-device',
