@@ -37,6 +37,12 @@ def assert_refused(args, text):
     assert err.split('\n')[0] == 'ringtap: ' + text, (args, err)
 
 
+def assert_listens(path, kind=socket.SOCK_STREAM):
+    """Now, and not after a while: callers connect as soon as the parent has ended."""
+    with socket.socket(socket.AF_UNIX, kind) as client:
+        client.connect(path)
+
+
 def cpu_ticks(pid):
     with open(f'/proc/{pid}/stat', encoding='ascii') as f:
         fields = f.read().rsplit(')', 1)[1].split()
@@ -256,6 +262,7 @@ def test_libvirt_probe():
                              f'unix:{d}/q,server=on,wait=off', '-pidfile', f'{d}/pid',
                              '-daemonize')
         assert (status, err) == (0, '')
+        assert_listens(f'{d}/q')
         with open(f'{d}/pid', encoding='ascii') as f:
             pid = int(f.read())
         q = Qmp(f'{d}/q')
@@ -330,6 +337,9 @@ def test_daemonize_relative_paths():
         status, _, err = run(BINARY, '-accel', 'xenemu,socket=xen', '-daemonize', '-pidfile',
                              'pid', '-qmp', 'unix:qmp,server=on,wait=off', cwd=d)
         assert status == 0, err
+        assert_listens(f'{d}/qmp')
+        assert_listens(f'{d}/xen', socket.SOCK_SEQPACKET)
+        assert_listens(f'{d}/xen.xenstore')
         q = Qmp(f'{d}/qmp')
         q.command('quit')
         wait_for(lambda: files_of(d) == [], 'the files to go')
