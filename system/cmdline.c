@@ -64,7 +64,8 @@ static const CmdOption options[] = {
       .handle = set_domid },
     { "xen-attach", .help = "started by a toolstack: tell it when devices run",
       .handle = set_xen_attach },
-    { "name", "[guest=]NAME", "a name for the guest, for query-name", .handle = set_name },
+    { "name", "[guest=]NAME", "a name for the guest, for query-name", .handle = set_name,
+      .topic = name_help },
     { "m", "[size=]MEGS", "memory of the guest that -accel qtest makes, default 256",
       .handle = set_memory },
     { "S", .help = "do not offer devices before QMP 'cont'", .handle = set_paused },
@@ -88,7 +89,7 @@ static const CmdOption options[] = {
       .phase = CMD_MONITOR, .handle = chardev_qmp },
     { "D", "FILE", "log to FILE instead of stderr", .handle = set_log_file },
     { "msg", "[timestamp=on|off]", "begin lines of the log with the time",
-      .handle = set_messages },
+      .handle = set_messages, .topic = messages_help },
     { "qtest", "unix:PATH", "a test's socket, for -accel qtest", .handle = set_qtest },
     { "qtest-log", "FILE", "log of the qtest protocol", .handle = set_qtest_log },
 
@@ -103,7 +104,7 @@ static const CmdOption options[] = {
     { "nographic", .help = "" },
     { "no-shutdown", .help = "" },
     { "no-acpi", .help = "" },
-    { "display", "none", "", .handle = set_display },
+    { "display", "none", "", .handle = set_display, .topic = display_help },
     { "vnc", "none", "" },
     { "serial", "DEV", "" },
     { "parallel", "DEV", "" },
@@ -221,6 +222,17 @@ static char *cmd_help_all(const CmdLine *cmd)
     return g_string_free(out, FALSE);
 }
 
+/* -cpu help, -trace help...: there is nothing to list, and nothing to start. */
+static char *cmd_help_ignored(const CmdGiven *given)
+{
+    g_autoptr(OptDict) args = opt_dict_parse(given->arg, NULL, NULL);
+
+    return args && opt_dict_wants_help(args)
+               ? g_strdup_printf("-%s has no effect: accepted for QEMU's callers\n",
+                                 given->option->name)
+               : NULL;
+}
+
 char *cmdline_help(const CmdLine *cmd, GError **error)
 {
     for (guint i = 0; i < cmd->given->len; i++) {
@@ -235,6 +247,8 @@ char *cmdline_help(const CmdLine *cmd, GError **error)
             text = g_strdup("ringtap version " RINGTAP_VERSION "\n");
         } else if (given->option->topic) {
             text = given->option->topic(given->arg, &why);
+        } else if (given->arg && !given->option->handle) {
+            text = cmd_help_ignored(given);
         }
         if (why) {
             g_propagate_prefixed_error(error, why, "%s %s: ", given->spelled, given->arg);

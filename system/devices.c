@@ -5,7 +5,10 @@
  */
 #include "device.h"
 
+#include <string.h>
+
 #define MAX_DEVICES 1024u
+#define BUS_NAME    "xen-bus.0" /* QEMU's name for the one that we have */
 
 static const DeviceType *const device_types[] = { &device_vif, &device_netfront, NULL };
 
@@ -116,6 +119,21 @@ static const DeviceType *device_type_find(const char *name)
     return NULL;
 }
 
+/* bus=, which is no property. A path that begins with another bus ends there. */
+static bool device_check_bus(const System *s, OptDict *args, GError **error)
+{
+    g_autofree char *bus = NULL;
+
+    if (!opt_dict_get(args, "bus")) {
+        return true;
+    }
+    bus = opt_dict_take(args, "bus", error);
+    if (!s->xen || !g_str_equal(bus, BUS_NAME)) {
+        return system_set_error(error, "Bus '%.*s' not found", (int)strcspn(bus, "/"), bus);
+    }
+    return true;
+}
+
 bool device_add(System *s, OptDict *args, GError **error)
 {
     g_autofree char *driver = opt_dict_take(args, "driver", error);
@@ -129,6 +147,9 @@ bool device_add(System *s, OptDict *args, GError **error)
     }
     if (s->state == RUN_SHUTDOWN) {
         return system_set_error(error, "the program is about to end");
+    }
+    if (!device_check_bus(s, args, error)) {
+        return false;
     }
     config = opt_config_new(type->options, args, OPT_PROPERTIES, error);
     if (!config) {

@@ -11,6 +11,12 @@
 
 static const char *const netdev_types[] = { "tap", NULL };
 
+/* QEMU's others, as a QEMU without them names them. */
+static const char *const absent_types[] = {
+    "none", "nic", "user", "l2tpv3", "socket", "stream", "dgram", "vde", "bridge", "hubport",
+    "netmap", "vhost-user", "vhost-vdpa", NULL
+};
+
 Netdev *netdev_find(System *s, const char *id)
 {
     for (guint i = 0; i < s->netdevs->len; i++) {
@@ -44,6 +50,20 @@ static Netdev *netdev_new_tap(System *s, OptDict *args, TapFdByName *by_name, vo
     return nd;
 }
 
+static bool netdev_check_type(const char *type, const OptDict *args, GError **error)
+{
+    if (g_strv_contains(netdev_types, type)) {
+        return true;
+    }
+    if (!g_strv_contains(absent_types, type)) {
+        return system_set_error(error, "Parameter 'type' does not accept value '%s'", type);
+    }
+    return opt_dict_get(args, "id")
+               ? system_set_error(error, "network backend '%s' is not compiled into this binary",
+                                  type)
+               : system_set_error(error, "Parameter 'id' is missing");
+}
+
 bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GError **error)
 {
     g_autofree char *type = NULL;
@@ -53,11 +73,8 @@ bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GE
         return system_set_error(error, "Parameter 'id' is missing");
     }
     type = opt_dict_take(args, "type", error);
-    if (!type) {
+    if (!type || !netdev_check_type(type, args, error)) {
         return false;
-    }
-    if (!g_strv_contains(netdev_types, type)) {
-        return system_set_error(error, "Parameter 'type' does not accept value '%s'", type);
     }
     nd = netdev_new_tap(s, args, by_name, opaque, error);
     if (!nd) {

@@ -12,7 +12,7 @@ typedef struct NameConfig {
 } NameConfig;
 
 static const OptMember name_members[] = {
-    { "guest", OPT_STR, offsetof(NameConfig, guest) },
+    { "guest", OPT_STR, offsetof(NameConfig, guest), .help = "what query-name says" },
     { "debug-threads", OPT_BOOL, .ignored = true },
     { "process", OPT_STR, .ignored = true },
     { 0 },
@@ -36,7 +36,8 @@ typedef struct MsgConfig {
 } MsgConfig;
 
 static const OptMember msg_members[] = {
-    { "timestamp", OPT_BOOL, offsetof(MsgConfig, timestamp) },
+    { "timestamp", OPT_BOOL, offsetof(MsgConfig, timestamp),
+      .help = "begin lines of the log with the time" },
     { "guest-name", OPT_BOOL, .ignored = true },
     { 0 },
 };
@@ -48,6 +49,30 @@ static void *settings_parse(const OptTable *table, const char *arg, const char *
     g_autoptr(OptDict) args = opt_dict_parse(arg, implied, error);
 
     return args ? opt_config_new(table, args, OPT_PARAMETERS, error) : NULL;
+}
+
+static char *settings_help(const OptTable *table, const char *arg, const char *implied)
+{
+    g_autoptr(OptDict) args = opt_dict_parse(arg, implied, NULL);
+
+    return args && opt_dict_wants_help(args) ? opt_table_help(table) : NULL;
+}
+
+char *name_help(const char *arg, GError **error)
+{
+    return settings_help(&name_options, arg, "guest");
+}
+
+char *messages_help(const char *arg, GError **error)
+{
+    return settings_help(&msg_options, arg, NULL);
+}
+
+char *display_help(const char *arg, GError **error)
+{
+    g_autofree char *topic = system_help_topic(arg, "type");
+
+    return topic ? g_strdup("Available display backend types:\nnone\n") : NULL;
 }
 
 static void settings_replace(char **slot, char *value)

@@ -8,6 +8,11 @@
 
 #include "system.h"
 
+/* The options that -name or -msg takes, if @arg asks; "-name help" is a name, as in QEMU. */
+char *name_help(const char *arg, GError **error);
+char *messages_help(const char *arg, GError **error);
+char *display_help(const char *arg, GError **error);
+
 bool set_name(System *s, const char *arg, GError **error);
 bool set_memory(System *s, const char *arg, GError **error);
 bool set_domid(System *s, const char *arg, GError **error);

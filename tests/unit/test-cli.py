@@ -85,6 +85,12 @@ TOPICS = (
     (['-machine', 'xenpv,help'], ['xenpv-machine options:', '  accel=<str>']),
     (['-machine', 'none,?'], ['none-machine options:']),
     (['-M', 'help'], ['Supported machines are:']),
+    (['-name', 'guest=a,help'], ['name options:\n', '  guest=<str>']),
+    (['-msg', 'help'], ['msg options:\n', '  timestamp=<bool>']),
+    (['-display', 'help'], ['Available display backend types:\nnone\n']),
+    (['-cpu', 'help'], ['-cpu has no effect']),
+    (['-trace', '?'], ['-trace has no effect']),
+    (['-smp', 'cpus=2,help'], ['-smp has no effect']),
 )
 
 
@@ -166,6 +172,11 @@ def test_netdev_errors():
             ('', "Parameter 'id' is missing"),
             ('id=a', "Parameter 'type' is missing"),
             ('foo,id=a', "Parameter 'type' does not accept value 'foo'"),
+            ('user', "Parameter 'id' is missing"),
+            ('user,id=a', "network backend 'user' is not compiled into this binary"),
+            ('nic,id=a', "network backend 'nic' is not compiled into this binary"),
+            ('{"type":"vhost-user","id":"a","chardev":"c"}',
+             "network backend 'vhost-user' is not compiled into this binary"),
             ('tap,id=a,foo=1', "Invalid parameter 'foo'"),
             ('tap,id=1a', "Parameter 'id' expects an identifier"),
             ('tap,id=a,queues=x', "Parameter 'queues' expects a uint64 value"),
@@ -180,6 +191,12 @@ def test_device_errors():
     for arg, text in (
             ('foo', "'foo' is not a valid device model name"),
             ('', "Parameter 'driver' is missing"),
+            ('foo,bus=x', "'foo' is not a valid device model name"),
+            ('xen-net-device,bus=', "Bus '' not found"),
+            ('xen-net-device,bus=pci.1,foo=1', "Bus 'pci.1' not found"),
+            ('xen-netfront,bus=a/b', "Bus 'a' not found"),
+            ('xen-net-device,bus=xen-bus.0', "Bus 'xen-bus.0' not found"),
+            ('{"driver":"xen-net-device","bus":"x"}', "Bus 'x' not found"),
             ('xen-net-device,foo=1', "Property 'xen-net-device.foo' not found"),
             ('xen-net-device,netdev=n,mac=zz', "Property 'xen-net-device.mac' doesn't take value 'zz'"),
             ('xen-net-device,netdev=n', "No 'xen' bus found for device 'xen-net-device'"),
@@ -193,6 +210,10 @@ def test_device_without_netdev():
         accel = ['-accel', f'xenemu,socket={d}/xen']
         assert_refused([*accel, '-device', 'xen-net-device'],
                        "-device xen-net-device: Parameter 'netdev' is missing")
+        for driver in ('xen-net-device', 'xen-netfront'):
+            assert_refused([*accel, '-device', f'{driver},bus=xen-bus.0,netdev=n0'],
+                           f"-device {driver},bus=xen-bus.0,netdev=n0: "
+                           f"Property '{driver}.netdev' can't find value 'n0'")
         assert_refused([*accel, '-device', 'xen-net-device,netdev=n0'],
                        "-device xen-net-device,netdev=n0: "
                        "Property 'xen-net-device.netdev' can't find value 'n0'")
@@ -268,6 +289,13 @@ def test_callers_options_are_accepted():
         q = r.qmp()
         assert q.command('query-name') == {'name': 'mq'}
         assert q.command('query-status')['status'] == 'prelaunch'
+        assert r.end() == (0, '')
+
+
+def test_guest_may_be_called_help():
+    """As in QEMU: libxl gives the name alone."""
+    with Ringtap(BINARY, *NONE, '-name', 'help') as r:
+        assert r.qmp().command('query-name') == {'name': 'help'}
         assert r.end() == (0, '')
 
 

@@ -288,6 +288,9 @@ def test_errors_name_what_is_missing():
         assert q.error('device_add', driver='x') == "'x' is not a valid device model name"
         assert q.error('netdev_add', type='x', id='a') == \
             "Parameter 'type' does not accept value 'x'"
+        assert q.error('netdev_add', type='user', id='a') == \
+            "network backend 'user' is not compiled into this binary"
+        assert q.error('device_add', driver='xen-net-device', bus='x') == "Bus 'x' not found"
         assert q.error('set_link', name='x', up='on') == \
             "Invalid parameter type for 'up', expected: boolean"
 
