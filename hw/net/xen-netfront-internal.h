@@ -121,10 +121,11 @@ typedef struct NetfrontQueue {
     NetfrontRx rx;
 } NetfrontQueue;
 
-/* Shared pages that the backend had not let go of when they were to be freed. */
+/* Shared pages that the backend may have had in use when they were to be freed. */
 typedef struct NetfrontPages {
     void *addr;
     unsigned count;
+    char *be; /* until it has let go: the backend that was told of them. Else NULL */
 } NetfrontPages;
 
 struct Netfront {
@@ -138,6 +139,7 @@ struct Netfront {
     uint16_t backend_id;
     enum xenbus_state state; /* ours; Unknown: no device */
     bool started;
+    bool offered;            /* the backend was told of our queues */
     bool running;            /* the backend is Connected, too: packets flow */
     bool closing;
     bool closed_sent;
@@ -170,6 +172,8 @@ bool netfront_store_set_state(Netfront *nf, enum xenbus_state state);
 enum xenbus_state netfront_store_own_state(Netfront *nf);
 enum xenbus_state netfront_store_backend_state(Netfront *nf);
 bool netfront_store_backend_online(Netfront *nf);
+/* The backend in @be does not use what it was told of: it is closed, new or gone. */
+bool netfront_store_released(Netfront *nf, const char *be);
 /* The path of the backend and its domain. NULL: there is no (complete) device. */
 char *netfront_store_backend(Netfront *nf, uint16_t *ret_id);
 /* Reads the backend's features. */
@@ -184,11 +188,20 @@ NetfrontQueue *netfront_queue_new(Netfront *nf, unsigned index, const NetfrontPl
                                   GError **error);
 /* Hands it to a thread of its own; packets flow. */
 bool netfront_queue_start(NetfrontQueue *q, GError **error);
-/* Stops its thread, closes its ports, gives its pages to netfront_free_pages(). NULL is fine. */
+/* Stops its thread, closes its ports, gives its pages to netfront_pages_add(). NULL is fine. */
 void netfront_queue_free(NetfrontQueue *q);
 
+/* --- xen-netfront-pages.c: main thread --- */
+
+GArray *netfront_pages_new(void);
 /* Frees @count shared pages at @addr, now or as soon as the backend has let go of them. */
-void netfront_free_pages(Netfront *nf, void *addr, unsigned count);
+void netfront_pages_add(Netfront *nf, void *addr, unsigned count);
+/* Frees what can be. True: none is left. */
+bool netfront_pages_try(Netfront *nf);
+/* Closes nf->share. */
+void netfront_pages_close(Netfront *nf);
+/* The netfront's: no pages are waited for any more. */
+void netfront_pages_settled(Netfront *nf);
 
 /* --- the queue's thread --- */
 

@@ -226,8 +226,8 @@ void netfront_queue_free(NetfrontQueue *q)
     if (q->evtchn) {
         q->ops->evtchn_close(q->evtchn);
     }
-    netfront_free_pages(q->nf, q->rings, 2);
-    netfront_free_pages(q->nf, q->tx.pool.base, NETFRONT_POOL_PAGES);
-    netfront_free_pages(q->nf, q->rx.pages, NETFRONT_SLOTS);
+    netfront_pages_add(q->nf, q->rings, 2);
+    netfront_pages_add(q->nf, q->tx.pool.base, NETFRONT_POOL_PAGES);
+    netfront_pages_add(q->nf, q->rx.pages, NETFRONT_SLOTS);
     g_free(q);
 }

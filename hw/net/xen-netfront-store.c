@@ -41,6 +41,17 @@ enum xenbus_state netfront_store_backend_state(Netfront *nf)
     return store_read_state(nf, nf->be);
 }
 
+bool netfront_store_released(Netfront *nf, const char *be)
+{
+    uint64_t v;
+
+    if (!xen_store_read_uint(nf->env.store, 0, be, "state", XenbusStateReconfigured, &v)) {
+        /* who may not read the directory is not told that the node is gone */
+        return errno == ENOENT || errno == EACCES;
+    }
+    return v == XenbusStateInitialising || v == XenbusStateInitWait || v == XenbusStateClosed;
+}
+
 bool netfront_store_backend_online(Netfront *nf)
 {
     uint64_t v;

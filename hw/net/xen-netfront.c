@@ -30,13 +30,12 @@
 #include "netif-state.h"
 #include "util/fd.h"
 
-#define MAX_STEPS         8     /* states that one update may walk through */
-#define RETRY_MIN_MS      500   /* between two connections */
-#define RETRY_MAX_MS      30000
-#define PAGES_INTERVAL_MS 20    /* to look whether the backend has let go of pages */
-#define PAGES_TRIES       250
+#define MAX_STEPS    8     /* states that one update may walk through */
+#define RETRY_MIN_MS 500   /* between two connections */
+#define RETRY_MAX_MS 30000
 
 static void netfront_update(void *opaque);
+static void netfront_finish_close(Netfront *nf);
 
 static void netfront_event(Netfront *nf, NetfrontEvent event, const char *detail)
 {
@@ -53,50 +52,6 @@ static void clear_source(guint *id)
     }
 }
 
-/* --- pages that the backend may still use --- */
-
-/* True: none is left. */
-static bool netfront_try_pages(Netfront *nf)
-{
-    for (guint i = nf->pages->len; i > 0; i--) {
-        const NetfrontPages *p = &g_array_index(nf->pages, NetfrontPages, i - 1);
-
-        if (nf->env.xen->ops->share_free(nf->share, p->addr, p->count) != -EBUSY) {
-            g_array_remove_index_fast(nf->pages, i - 1);
-        }
-    }
-    return nf->pages->len == 0;
-}
-
-static void netfront_finish_close(Netfront *nf);
-
-static gboolean netfront_pages_timer(gpointer opaque)
-{
-    Netfront *nf = opaque;
-
-    if (!netfront_try_pages(nf) && ++nf->pages_tries < PAGES_TRIES) {
-        return G_SOURCE_CONTINUE;
-    }
-    nf->pages_timer = 0;
-    if (nf->closing && nf->state == XenbusStateClosed) {
-        netfront_finish_close(nf);
-    }
-    return G_SOURCE_REMOVE;
-}
-
-void netfront_free_pages(Netfront *nf, void *addr, unsigned count)
-{
-    NetfrontPages p = { .addr = addr, .count = count };
-
-    if (addr && nf->env.xen->ops->share_free(nf->share, addr, count) == -EBUSY) {
-        g_array_append_val(nf->pages, p);
-        nf->pages_tries = 0;
-        if (!nf->pages_timer) {
-            nf->pages_timer = g_timeout_add(PAGES_INTERVAL_MS, netfront_pages_timer, nf);
-        }
-    }
-}
-
 /* --- connection --- */
 
 static void netfront_free_queues(Netfront *nf)
@@ -105,15 +60,20 @@ static void netfront_free_queues(Netfront *nf)
         netfront_queue_free(g_steal_pointer(&nf->queue[i]));
     }
     nf->n_queues = 0;
+    nf->offered = false;
 }
 
-/* Ends a connection, or the beginning of one. */
+/*
+ * Ends a connection, or the beginning of one. The backend may go on until it sees us
+ * Closed, and longer: it has our pages until then.
+ */
 static void netfront_disconnect(Netfront *nf)
 {
     bool was = nf->running;
 
     nf->running = false;
     netfront_free_queues(nf);
+    netfront_pages_try(nf);
     if (was) {
         nf->env.peer->ops->set_carrier(nf->env.peer, false);
         netfront_event(nf, NETFRONT_DISCONNECTED, NULL);
@@ -136,6 +96,7 @@ static void netfront_fail(Netfront *nf, const char *reason)
     netfront_disconnect(nf);
     netfront_store_set_state(nf, XenbusStateClosed);
     netfront_set_error(nf, reason);
+    netfront_pages_settled(nf);
 }
 
 /*
@@ -187,6 +148,7 @@ static void netfront_connect(Netfront *nf)
         netfront_fail(nf, error->message);
         return;
     }
+    nf->offered = true;
     netfront_store_set_state(nf, XenbusStateConnected);
 }
 
@@ -299,9 +261,6 @@ static void netfront_step_closing(Netfront *nf, enum xenbus_state back)
     if (back == XenbusStateUnknown || back == XenbusStateClosing || back == XenbusStateClosed) {
         netfront_disconnect(nf);
         netfront_store_set_state(nf, XenbusStateClosed);
-        if (!nf->pages_timer) {
-            netfront_finish_close(nf);
-        }
     }
 }
 
@@ -383,7 +342,7 @@ static void netfront_update(void *opaque)
     if (!nf->started || nf->closed_sent || nf->lost) {
         return;
     }
-    if (!netfront_follow_backend(nf)) {
+    if (!netfront_follow_backend(nf) || (nf->closing && nf->state == XenbusStateUnknown)) {
         if (nf->closing) {
             netfront_finish_close(nf);
         }
@@ -397,6 +356,8 @@ static void netfront_update(void *opaque)
             break;
         }
     }
+    netfront_pages_try(nf);
+    netfront_pages_settled(nf);
 }
 
 /* A queue's thread found a backend that lies; xen-netfront-queue.c. */
@@ -460,6 +421,13 @@ static void netfront_finish_close(Netfront *nf)
     nf->closed_idle = g_idle_add(netfront_send_closed, nf);
 }
 
+void netfront_pages_settled(Netfront *nf)
+{
+    if (nf->closing && nf->state == XenbusStateClosed && !nf->pages_timer) {
+        netfront_finish_close(nf);
+    }
+}
+
 static gboolean netfront_close_timeout(gpointer opaque)
 {
     Netfront *nf = opaque;
@@ -475,12 +443,14 @@ void netfront_close(Netfront *nf, unsigned timeout_ms)
         return;
     }
     nf->closing = true;
-    if (!nf->started || nf->state == XenbusStateUnknown || nf->state == XenbusStateClosed) {
+    if (!nf->started || nf->state == XenbusStateUnknown) {
         netfront_finish_close(nf); /* nothing of ours is in use */
         return;
     }
     nf->close_timer = g_timeout_add(timeout_ms, netfront_close_timeout, nf);
-    netfront_store_set_state(nf, XenbusStateClosing);
+    if (nf->state != XenbusStateClosed) {
+        netfront_store_set_state(nf, XenbusStateClosing);
+    }
     netfront_update(nf);
 }
 
@@ -518,7 +488,7 @@ Netfront *netfront_new(const NetfrontConfig *config, const NetfrontEnv *env, GEr
     nf->fe = g_strdup_printf("/local/domain/%u/device/vif/%u", env->xen->domid, nf->idx);
     nf->max_queues = MIN(MIN(env->peer->n_queues, limit), NETIF_MAX_QUEUES);
     nf->stats = g_aligned_alloc0(nf->max_queues, sizeof(NetifQueueStats), 64);
-    nf->pages = g_array_new(false, false, sizeof(NetfrontPages));
+    nf->pages = netfront_pages_new();
     nf->retry_ms = RETRY_MIN_MS;
     nf->state = XenbusStateUnknown;
     nf->share = env->xen->ops->share_open(env->xen, error);
@@ -562,11 +532,10 @@ void netfront_free(Netfront *nf)
     clear_source(&nf->close_timer);
     clear_source(&nf->retry_timer);
     clear_source(&nf->closed_idle);
-    clear_source(&nf->pages_timer);
     if (nf->share) {
-        netfront_try_pages(nf); /* what is still in use then goes with the process */
-        nf->env.xen->ops->share_close(nf->share);
+        netfront_pages_close(nf);
     }
+    clear_source(&nf->pages_timer);
     g_array_unref(nf->pages);
     fd_close(&nf->fault_fd);
     g_aligned_free(nf->stats);

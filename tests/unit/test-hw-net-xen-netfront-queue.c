@@ -53,7 +53,7 @@ static void fixture_up_stopped(Fixture *f, const NetfrontPlan *plan)
     f->nf.env.xen = f->xen;
     f->nf.env.peer = f->nd;
     f->nf.stats = f->stats;
-    f->nf.pages = g_array_new(false, false, sizeof(NetfrontPages));
+    f->nf.pages = netfront_pages_new();
     f->nf.share = f->xen->ops->share_open(f->xen, NULL);
     f->nf.fault_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     f->q = netfront_queue_new(&f->nf, 0, plan, &error);

@@ -455,6 +455,187 @@ static void test_no_rx_copy(void)
     vif_down(&v);
 }
 
+/*
+ * Somebody else's look at a connection: one of the pages that were posted for rx, which
+ * must stay granted for as long as the backend may copy to it.
+ */
+static uint32_t hand_rx_ref(Vif *v)
+{
+    struct netif_rx_request req;
+    XenRingPage *page;
+    uint64_t ref = 0;
+    uint32_t ref32;
+    XenGnttab *g;
+
+    g_assert_true(xen_store_read_uint(v->host_store, 0, v->fe, "rx-ring-ref", UINT32_MAX, &ref));
+    ref32 = (uint32_t)ref;
+    g = v->host->ops->gnttab_open(v->host, NULL);
+    page = v->host->ops->gnttab_map(g, v->guest->domid, &ref32, 1, true);
+    g_assert_nonnull(page);
+    memcpy(&req, page->entries, sizeof(req));
+    g_assert_cmpint(v->host->ops->gnttab_unmap(g, page, 1), ==, 0);
+    v->host->ops->gnttab_close(g);
+    return req.gref;
+}
+
+static bool hand_granted(Vif *v, uint32_t ref)
+{
+    XenGnttab *g = v->host->ops->gnttab_open(v->host, NULL);
+    uint8_t byte = 1;
+    XenCopySeg seg = { .local = &byte, .ref = ref, .len = 1 };
+
+    g_assert_cmpint(v->host->ops->gnttab_copy(g, v->guest->domid, true, &seg, 1), ==, 0);
+    v->host->ops->gnttab_close(g);
+    return seg.status == 0;
+}
+
+/* Connects; the ref of a page that is posted. */
+static uint32_t hand_connect(Vif *v)
+{
+    NetfrontConfig config = vif_front_config();
+
+    vif_up_fake(v, 1, 1);
+    hand_offer(v);
+    vif_front_start(v, &config);
+    wait_state(v, v->fe, "4");
+    hand_write(v, v->be, "state", "4");
+    VIF_WAIT(v->front.connected == 1);
+    return hand_rx_ref(v);
+}
+
+static void run_for_ms(unsigned ms)
+{
+    for (unsigned i = 0; i < ms; i++) {
+        g_usleep(1000);
+        g_main_context_iteration(NULL, false);
+    }
+}
+
+/* A backend that closes goes on with its queues until the frontend is Closed. */
+static void test_pages_backend_closing(void)
+{
+    uint32_t ref;
+    Vif v;
+
+    ref = hand_connect(&v);
+    hand_write(&v, v.be, "state", "5");
+    wait_state(&v, v.fe, "6");
+    run_for_ms(50);
+    g_assert_true(hand_granted(&v, ref));
+    hand_write(&v, v.be, "online", "0");
+    hand_write(&v, v.be, "state", "6");
+    VIF_WAIT(!hand_granted(&v, ref));
+    vif_down(&v);
+}
+
+/* Both close at once: the end waits for the backend's. */
+static void test_pages_both_closing(void)
+{
+    uint32_t ref;
+    Vif v;
+
+    ref = hand_connect(&v);
+    netfront_close(v.nf, 60000);
+    g_assert_true(hand_granted(&v, ref));
+    hand_write(&v, v.be, "state", "5");
+    wait_state(&v, v.fe, "6");
+    run_for_ms(50);
+    g_assert_true(hand_granted(&v, ref));
+    g_assert_false(v.front.closed);
+    hand_write(&v, v.be, "state", "6");
+    VIF_WAIT(v.front.closed);
+    g_assert_false(hand_granted(&v, ref));
+    g_clear_pointer(&v.nf, netfront_free);
+    vif_down(&v);
+}
+
+/* The backend closes, and while it does the frontend is to go. */
+static void test_pages_close_after_closing(void)
+{
+    uint32_t ref;
+    Vif v;
+
+    ref = hand_connect(&v);
+    hand_write(&v, v.be, "state", "5");
+    wait_state(&v, v.fe, "6");
+    netfront_close(v.nf, 60000);
+    run_for_ms(50);
+    g_assert_true(hand_granted(&v, ref));
+    g_assert_false(v.front.closed);
+    hand_write(&v, v.be, "state", "6");
+    VIF_WAIT(v.front.closed);
+    g_assert_false(hand_granted(&v, ref));
+    g_clear_pointer(&v.nf, netfront_free);
+    vif_down(&v);
+}
+
+/* A queue broke: the backend, who has lied to it, may still use the other ones. */
+static void test_pages_broken(void)
+{
+    XenRingPage *page;
+    uint64_t ring = 0;
+    uint32_t ring32;
+    XenGnttab *g;
+    uint32_t ref;
+    Vif v;
+
+    ref = hand_connect(&v);
+    g_assert_true(xen_store_read_uint(v.host_store, 0, v.fe, "rx-ring-ref", UINT32_MAX, &ring));
+    ring32 = (uint32_t)ring;
+    g = v.host->ops->gnttab_open(v.host, NULL);
+    page = v.host->ops->gnttab_map(g, v.guest->domid, &ring32, 1, true);
+    g_assert_nonnull(page);
+    page->rsp_prod = 12345;
+    g_assert_cmpint(v.host->ops->gnttab_unmap(g, page, 1), ==, 0);
+    v.host->ops->gnttab_close(g);
+    vif_frame_give(v.front_dev, 0, &(VifFrame) { .payload = 100 }, 0); /* wakes it */
+    wait_state(&v, v.fe, "6");
+    run_for_ms(50);
+    g_assert_true(hand_granted(&v, ref));
+    hand_write(&v, v.be, "online", "0");
+    hand_write(&v, v.be, "state", "6");
+    VIF_WAIT(!hand_granted(&v, ref));
+    vif_down(&v);
+}
+
+/* It never answers: the frontend goes, its pages stay until the process does. */
+static void test_pages_timeout(void)
+{
+    uint32_t ref;
+    Vif v;
+
+    ref = hand_connect(&v);
+    netfront_close(v.nf, 20);
+    VIF_WAIT(v.front.closed);
+    assert_key(&v, v.fe, "state", "6");
+    g_assert_true(hand_granted(&v, ref));
+    g_clear_pointer(&v.nf, netfront_free);
+    g_assert_true(hand_granted(&v, ref));
+    vif_down(&v);
+}
+
+/* The toolstack puts another backend in its place, while the first one goes on. */
+static void test_pages_of_former_backend(void)
+{
+    g_autofree char *other = NULL;
+    uint32_t ref;
+    Vif v;
+
+    ref = hand_connect(&v);
+    other = g_strdup_printf("%s1", v.be);
+    g_assert_true(xen_store_mkdir(v.host_store, 0, other, 0, v.guest->domid));
+    hand_write(&v, other, "state", "2");
+    hand_write(&v, other, "feature-rx-copy", "1");
+    hand_write(&v, v.fe, "backend", other);
+    VIF_WAIT(v.front.disconnected == 1);
+    run_for_ms(50);
+    g_assert_true(hand_granted(&v, ref));
+    hand_write(&v, v.be, "state", "6");
+    VIF_WAIT(!hand_granted(&v, ref));
+    hand_write(&v, other, "state", "6");
+    vif_down(&v);
+}
+
 /* A queue's thread finds a lie: the connection ends, with the reason. */
 static void test_lying_backend(void)
 {
@@ -606,6 +787,12 @@ int main(int argc, char **argv)
     g_test_add_func("/netfront/old-backend", test_old_backend);
     g_test_add_func("/netfront/no-rx-copy", test_no_rx_copy);
     g_test_add_func("/netfront/lying-backend", test_lying_backend);
+    g_test_add_func("/netfront/pages/backend-closing", test_pages_backend_closing);
+    g_test_add_func("/netfront/pages/both-closing", test_pages_both_closing);
+    g_test_add_func("/netfront/pages/close-after-closing", test_pages_close_after_closing);
+    g_test_add_func("/netfront/pages/broken", test_pages_broken);
+    g_test_add_func("/netfront/pages/timeout", test_pages_timeout);
+    g_test_add_func("/netfront/pages/of-former-backend", test_pages_of_former_backend);
     g_test_add_func("/netfront/host-gone", test_host_gone);
     g_test_add_func("/netfront/rounds", test_rounds);
     return g_test_run();

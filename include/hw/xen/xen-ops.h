@@ -28,6 +28,7 @@ typedef struct Xen {
     bool emulated;
     char *store_path;        /* XenStore's socket, NULL: libxenstore's default */
     void *opaque;            /* the implementation's */
+    GSList *shares;          /* XenShare: left behind by xen_leave_share() */
 } Xen;
 
 typedef struct XenEvtchn XenEvtchn; /* some ports that are waited for together */
@@ -91,6 +92,9 @@ struct XenOps {
     /* Ends access and frees. -EBUSY: the peer still uses a page; nothing was freed. */
     int (*share_free)(XenShare *s, void *addr, unsigned count);
 };
+
+/* @s is closed with @xen and not before: a peer that never answered may use its pages. */
+void xen_leave_share(Xen *xen, XenShare *s);
 
 /* Closes the connection and frees @xen; NULL is fine. */
 void xen_close(Xen *xen);
