@@ -516,7 +516,7 @@ def test_vif_from_start_to_end():
                      'xen-netfront,netdev=n0,id=front0') as front:
             p = front.qmp()
             assert q.event('VIF_CONNECTED')['data'] == {'device': 'vif0', 'queues': 2}
-            wait_for(lambda: p.command('query-vif')[0]['state'] == 'connected', 'the front')
+            wait_for(lambda: p.command('query-vif')[0]['queues'], 'the front')
             (vif,) = q.command('query-vif')
             assert vif['state'] == 'connected' and len(vif['queues']) == 2
             assert [queue['queue'] for queue in vif['queues']] == [0, 1]
