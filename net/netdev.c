@@ -9,6 +9,9 @@
  */
 #define SCRATCH_SEGMENTS 256
 
+/* More than a tap's queue holds; what comes later is an event of its own. */
+#define DISCARD_MAX 4096u
+
 /* Where GSO packets are cut; one packet at a time. */
 typedef struct NetdevScratch {
     PktArena arena;
@@ -88,6 +91,10 @@ unsigned netdev_send(NetdevQueue *q, Pkt *pkt, unsigned n)
 {
     unsigned done = 0;
 
+    if (netdev_link_off(q->nd)) {
+        q->refused += n;
+        return n;
+    }
     if (!q->scratch) {
         return q->nd->ops->send(q, pkt, n);
     }
@@ -114,6 +121,21 @@ unsigned netdev_send(NetdevQueue *q, Pkt *pkt, unsigned n)
     return done;
 }
 
+unsigned netdev_discard(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
+                        unsigned max)
+{
+    const PktArena start = *arena;
+    unsigned done = 0;
+    unsigned n;
+
+    do {
+        n = q->nd->ops->recv(q, arena, pkt, iov, max);
+        *arena = start;
+        done += n;
+    } while (n > 0 && done < DISCARD_MAX);
+    return 0;
+}
+
 static void update_link(Netdev *nd, bool mtu_changed)
 {
     bool up = nd->carrier && !nd->link_off;
@@ -138,7 +160,10 @@ void netdev_set_state(Netdev *nd, unsigned mtu, bool carrier)
 
 void netdev_set_link(Netdev *nd, bool up)
 {
-    nd->link_off = !up;
+    __atomic_store_n(&nd->link_off, !up, __ATOMIC_RELAXED);
+    if (nd->ops->set_carrier) {
+        nd->ops->set_carrier(nd, nd->nic_carrier);
+    }
     update_link(nd, false);
 }
 

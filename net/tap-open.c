@@ -178,6 +178,7 @@ static Tap *tap_alloc(const char *id, unsigned n_queues)
     tap->nd.id = g_strdup(id);
     tap->nd.n_queues = n_queues;
     tap->nd.carrier = true;
+    tap->nd.nic_carrier = true; /* the kernel's own, until a NIC comes */
     tap->nd.link_up = true;
     tap->nd.queue = g_new0(NetdevQueue *, n_queues);
     tap->link_fd = -1;

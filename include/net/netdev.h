@@ -45,7 +45,10 @@ typedef struct NetdevOps {
     bool (*set_offload)(Netdev *nd, unsigned offload, GError **error);
     /* Queues 0..n-1 carry traffic from now on, the others are detached. */
     bool (*set_active)(Netdev *nd, unsigned n, GError **error);
-    /* Carrier as the host's network stack sees it. */
+    /*
+     * Carrier as the host's network stack sees it: what the NIC wants, which is kept in
+     * nic_carrier, unless the link is off. Optional.
+     */
     void (*set_carrier)(Netdev *nd, bool up);
     /* QEMU's info_str of one queue: "ifname=tap0,script=no,downscript=no". Free it. */
     char *(*info)(Netdev *nd, unsigned queue);
@@ -70,7 +73,8 @@ struct Netdev {
     unsigned mtu;       /* of the interface, followed */
     bool link_up;       /* what the interface's carrier and set_link leave of it */
     bool carrier;       /* of the interface, followed; on while it is us who set it off */
-    bool link_off;      /* by netdev_set_link() */
+    bool link_off;      /* by netdev_set_link(); relaxed atomic */
+    bool nic_carrier;   /* the NIC's last word to set_carrier */
     bool in_use;        /* a NIC has it */
     /*
      * Called in the main thread when mtu or link_up changed. Set by the NIC.
@@ -97,13 +101,28 @@ static inline void netdev_set_send_buffer(NetdevQueue *q, void *base, size_t siz
     }
 }
 
+static inline bool netdev_link_off(const Netdev *nd)
+{
+    return __atomic_load_n(&nd->link_off, __ATOMIC_RELAXED);
+}
+
+/* Reads what there is, and forgets it. Always 0, and nothing is taken of @arena. */
+unsigned netdev_discard(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
+                        unsigned max);
+
 static inline unsigned netdev_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
                                    unsigned max)
 {
+    if (netdev_link_off(q->nd)) {
+        return netdev_discard(q, arena, pkt, iov, max);
+    }
     return q->nd->ops->recv(q, arena, pkt, iov, max);
 }
 
-/* QMP's set_link: a link that is off stays down whatever the carrier says. */
+/*
+ * QMP's set_link: a link that is off stays down whatever the carrier says, and packets
+ * get lost on it both ways, as in QEMU. Main thread, queues may be running.
+ */
 void netdev_set_link(Netdev *nd, bool up);
 
 void netdev_free(Netdev *nd); /* NULL is fine */

@@ -99,7 +99,8 @@ static bool fake_set_active(Netdev *nd, unsigned n, GError **error)
 
 static void fake_set_carrier(Netdev *nd, bool up)
 {
-    fake_of(nd)->carrier = up;
+    nd->nic_carrier = up;
+    fake_of(nd)->carrier = up && !nd->link_off;
 }
 
 static char *fake_info(Netdev *nd, unsigned queue)

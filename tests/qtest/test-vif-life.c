@@ -115,6 +115,29 @@ static void test_stop_cont(VifTest *t)
     check_alive(t);
 }
 
+/* As in QEMU: the guest's packets are taken and go nowhere. */
+static void test_set_link(VifTest *t)
+{
+    g_autofree uint8_t *frame = g_malloc(FRAME_MAX);
+    FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
+    size_t len = vif_frame_make(&plain, frame);
+
+    for (unsigned i = 0; i < 2; i++) {
+        json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'set_link', 'arguments': "
+                                     "{'name': '%s', 'up': false}}", i ? "n0" : "vif0"));
+        host_tap_wait_stopped(t->tap);
+        front_tx_frame(q, frame, len, NULL, 0, 0, 0);
+        front_tx_push(q);
+        front_tx_expect(q, 1, NETIF_RSP_OKAY);
+        vif_test_expect_no_host(t);
+        g_assert_cmpuint(vif_test_counter(t, 0, "tx", "drop-peer"), ==, i + 1);
+        json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'set_link', 'arguments': "
+                                     "{'name': 'vif0', 'up': true}}"));
+        host_tap_wait_running(t->tap);
+        check_alive(t);
+    }
+}
+
 /* --- the guest dies --- */
 
 typedef enum Point {
@@ -349,6 +372,7 @@ static const VifTestCase cases[] = {
     { "reconnect/closed-from-connected", test_closed_from_connected },
     { "reconnect/closed-before-connected", test_closed_before_connected },
     { "reconfiguring", test_reconfiguring },
+    { "set-link", test_set_link },
     { "stop-cont", test_stop_cont },
     DIES("offered", POINT_OFFERED),
     DIES("keys-written", POINT_KEYS),

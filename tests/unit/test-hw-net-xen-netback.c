@@ -136,6 +136,31 @@ static void test_stale_packets_are_not_for_the_next(void)
     vif_down(&v);
 }
 
+/* Frames that came while the link was off are not kept for the guest. */
+static void test_link_off_loses_what_comes(void)
+{
+    NetfrontConfig config = vif_front_config();
+    g_autofree FakePkt *pkt = g_new0(FakePkt, 1);
+    g_autofree FakePkt *got = NULL;
+    Vif v;
+
+    up(&v);
+    vif_connect(&v, &config);
+    netdev_set_link(v.back_dev, false);
+    pkt->len = 60;
+    fake_netdev_give(v.back_dev, 0, pkt);
+    VIF_WAIT(fake_netdev_unread(v.back_dev, 0) == 0);
+    netback_pause(v.nb, true); /* its thread is through with it */
+    netback_pause(v.nb, false);
+    netdev_set_link(v.back_dev, true);
+    pkt->len = 61;
+    fake_netdev_give(v.back_dev, 0, pkt);
+    got = fake_netdev_take(v.front_dev, 0, 20000);
+    g_assert_nonnull(got);
+    g_assert_cmpuint(got->len, ==, 61);
+    vif_down(&v);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -146,5 +171,6 @@ int main(int argc, char **argv)
                     test_unplug_before_a_driver_came);
     g_test_add_func("/netback/nonsense-state", test_nonsense_state_is_ignored);
     g_test_add_func("/netback/stale-packets", test_stale_packets_are_not_for_the_next);
+    g_test_add_func("/netback/link-off-loses-what-comes", test_link_off_loses_what_comes);
     return g_test_run();
 }

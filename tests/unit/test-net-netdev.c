@@ -24,6 +24,7 @@ typedef struct Fake {
     bool all_plain; /* no header asked for anything */
     const FrameSpec *spec;
     unsigned n_changes;
+    unsigned n_waiting; /* to be read */
 } Fake;
 
 static unsigned fake_send(NetdevQueue *q, Pkt *pkt, unsigned n)
@@ -43,7 +44,20 @@ static unsigned fake_send(NetdevQueue *q, Pkt *pkt, unsigned n)
     return i;
 }
 
-static const NetdevOps fake_ops = { .type = "fake", .send = fake_send };
+static unsigned fake_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
+                          unsigned max)
+{
+    Fake *fake = (Fake *)q->nd;
+    unsigned n;
+
+    for (n = 0; n < max && fake->n_waiting > 0 && pkt_arena_next(arena); n++) {
+        fake->n_waiting--;
+        pkt_arena_take(arena, 3000);
+    }
+    return n;
+}
+
+static const NetdevOps fake_ops = { .type = "fake", .send = fake_send, .recv = fake_recv };
 
 static void fake_init(Fake *fake, bool scratch)
 {
@@ -197,6 +211,49 @@ static void test_link_is_carrier_and_set_link(void)
     g_assert_cmpuint(fake.n_changes, ==, 4);
 }
 
+static void test_link_off_takes_and_loses(void)
+{
+    g_autofree Packet *p = g_new0(Packet, 1);
+    FrameSpec spec = { .ip_version = 4, .payload = 100, .udp = true };
+    Pkt pkt[2];
+    Fake fake;
+
+    fake_init(&fake, false);
+    make_packet(p, &pkt[0], &spec, 0);
+    pkt[1] = pkt[0];
+    netdev_set_link(&fake.nd, false);
+    g_assert_cmpuint(netdev_send(&fake.q, pkt, 2), ==, 2);
+    g_assert_cmpuint(fake.n_taken, ==, 0);
+    g_assert_cmpuint(fake.q.refused, ==, 2);
+    netdev_set_link(&fake.nd, true);
+    g_assert_cmpuint(netdev_send(&fake.q, pkt, 2), ==, 2);
+    g_assert_cmpuint(fake.n_taken, ==, 2);
+    g_assert_cmpuint(fake.q.refused, ==, 2);
+}
+
+/* Whatever is in there when the link is on again is new. */
+static void test_link_off_empties_what_is_read(void)
+{
+    PktArena arena = { 0 };
+    struct iovec iov[8];
+    Pkt pkt[8];
+    Fake fake;
+
+    fake_init(&fake, false);
+    g_assert_cmpint(pkt_arena_init(&arena, 4 * 4096 + PKT_ARENA_MIN), ==, 0);
+    fake.n_waiting = 100;
+    netdev_set_link(&fake.nd, false);
+    g_assert_cmpuint(netdev_recv(&fake.q, &arena, pkt, iov, 8), ==, 0);
+    g_assert_cmpuint(fake.n_waiting, ==, 0);
+    g_assert_cmpuint(arena.used, ==, 0);
+    fake.n_waiting = UINT_MAX; /* never empty: it ends all the same */
+    g_assert_cmpuint(netdev_recv(&fake.q, &arena, pkt, iov, 8), ==, 0);
+    fake.n_waiting = 3;
+    netdev_set_link(&fake.nd, true);
+    g_assert_cmpuint(netdev_recv(&fake.q, &arena, pkt, iov, 8), ==, 3);
+    pkt_arena_done(&arena);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -206,5 +263,8 @@ int main(int argc, char **argv)
     g_test_add_func("/net/netdev/header-goes-through", test_header_goes_through);
     g_test_add_func("/net/netdev/link-is-carrier-and-set-link",
                     test_link_is_carrier_and_set_link);
+    g_test_add_func("/net/netdev/link-off-takes-and-loses", test_link_off_takes_and_loses);
+    g_test_add_func("/net/netdev/link-off-empties-what-is-read",
+                    test_link_off_empties_what_is_read);
     return g_test_run();
 }

@@ -753,6 +753,38 @@ static void test_own_carrier_is_no_change(void)
     g_assert_cmpuint(changes, ==, 2);
 }
 
+/* A bridge sees it, whatever the NIC does meanwhile; and it is no news for the NIC. */
+static void test_carrier_follows_set_link(void)
+{
+    g_autoptr(Netdev) nd = NULL;
+    unsigned changes = 0;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
+    nd->changed = count_change;
+    nd->changed_opaque = &changes;
+    netdev_set_link(nd, true); /* no NIC is there yet to take it away */
+    g_assert_true(netns_sh("ip link show tt0 | grep -q LOWER_UP"));
+    nd->ops->set_carrier(nd, true);
+    netdev_set_link(nd, false);
+    g_assert_true(netns_sh("ip link show tt0 | grep -q NO-CARRIER"));
+    nd->ops->set_carrier(nd, false);
+    nd->ops->set_carrier(nd, true);
+    g_assert_true(netns_sh("ip link show tt0 | grep -q NO-CARRIER"));
+    netdev_set_link(nd, true);
+    g_assert_true(netns_sh("ip link show tt0 | grep -q LOWER_UP"));
+    g_assert_cmpuint(changes, ==, 2);
+    nd->ops->set_carrier(nd, false);
+    netdev_set_link(nd, false);
+    netdev_set_link(nd, true);
+    g_assert_true(netns_sh("ip link show tt0 | grep -q NO-CARRIER"));
+    g_assert_true(netns_sh("ip link set tt0 mtu 1400"));
+    g_assert_true(wait_changes(&changes, 5));
+    g_assert_true(nd->link_up);
+}
+
 static void test_moved_interface_stays_up(void)
 {
     g_autoptr(Netdev) nd = NULL;
@@ -797,6 +829,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap/set-active-reports-failure", test_set_active_reports_failure);
     g_test_add_func("/net/tap/mtu-and-carrier-are-followed", test_mtu_and_carrier_are_followed);
     g_test_add_func("/net/tap/own-carrier-is-no-change", test_own_carrier_is_no_change);
+    g_test_add_func("/net/tap/carrier-follows-set-link", test_carrier_follows_set_link);
     g_test_add_func("/net/tap/moved-interface-stays-up", test_moved_interface_stays_up);
     return g_test_run();
 }
