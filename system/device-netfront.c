@@ -66,6 +66,11 @@ static void front_start(void *impl)
     netfront_start(impl);
 }
 
+static void front_pause(void *impl, bool paused)
+{
+    netfront_pause(impl, paused);
+}
+
 static void front_close(void *impl, unsigned timeout_ms)
 {
     netfront_close(impl, timeout_ms);
@@ -105,6 +110,7 @@ const DeviceType device_netfront = {
     .netdev_offset = offsetof(NetfrontConfig, netdev),
     .create = front_create,
     .start = front_start,
+    .pause = front_pause,
     .close = front_close,
     .free = front_free,
     .visit = front_visit,

@@ -112,6 +112,7 @@ typedef struct NetfrontQueue {
     unsigned tx_offload;
     uint32_t tx_max_len;
     bool peer_ready;       /* the netdev may have packets */
+    bool paused;
     const char *broken;    /* why nothing moves any more; a literal */
     int fault_fd;          /* netfront's: tells main of it */
 
@@ -141,6 +142,7 @@ struct Netfront {
     bool started;
     bool offered;            /* the backend was told of our queues */
     bool running;            /* the backend is Connected, too: packets flow */
+    bool paused;
     bool closing;
     bool closed_sent;
     bool lost;               /* the host is gone, XenStore with it */
@@ -188,6 +190,7 @@ NetfrontQueue *netfront_queue_new(Netfront *nf, unsigned index, const NetfrontPl
                                   GError **error);
 /* Hands it to a thread of its own; packets flow. */
 bool netfront_queue_start(NetfrontQueue *q, GError **error);
+void netfront_queue_set_paused(NetfrontQueue *q, bool paused);
 /* Stops its thread, closes its ports, gives its pages to netfront_pages_add(). NULL is fine. */
 void netfront_queue_free(NetfrontQueue *q);
 

@@ -33,7 +33,7 @@ static bool queue_poll(IoPoller *p)
     NetfrontQueue *q = container_of(p, NetfrontQueue, poller);
     bool work;
 
-    if (q->broken) {
+    if (q->broken || q->paused) {
         return false;
     }
     work = netfront_rx_poll(q);
@@ -53,8 +53,8 @@ static bool queue_arm(IoPoller *p)
     NetfrontQueue *q = container_of(p, NetfrontQueue, poller);
     bool work;
 
-    if (q->broken) {
-        return false;
+    if (q->broken || q->paused) {
+        return false; /* the ports stay masked */
     }
     /* not before now: a backend that sends events without need costs one a sleep */
     queue_unmask(q, &q->tx.masked, q->tx.port);
@@ -116,7 +116,28 @@ static void queue_leave(void *opaque)
     io_thread_remove_source(q->thread, &q->evt_source);
 }
 
+static void queue_pause(void *opaque)
+{
+    NetfrontQueue *q = opaque;
+
+    q->paused = true;
+}
+
+static void queue_resume(void *opaque)
+{
+    NetfrontQueue *q = opaque;
+
+    q->paused = false;
+}
+
 /* --- main thread --- */
+
+void netfront_queue_set_paused(NetfrontQueue *q, bool paused)
+{
+    if (q->thread) {
+        io_thread_call(q->thread, paused ? queue_pause : queue_resume, q);
+    }
+}
 
 static bool queue_open_ports(NetfrontQueue *q, bool split, GError **error)
 {
@@ -206,6 +227,7 @@ bool netfront_queue_start(NetfrontQueue *q, GError **error)
 {
     g_autofree char *name = g_strdup_printf("vif%u-q%u", q->nf->idx, q->index);
 
+    q->paused = q->nf->paused;
     q->thread = io_thread_new(name, error);
     if (!q->thread) {
         return false;

@@ -519,6 +519,14 @@ void netfront_start(Netfront *nf)
     netfront_update(nf);
 }
 
+void netfront_pause(Netfront *nf, bool paused)
+{
+    nf->paused = paused;
+    for (unsigned i = 0; i < nf->n_queues; i++) {
+        netfront_queue_set_paused(nf->queue[i], paused);
+    }
+}
+
 void netfront_free(Netfront *nf)
 {
     if (!nf) {

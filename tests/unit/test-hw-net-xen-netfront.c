@@ -394,6 +394,39 @@ static void test_backend_closes(void)
     vif_down(&v);
 }
 
+/* A paused device stays connected and carries nothing, over a new connection, too. */
+static void test_pause(void)
+{
+    NetfrontConfig config = vif_front_config();
+    VifFrame out = { .payload = 200, .seed = 20 };
+    VifFrame in = { .payload = 300, .seed = 21 };
+    Vif v;
+
+    vif_up_fake(&v, 1, 1);
+    vif_connect(&v, &config);
+    for (unsigned i = 1; i <= 2; i++) {
+        exchange(&v, 0);
+        netfront_pause(v.nf, true);
+        vif_frame_give(v.front_dev, 0, &out, 0);
+        vif_frame_give(v.back_dev, 0, &in, 0);
+        g_assert_null(fake_netdev_take(v.back_dev, 0, 50));
+        g_assert_null(fake_netdev_take(v.front_dev, 0, 50));
+        g_assert_cmpuint(fake_netdev_unread(v.front_dev, 0), ==, 1);
+        netfront_pause(v.nf, false);
+        expect(v.back_dev, 0, &out, 0);
+        expect(v.front_dev, 0, &in, 0);
+        netfront_pause(v.nf, true);
+        vif_back_close(&v);
+        vif_back_start(&v);
+        VIF_WAIT(v.front.connected == i + 1 && v.back.connected == i + 1);
+        vif_frame_give(v.front_dev, 0, &out, 0);
+        g_assert_null(fake_netdev_take(v.back_dev, 0, 50));
+        netfront_pause(v.nf, false);
+        expect(v.back_dev, 0, &out, 0);
+    }
+    vif_down(&v);
+}
+
 /* --- a backend played by hand --- */
 
 static void hand_write(Vif *v, const char *dir, const char *key, const char *value)
@@ -784,6 +817,7 @@ int main(int argc, char **argv)
     g_test_add_func("/netfront/backend-again", test_backend_again);
     g_test_add_func("/netfront/backend-vanishes", test_backend_vanishes);
     g_test_add_func("/netfront/backend-closes", test_backend_closes);
+    g_test_add_func("/netfront/pause", test_pause);
     g_test_add_func("/netfront/old-backend", test_old_backend);
     g_test_add_func("/netfront/no-rx-copy", test_no_rx_copy);
     g_test_add_func("/netfront/lying-backend", test_lying_backend);

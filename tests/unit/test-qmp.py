@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -571,6 +572,33 @@ def test_events_of_a_restless_guest():
             q.command('device_del', id='vif0')
             q.event('DEVICE_DELETED')
             assert [e['event'] for e in q.events][-1] == 'VIF_DISCONNECTED'
+
+
+def test_stop_of_a_frontend():
+    """What the frontend's tap was given waits there until cont."""
+    need_tap()
+    with host('-netdev', TAP + ',id=n0,ifname=bk0', '-device',
+              'xen-net-device,netdev=n0,id=vif0') as back:
+        back.qmp()  # it is ready
+        with Ringtap(BINARY, '-accel', f'xenemu,connect={back.dir}/xen,domid=5,ram=64M',
+                     '-netdev', TAP + ',id=n0,ifname=fr0', '-device',
+                     'xen-netfront,netdev=n0,id=front0') as front:
+            p = front.qmp()
+
+            def sent():
+                return p.command('query-vif')[0]['queues'][0]['tx']['packets']
+
+            wait_for(lambda: p.command('query-vif')[0]['queues'], 'the front')
+            p.command('stop')
+            before = sent()
+            subprocess.run(['ip', 'link', 'set', 'fr0', 'up'], check=True)
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+                raw.bind(('fr0', 0))
+                raw.send(b'\xff' * 60)
+            time.sleep(0.2)
+            assert sent() == before
+            p.command('cont')
+            wait_for(lambda: sent() > before, 'the packet')
 
 
 def end_of_a_vif_whose_guest_hangs(signals):

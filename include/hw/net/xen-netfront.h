@@ -52,6 +52,8 @@ typedef struct NetfrontEnv {
 /* Main thread, as all of these. Waits for device/vif/IDX to appear. */
 Netfront *netfront_new(const NetfrontConfig *config, const NetfrontEnv *env, GError **error);
 void netfront_start(Netfront *nf);
+/* Paused, it carries no packets; connections come and go as ever. */
+void netfront_pause(Netfront *nf, bool paused);
 /* Closing, waits for the backend at most @timeout_ms, Closed; then NETFRONT_CLOSED. */
 void netfront_close(Netfront *nf, unsigned timeout_ms);
 void netfront_free(Netfront *nf);
