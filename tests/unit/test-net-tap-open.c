@@ -7,12 +7,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_tun.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -352,6 +356,7 @@ static char *error_in_child(const TapConfig *config, bool (*prepare)(void))
     int pipe_fd[2];
     char text[512] = "";
     ssize_t n;
+    int status;
     pid_t pid;
 
     g_assert_cmpint(pipe(pipe_fd), ==, 0);
@@ -368,7 +373,8 @@ static char *error_in_child(const TapConfig *config, bool (*prepare)(void))
     close(pipe_fd[1]);
     n = read(pipe_fd[0], text, sizeof(text) - 1);
     close(pipe_fd[0]);
-    g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_cmpint(status, ==, 0); /* what opens all the same has no error */
     return n > 0 ? g_strdup(text) : NULL;
 }
 
@@ -421,6 +427,42 @@ static void test_without_tun(void)
         return;
     }
     g_assert_cmpstr(message, ==, "could not open /dev/net/tun: No such file or directory");
+}
+
+/* The kernel refuses TUNSETSNDBUF, as it does of itself only for values that we never give. */
+static bool refuse_sndbuf(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TUNSETSNDBUF, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { .len = G_N_ELEMENTS(filter), .filter = filter };
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static void test_sndbuf_refused(void)
+{
+    TapConfig config = config_of("tt0", 1);
+    g_autofree char *message = NULL;
+
+    if (!netns_enter()) {
+        return;
+    }
+    config.sndbuf = 1 << 20;
+    config.has_sndbuf = true;
+    message = error_in_child(&config, refuse_sndbuf);
+    if (!message) {
+        g_test_skip("no seccomp filters here");
+        return;
+    }
+    g_assert_cmpstr(message, ==, "TUNSETSNDBUF ioctl failed: Invalid argument");
+    g_assert_false(netns_has_interface("tt0"));
 }
 
 static void test_exclusions(void)
@@ -625,6 +667,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap-open/info", test_info);
     g_test_add_func("/net/tap-open/vnet-hdr-off", test_vnet_hdr_off);
     g_test_add_func("/net/tap-open/sndbuf", test_sndbuf);
+    g_test_add_func("/net/tap-open/sndbuf-refused", test_sndbuf_refused);
     g_test_add_func("/net/tap-open/mismatch-is-named", test_mismatch_is_named);
     g_test_add_func("/net/tap-open/persistent-tap-stays", test_persistent_tap_stays);
     g_test_add_func("/net/tap-open/tap-in-use", test_tap_in_use);

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """QMP conversations with the real program. Usage: test-qmp.py RINGTAP"""
 
+import contextlib
 import ctypes
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -550,7 +552,7 @@ def test_events_of_a_restless_guest():
             start = time.monotonic()
             for i in range(30):
                 p.command('device_add', driver='xen-netfront', netdev='n0', id=f'f{i}')
-                wait_for(lambda: p.command('query-vif')[0]['state'] == 'connected', 'the front')
+                wait_for(lambda: p.command('query-vif')[0]['queues'], 'the front')
                 p.command('device_del', id=f'f{i}')
                 p.event('DEVICE_DELETED')
             q.command('query-status')
@@ -568,7 +570,7 @@ def test_events_of_a_restless_guest():
                 p.command('device_del', id=f'x{i - 1}' if i else 'last')
                 p.event('DEVICE_DELETED')
                 p.command('device_add', driver='xen-netfront', netdev='n0', id=f'x{i}')
-                wait_for(lambda: p.command('query-vif')[0]['state'] == 'connected', 'the front')
+                wait_for(lambda: p.command('query-vif')[0]['queues'], 'the front')
             q.command('device_del', id='vif0')
             q.event('DEVICE_DELETED')
             assert [e['event'] for e in q.events][-1] == 'VIF_DISCONNECTED'
@@ -601,27 +603,55 @@ def test_stop_of_a_frontend():
             wait_for(lambda: sent() > before, 'the packet')
 
 
-def end_of_a_vif_whose_guest_hangs(signals):
-    """Seconds that the backend takes to end, and what it leaves of its tap."""
+@contextlib.contextmanager
+def connected_vif():
+    """Backend and frontend, each with a monitor."""
     with host('-netdev', TAP + ',id=n0,ifname=bk0', '-device',
               'xen-net-device,netdev=n0,id=vif0') as back:
         q = back.qmp()
         with Ringtap(BINARY, '-accel', f'xenemu,connect={back.dir}/xen,domid=5,ram=64M',
                      '-netdev', TAP + ',id=n0,ifname=fr0', '-device',
                      'xen-netfront,netdev=n0,id=front0') as front:
+            p = front.qmp()
+            wait_for(lambda: p.command('query-vif')[0]['queues'], 'the front')
             q.event('VIF_CONNECTED')
-            front.process.send_signal(signal.SIGSTOP)
-            start = time.monotonic()
-            for _ in range(signals):
-                back.process.send_signal(signal.SIGTERM)
-                time.sleep(0.2)
-            status, _ = back.end(None)
-            took = time.monotonic() - start
-            front.process.send_signal(signal.SIGCONT)
-        assert status == 0
-        assert os.listdir(back.dir) == []
+            yield back, q, front, p
+
+
+def end_of_a_vif(back, number=signal.SIGTERM, signals=1):
+    """Seconds that the backend takes to end, and what it leaves of its tap."""
+    start = time.monotonic()
+    for i in range(signals):
+        time.sleep(0.2 if i > 0 else 0)
+        back.process.send_signal(number)
+    status, err = back.end(None)
+    took = time.monotonic() - start
+    assert status == 0, (status, err)
+    assert 'in time' not in err, err
+    assert os.listdir(back.dir) == []
     assert 'bk0' not in interfaces()
     return took
+
+
+def end_of_a_vif_whose_guest_hangs(signals):
+    with connected_vif() as (back, _, front, _):
+        front.process.send_signal(signal.SIGSTOP)
+        took = end_of_a_vif(back, signals=signals)
+        front.process.send_signal(signal.SIGCONT)
+    return took
+
+
+def test_signals_close_the_vif():
+    """A guest that answers is not waited for longer than its answer takes."""
+    need_tap()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        with connected_vif() as (back, _, front, p):
+            took = end_of_a_vif(back, number)
+            assert took < 2.5, (number, took)
+            p.event('VIF_DISCONNECTED')
+            assert p.command('query-vif')[0]['queues'] == []
+            assert front.end()[0] == 0
+            assert 'fr0' not in interfaces()
 
 
 def test_a_guest_that_hangs_is_waited_for():
@@ -632,6 +662,31 @@ def test_a_guest_that_hangs_is_waited_for():
 def test_second_signal_ends_at_once():
     need_tap()
     assert end_of_a_vif_whose_guest_hangs(2) < 2.5
+
+
+def test_unplug_twice():
+    """Of a device whose guest does not let go of it."""
+    need_tap()
+    with connected_vif() as (_, q, front, _):
+        front.process.send_signal(signal.SIGSTOP)
+        q.command('device_del', id='vif0')
+        assert q.error('device_del', id='vif0') == \
+            'Device vif0 is already in the process of unplug'
+        front.process.send_signal(signal.SIGCONT)
+        assert q.event('DEVICE_DELETED')['data']['device'] == 'vif0'
+
+
+def test_no_index_is_free():
+    need_tap()
+    if not shutil.which('xenstore-write'):
+        raise tap.Skip('no xenstore-write')
+    with host('-netdev', TAP + ',id=n0,ifname=i0') as r:
+        q = r.qmp()
+        nodes = [word for i in range(100)
+                 for word in (f'/local/domain/0/backend/vif/5/{i}/frontend', 'x')]
+        subprocess.run(['xenstore-write', *nodes], check=True,
+                       env={**os.environ, 'XENSTORED_PATH': f'{r.dir}/xen.xenstore'})
+        assert q.error('device_add', **VIF) == 'cannot find device index for netdev device'
 
 
 def test_prelaunch_offers_nothing():
