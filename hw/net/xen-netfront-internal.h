@@ -142,6 +142,7 @@ struct Netfront {
     bool started;
     bool offered;            /* the backend was told of our queues */
     bool running;            /* the backend is Connected, too: packets flow */
+    bool carrier;            /* the netdev was told that there is one */
     bool paused;
     bool closing;
     bool closed_sent;
@@ -150,6 +151,7 @@ struct Netfront {
     XenWatch *watch_front;
     XenWatch *watch_state;
     XenWatch *watch_online;
+    XenWatch *watch_carrier;
     XenShare *share;
     GArray *pages;           /* NetfrontPages that wait to be freed */
     guint pages_timer;
@@ -174,6 +176,8 @@ bool netfront_store_set_state(Netfront *nf, enum xenbus_state state);
 enum xenbus_state netfront_store_own_state(Netfront *nf);
 enum xenbus_state netfront_store_backend_state(Netfront *nf);
 bool netfront_store_backend_online(Netfront *nf);
+/* The backend's link is up; it is if nothing is said of it. */
+bool netfront_store_carrier(Netfront *nf);
 /* The backend in @be does not use what it was told of: it is closed, new or gone. */
 bool netfront_store_released(Netfront *nf, const char *be);
 /* The path of the backend and its domain. NULL: there is no (complete) device. */

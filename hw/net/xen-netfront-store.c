@@ -41,6 +41,13 @@ enum xenbus_state netfront_store_backend_state(Netfront *nf)
     return store_read_state(nf, nf->be);
 }
 
+bool netfront_store_carrier(Netfront *nf)
+{
+    uint64_t v;
+
+    return !xen_store_read_uint(nf->env.store, 0, nf->be, "carrier", UINT32_MAX, &v) || v != 0;
+}
+
 bool netfront_store_released(Netfront *nf, const char *be)
 {
     uint64_t v;

@@ -63,6 +63,17 @@ static void netfront_free_queues(Netfront *nf)
     nf->offered = false;
 }
 
+/* The netdev's carrier: packets flow, and the backend has a link. */
+static void netfront_follow_carrier(Netfront *nf)
+{
+    bool up = nf->running && netfront_store_carrier(nf);
+
+    if (up != nf->carrier) {
+        nf->carrier = up;
+        nf->env.peer->ops->set_carrier(nf->env.peer, up);
+    }
+}
+
 /*
  * Ends a connection, or the beginning of one. The backend may go on until it sees us
  * Closed, and longer: it has our pages until then.
@@ -74,8 +85,8 @@ static void netfront_disconnect(Netfront *nf)
     nf->running = false;
     netfront_free_queues(nf);
     netfront_pages_try(nf);
+    netfront_follow_carrier(nf);
     if (was) {
-        nf->env.peer->ops->set_carrier(nf->env.peer, false);
         netfront_event(nf, NETFRONT_DISCONNECTED, NULL);
     }
 }
@@ -166,7 +177,7 @@ static void netfront_run(Netfront *nf)
     nf->running = true;
     nf->retry_ms = RETRY_MIN_MS;
     g_clear_pointer(&nf->error, g_free);
-    nf->env.peer->ops->set_carrier(nf->env.peer, true);
+    netfront_follow_carrier(nf);
     netfront_event(nf, NETFRONT_CONNECTED, NULL);
 }
 
@@ -297,6 +308,7 @@ static void netfront_unwatch_backend(Netfront *nf)
 {
     g_clear_pointer(&nf->watch_state, xen_store_unwatch);
     g_clear_pointer(&nf->watch_online, xen_store_unwatch);
+    g_clear_pointer(&nf->watch_carrier, xen_store_unwatch);
 }
 
 static bool netfront_watch(Netfront *nf, XenWatch **w, const char *dir, const char *key,
@@ -329,7 +341,8 @@ static bool netfront_follow_backend(Netfront *nf)
         return false;
     }
     if (!netfront_watch(nf, &nf->watch_state, nf->be, "state", &error) ||
-        !netfront_watch(nf, &nf->watch_online, nf->be, "online", &error)) {
+        !netfront_watch(nf, &nf->watch_online, nf->be, "online", &error) ||
+        !netfront_watch(nf, &nf->watch_carrier, nf->be, "carrier", &error)) {
         netfront_set_error(nf, error->message);
     }
     return true;
@@ -356,6 +369,7 @@ static void netfront_update(void *opaque)
             break;
         }
     }
+    netfront_follow_carrier(nf);
     netfront_pages_try(nf);
     netfront_pages_settled(nf);
 }

@@ -394,6 +394,32 @@ static void test_backend_closes(void)
     vif_down(&v);
 }
 
+/* The backend's link is ours: its netdev's carrier goes through to the frontend's. */
+static void test_carrier(void)
+{
+    NetfrontConfig config = vif_front_config();
+    VifFrame spec = { .payload = 200, .seed = 22 };
+    Vif v;
+
+    vif_up_fake(&v, 1, 1);
+    v.back_dev->carrier = true;
+    vif_connect(&v, &config);
+    g_assert_true(fake_netdev_carrier(v.front_dev));
+    netdev_set_link(v.back_dev, false);
+    assert_key(&v, v.be, "carrier", "0");
+    VIF_WAIT(!fake_netdev_carrier(v.front_dev));
+    vif_back_close(&v);
+    vif_back_start(&v);
+    VIF_WAIT(v.front.connected == 2);
+    g_assert_false(fake_netdev_carrier(v.front_dev)); /* not for a moment */
+    netdev_set_link(v.back_dev, true);
+    assert_key(&v, v.be, "carrier", "1");
+    VIF_WAIT(fake_netdev_carrier(v.front_dev));
+    vif_frame_give(v.front_dev, 0, &spec, 0);
+    expect(v.back_dev, 0, &spec, 0);
+    vif_down(&v);
+}
+
 /* A paused device stays connected and carries nothing, over a new connection, too. */
 static void test_pause(void)
 {
@@ -669,6 +695,46 @@ static void test_pages_of_former_backend(void)
     vif_down(&v);
 }
 
+/* Most backends do not write the key. */
+static void hand_carrier(const char *value, bool up)
+{
+    NetfrontConfig config = vif_front_config();
+    Vif v;
+
+    vif_up_fake(&v, 1, 1);
+    hand_offer(&v);
+    if (value) {
+        hand_write(&v, v.be, "carrier", value);
+    }
+    vif_front_start(&v, &config);
+    wait_state(&v, v.fe, "4");
+    g_assert_false(fake_netdev_carrier(v.front_dev));
+    hand_write(&v, v.be, "state", "4");
+    VIF_WAIT(v.front.connected == 1);
+    g_assert_true(fake_netdev_carrier(v.front_dev) == up);
+    hand_write(&v, v.be, "state", "6");
+    VIF_WAIT(!fake_netdev_carrier(v.front_dev));
+    hand_write(&v, v.be, "carrier", "1"); /* of a link that is not there */
+    run_for_ms(20);
+    g_assert_false(fake_netdev_carrier(v.front_dev));
+    vif_down(&v);
+}
+
+static void test_carrier_unknown(void)
+{
+    hand_carrier(NULL, true);
+}
+
+static void test_carrier_nonsense(void)
+{
+    hand_carrier("x", true);
+}
+
+static void test_carrier_off(void)
+{
+    hand_carrier("0", false);
+}
+
 /* A queue's thread finds a lie: the connection ends, with the reason. */
 static void test_lying_backend(void)
 {
@@ -817,6 +883,10 @@ int main(int argc, char **argv)
     g_test_add_func("/netfront/backend-again", test_backend_again);
     g_test_add_func("/netfront/backend-vanishes", test_backend_vanishes);
     g_test_add_func("/netfront/backend-closes", test_backend_closes);
+    g_test_add_func("/netfront/carrier/of-netback", test_carrier);
+    g_test_add_func("/netfront/carrier/unknown", test_carrier_unknown);
+    g_test_add_func("/netfront/carrier/nonsense", test_carrier_nonsense);
+    g_test_add_func("/netfront/carrier/off", test_carrier_off);
     g_test_add_func("/netfront/pause", test_pause);
     g_test_add_func("/netfront/old-backend", test_old_backend);
     g_test_add_func("/netfront/no-rx-copy", test_no_rx_copy);

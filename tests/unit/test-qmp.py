@@ -576,6 +576,11 @@ def test_events_of_a_restless_guest():
             assert [e['event'] for e in q.events][-1] == 'VIF_DISCONNECTED'
 
 
+def carrier(name):
+    out = subprocess.run(['ip', '-j', 'link', 'show', name], check=True, capture_output=True)
+    return 'LOWER_UP' in json.loads(out.stdout)[0]['flags']
+
+
 def test_stop_of_a_frontend():
     """What the frontend's tap was given waits there until cont."""
     need_tap()
@@ -593,7 +598,9 @@ def test_stop_of_a_frontend():
             wait_for(lambda: p.command('query-vif')[0]['queues'], 'the front')
             p.command('stop')
             before = sent()
-            subprocess.run(['ip', 'link', 'set', 'fr0', 'up'], check=True)
+            for name in ('bk0', 'fr0'):
+                subprocess.run(['ip', 'link', 'set', name, 'up'], check=True)
+            wait_for(lambda: carrier('fr0'), 'the carrier')
             with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
                 raw.bind(('fr0', 0))
                 raw.send(b'\xff' * 60)
