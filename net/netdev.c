@@ -63,7 +63,7 @@ static bool is_gso(const Pkt *pkt)
 static bool send_cut(NetdevQueue *q, const Pkt *pkt)
 {
     NetdevScratch *s = q->scratch;
-    unsigned n;
+    unsigned n, sent;
 
     pkt_arena_reset(&s->arena);
     n = pkt_segment(pkt, &s->arena, s->pkt, s->iov, SCRATCH_SEGMENTS);
@@ -71,7 +71,12 @@ static bool send_cut(NetdevQueue *q, const Pkt *pkt)
         q->refused++;
         return true;
     }
-    return q->nd->ops->send(q, s->pkt, n) > 0;
+    sent = q->nd->ops->send(q, s->pkt, n);
+    if (sent == 0) {
+        return false;
+    }
+    q->refused += n - sent;
+    return true;
 }
 
 /* How many packets from @pkt on are complete, or could be made so. */

@@ -236,7 +236,25 @@ static void rx_copy(NetbackQueue *q)
 
 /* --- publish --- */
 
-static void rx_publish(NetbackQueue *q)
+/* The packet whose last slot is rsp[@last] did not arrive: counted as that. */
+static void rx_lost(NetbackQueue *q, unsigned last, unsigned *pkts, uint64_t *bytes)
+{
+    const RxBatch *b = &q->rx_batch;
+
+    for (unsigned i = last + 1; i-- > 0;) {
+        if (b->rsp[i].seg < 0) {
+            continue; /* an extra, in the middle of its packet */
+        }
+        if (i != last && !(b->rsp[i].flags & NETRXF_more_data)) {
+            break; /* the packet before */
+        }
+        *bytes -= b->rsp[i].len;
+    }
+    (*pkts)--;
+    netif_count(&q->stats->rx.drop_grant, 1);
+}
+
+static void rx_publish(NetbackQueue *q, unsigned *pkts, uint64_t *bytes)
 {
     RxBatch *b = &q->rx_batch;
     bool bad = false;
@@ -254,8 +272,8 @@ static void rx_publish(NetbackQueue *q)
             rsp.status = NETIF_RSP_ERROR;
             bad = true;
         }
-        if (!(rsp.flags & NETRXF_more_data)) {
-            netif_count(&q->stats->rx.drop_grant, bad);
+        if (bad && !(rsp.flags & NETRXF_more_data)) {
+            rx_lost(q, i, pkts, bytes);
             bad = false;
         }
         xen_ring_put_response(&q->rx, &rsp, sizeof(rsp));
@@ -285,7 +303,7 @@ bool netback_rx_poll(NetbackQueue *q)
         return false;
     }
     rx_copy(q);                         /* one batched grant copy */
-    rx_publish(q);                      /* every slot answered, then at most one event */
+    rx_publish(q, &pkts, &bytes);       /* every slot answered, then at most one event */
     netif_count(&q->stats->rx.packets, pkts);
     netif_count(&q->stats->rx.bytes, bytes);
     netif_count(&q->stats->rx.slots, b->n_rsp);

@@ -130,6 +130,11 @@ void host_tap_set_mtu(HostTap *t, int mtu)
     g_assert_cmpint(ioctl(t->sock, SIOCSIFMTU, &ifr), ==, 0);
 }
 
+void host_tap_set_down(HostTap *t)
+{
+    interface_ioctl(t, SIOCSIFFLAGS, 0);
+}
+
 /* The kernel takes a tag out of the frame and tells it apart: it is put back. */
 static size_t vlan_restore(const struct msghdr *msg, struct virtio_net_hdr *hdr, uint8_t *buf,
                            size_t len)

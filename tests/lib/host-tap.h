@@ -31,6 +31,7 @@ void host_tap_free(HostTap *t);
 void host_tap_wait_running(HostTap *t);
 void host_tap_wait_stopped(HostTap *t);
 void host_tap_set_mtu(HostTap *t, int mtu);
+void host_tap_set_down(HostTap *t); /* for good: nothing can be received any more */
 
 /*
  * The next frame that came from the guest, a VLAN tag included; its length, or 0 if none

@@ -413,6 +413,9 @@ static void test_bad_slot_in_large(VifTest *t)
     g_assert_cmpuint(got->slots, ==, 6);
     check_alive(t, q);
     g_assert_cmpuint(vif_test_counter(t, 0, "rx", "drop-grant"), ==, 1);
+    g_assert_cmpuint(vif_test_counter(t, 0, "rx", "packets"), ==, 1); /* only what arrived */
+    g_assert_cmpuint(vif_test_counter(t, 0, "rx", "bytes"), ==, vif_frame_make(&small, frame));
+    g_assert_cmpuint(vif_test_counter(t, 0, "rx", "slots"), ==, 6 + 1);
 }
 
 /* The guest's own tx page, or ring page, as a buffer: its own harm only. */
@@ -462,6 +465,43 @@ static void test_no_event_unasked(VifTest *t)
     qtest_wait_for(front_rx_event(q));
     g_assert_false(front_tx_event(q));
     g_assert_cmpuint(vif_test_counter(t, 0, "rx", "events-sent"), ==, 1);
+}
+
+/* --- counters --- */
+
+static void test_counts(VifTest *t)
+{
+    VifFrame large = { .payload = 5000, .csum_blank = true };
+    g_autofree FrontFrame *got = g_new(FrontFrame, 1);
+    g_autofree uint8_t *frame = g_malloc(FRAME_MAX);
+    FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
+    uint64_t bytes;
+
+    front_rx_post(q, 20);
+    bytes = send_frame(t, &large, 1448, frame);
+    recv_frame(q, got);
+    bytes += vif_frame_make(&small, frame);
+    check_alive(t, q);
+    g_assert_cmpuint(vif_test_counter(t, 0, "rx", "packets"), ==, 2);
+    g_assert_cmpuint(vif_test_counter(t, 0, "rx", "bytes"), ==, bytes);
+    g_assert_cmpuint(vif_test_counter(t, 0, "rx", "slots"), ==, 3 + 1); /* one is the extra */
+    g_assert_cmpuint(vif_test_counter(t, 0, "rx", "batches"), ==, 2);
+    g_assert_cmpuint(vif_test_counter(t, 0, "rx", "drop-grant"), ==, 0);
+    g_assert_cmpuint(vif_test_counter(t, 0, "rx", "drop-full"), ==, 0);
+    g_assert_cmpuint(vif_test_counter(t, 0, "tx", "batches"), ==, 0);
+}
+
+static void test_counts_events(VifTest *t)
+{
+    FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
+    uint64_t rx = vif_test_counter(t, 0, "rx", "events-received");
+    uint64_t tx = vif_test_counter(t, 0, "tx", "events-received");
+
+    for (unsigned i = 1; i <= 3; i++) {
+        front_notify_rx(q);
+        qtest_wait_for(vif_test_counter(t, 0, "rx", "events-received") == rx + i);
+    }
+    g_assert_cmpuint(vif_test_counter(t, 0, "tx", "events-received"), ==, tx);
 }
 
 /* --- the interface --- */
@@ -599,6 +639,8 @@ static const VifTestCase cases[] = {
     { "grant/ring-page-as-buffer", test_ring_page_as_buffer },
     { "fault/copy", test_copy_faults },
     { "events/none-unasked", test_no_event_unasked },
+    { "counters", test_counts },
+    { "counters/events", test_counts_events },
     { "interface/carrier", test_carrier_follows },
     { "interface/mtu-key", test_mtu_key_follows },
     { NULL },

@@ -161,6 +161,7 @@ static void test_full_netdev_is_resumed(void)
         g_assert_cmpuint(sent, ==, room == 0 ? 0 : room == 1 ? 1 : room <= 4 ? 2 : 3);
         fake.room = 100;
         g_assert_cmpuint(netdev_send(&fake.q, pkt + sent, 3 - sent), ==, 3 - sent);
+        g_assert_cmpuint(fake.n_taken + fake.q.refused, ==, 5); /* none is lost uncounted */
         g_assert_true(fake.all_plain);
         netdev_remove_scratch(&fake.nd);
     }
