@@ -6,9 +6,11 @@
  *     copy     one batched grant copy into the guest's pages
  *     publish  responses in ring order, then at most one event
  *
- * A packet that needs more slots than there are is kept, one packet only; the others stay
- * in the netdev, whose queue is bounded and drops at its tail. So a guest that posts no
- * slots costs one packet of memory (XSA-392). After a time it is dropped.
+ * What was read and has no slots is kept: at most NETBACK_BATCH packets, and no more than there
+ * were slots when they were read, in buffers of fixed size (RX_ARENA_SIZE; RX_CUT_SIZE for one
+ * that is cut). The others stay in the netdev, whose queue is bounded and drops at its tail. So
+ * a guest that posts no slots costs at most 1.7 MB a queue (XSA-392). After a time what waits is
+ * dropped.
  *
  * What a response says: docs of xen/include/public/io/netif.h. Slots are filled one
  * after the other to the last byte, so the first one always has the headers.
