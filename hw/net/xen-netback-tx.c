@@ -62,6 +62,7 @@ static bool tx_take_extras(NetbackQueue *q, TxPkt *p, unsigned *left, bool *ret_
             *ret_drop = true; /* never offered, and there is no packet behind it */
             break;
         case XEN_NETIF_EXTRA_TYPE_HASH:
+        case XEN_NETIF_EXTRA_TYPE_XDP:
             break; /* of no use to the host */
         default:
             netback_queue_break(q, "an extra info slot is of an unknown type");

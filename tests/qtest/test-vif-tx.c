@@ -590,6 +590,19 @@ static void test_extras_chain(VifTest *t)
     check_alive(t, q);
 }
 
+/* Newer frontends may send it, Linux takes no notice of it. */
+static void test_extra_xdp(VifTest *t)
+{
+    FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
+    struct netif_extra_info two[2] = {
+        { .type = XEN_NETIF_EXTRA_TYPE_XDP, .flags = XEN_NETIF_EXTRA_FLAG_MORE },
+        gso_extra(1000, 1, 0),
+    };
+
+    put_gso(t, q, two, 2, true);
+    check_alive(t, q);
+}
+
 /* Of two of a kind the last one counts. */
 static void test_extras_duplicate(VifTest *t)
 {
@@ -856,6 +869,7 @@ static const VifTestCase cases[] = {
     { "extras/duplicate", test_extras_duplicate },
     { "extras/fill-the-ring", test_extras_fill_ring },
     { "extras/mcast", test_extra_mcast },
+    { "extras/xdp", test_extra_xdp },
 
     { "responses/full-ring-in-order", test_full_ring },
     { "responses/equal-ids", test_equal_ids },

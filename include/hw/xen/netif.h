@@ -17,4 +17,9 @@
 /* Linux netback and netfront agree on it; it is in netif.h of Xen 4.18 and later. */
 #define NETIF_XDP_HEADROOM_MAX 256u
 
+/* Of newer headers: room in front of rx packets, for XDP. */
+#ifndef XEN_NETIF_EXTRA_TYPE_XDP
+#define XEN_NETIF_EXTRA_TYPE_XDP 5
+#endif
+
 #endif
