@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "netns.h"
+
 #define MS 1000000ll /* ns */
 
 #define BLANK_VALID (NETRXF_csum_blank | NETRXF_data_validated)
@@ -467,6 +469,41 @@ static void test_no_event_unasked(VifTest *t)
     g_assert_cmpuint(vif_test_counter(t, 0, "rx", "events-sent"), ==, 1);
 }
 
+/* The same with both directions on one port. */
+static void test_no_event_unasked_single(VifTest *t)
+{
+    g_autofree uint8_t *frame = g_malloc(FRAME_MAX);
+    FrontQueue *q = vif_test_connect(t, &(FrontConfig){ .ports = FRONT_SINGLE });
+    size_t len;
+
+    front_rx_post(q, 10);
+    front_rx_event(q);
+    q->rx.page->rsp_event = q->rx.cons + 3;
+    q->tx.page->rsp_event = q->tx.cons + 4;
+    for (unsigned i = 1; i <= 2; i++) {
+        len = send_frame(t, &small, 0, frame);
+        qtest_wait_for(front_rx_waiting(q) == i);
+        front_tx_frame(q, frame, len, NULL, 0, 0, 0);
+        front_tx_push(q);
+        qtest_wait_for(xen_ring_responses(&q->tx) == (int)i);
+    }
+    g_usleep(VIF_QUIET_MS * 1000);
+    g_assert_false(front_rx_event(q));
+    send_frame(t, &small, 0, frame);
+    qtest_wait_for(front_rx_event(q));
+    front_tx_frame(q, frame, len, NULL, 0, 0, 0);
+    front_tx_push(q);
+    qtest_wait_for(xen_ring_responses(&q->tx) == 3);
+    g_usleep(VIF_QUIET_MS * 1000);
+    g_assert_false(front_rx_event(q));
+    g_assert_cmpuint(vif_test_counter(t, 0, "rx", "events-sent"), ==, 1);
+    g_assert_cmpuint(vif_test_counter(t, 0, "tx", "events-sent"), ==, 0);
+    front_tx_frame(q, frame, len, NULL, 0, 0, 0);
+    front_tx_push(q);
+    qtest_wait_for(front_rx_event(q));
+    g_assert_cmpuint(vif_test_counter(t, 0, "tx", "events-sent"), ==, 1);
+}
+
 /* --- counters --- */
 
 static void test_counts(VifTest *t)
@@ -526,6 +563,32 @@ static void test_mtu_key_follows(VifTest *t)
     qtest_wait_for(mtu_is(t, "1500"));
     host_tap_set_mtu(t->tap, 9000);
     qtest_wait_for(mtu_is(t, "9000"));
+}
+
+static bool carrier_is(VifTest *t, const char *carrier)
+{
+    g_autofree char *value = front_read_back(t->f, "carrier");
+
+    return g_strcmp0(value, carrier) == 0;
+}
+
+/* The interface's, not what netback itself makes of it while nobody is connected. */
+static void test_carrier_key_follows(VifTest *t)
+{
+    host_tap_wait_stopped(t->tap);
+    g_assert_true(carrier_is(t, "1"));
+    vif_test_connect(t, &(FrontConfig){ 0 });
+    g_assert_true(carrier_is(t, "1"));
+    g_assert_true(netns_sh("ip link set %s carrier off", t->tap->ifname));
+    qtest_wait_for(carrier_is(t, "0"));
+    g_assert_true(netns_sh("ip link set %s carrier on", t->tap->ifname));
+    qtest_wait_for(carrier_is(t, "1"));
+    json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'set_link', 'arguments': "
+                                 "{'name': 'vif0', 'up': false}}"));
+    g_assert_true(carrier_is(t, "0"));
+    json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'set_link', 'arguments': "
+                                 "{'name': 'vif0', 'up': true}}"));
+    g_assert_true(carrier_is(t, "1"));
 }
 
 /* A frame that one slot cannot take, for a guest that takes one slot only. */
@@ -639,9 +702,11 @@ static const VifTestCase cases[] = {
     { "grant/ring-page-as-buffer", test_ring_page_as_buffer },
     { "fault/copy", test_copy_faults },
     { "events/none-unasked", test_no_event_unasked },
+    { "events/none-unasked-on-one-port", test_no_event_unasked_single },
     { "counters", test_counts },
     { "counters/events", test_counts_events },
     { "interface/carrier", test_carrier_follows },
+    { "interface/carrier-key", test_carrier_key_follows },
     { "interface/mtu-key", test_mtu_key_follows },
     { NULL },
 };
