@@ -222,7 +222,49 @@ void netback_store_remove(Netback *nb)
     }
 }
 
-bool netback_store_publish(Netback *nb, GError **error)
+/* --- what we say --- */
+
+typedef bool StoreWriteFn(Netback *nb, XenTx tx, const void *what);
+
+/*
+ * Calls @write in a transaction, unless @dir has no @key any more: whoever removed it does
+ * not want it to come back with what we write. False: errno.
+ */
+static bool store_write_if(Netback *nb, const char *dir, const char *key, StoreWriteFn *write,
+                           const void *what)
+{
+    XenStore *s = nb->env.store;
+    g_autofree char *path = g_strdup_printf("%s/%s", dir, key);
+
+    for (unsigned i = 0; i < MAX_TX_TRIES; i++) {
+        XenTx tx = xen_store_begin(s);
+        g_autofree char *there = tx != 0 ? xen_store_read(s, tx, path) : NULL;
+
+        if (tx == 0) {
+            return false;
+        }
+        if (!there) {
+            xen_store_end(s, tx, true);
+            return true;
+        }
+        if (!write(nb, tx, what)) {
+            int saved = errno;
+
+            xen_store_end(s, tx, true);
+            errno = saved;
+            return false;
+        }
+        if (xen_store_end(s, tx, false)) {
+            return true;
+        }
+        if (errno != EAGAIN) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static bool store_write_features(Netback *nb, XenTx tx, const void *what)
 {
     static const struct {
         const char *key;
@@ -239,17 +281,68 @@ bool netback_store_publish(Netback *nb, GError **error)
     XenStore *s = nb->env.store;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(features); i++) {
-        if (!xen_store_printf(s, 0, nb->be, features[i].key, "%s", features[i].value)) {
-            goto fail;
+        if (!xen_store_printf(s, tx, nb->be, features[i].key, "%s", features[i].value)) {
+            return false;
         }
     }
-    if (!xen_store_printf(s, 0, nb->be, "multi-queue-max-queues", "%u", nb->max_queues)) {
-        goto fail;
+    return xen_store_printf(s, tx, nb->be, "multi-queue-max-queues", "%u", nb->max_queues);
+}
+
+bool netback_store_publish(Netback *nb, GError **error)
+{
+    if (store_write_if(nb, nb->be, "frontend", store_write_features, NULL)) {
+        return true;
     }
-    return true;
-fail:
     NETBACK_FAIL(error, "cannot write %s: %s", nb->be, g_strerror(errno));
     return false;
+}
+
+typedef struct StoreNumber {
+    const char *key;
+    unsigned value;
+} StoreNumber;
+
+static bool store_write_number(Netback *nb, XenTx tx, const void *what)
+{
+    const StoreNumber *n = what;
+
+    return xen_store_printf(nb->env.store, tx, nb->be, n->key, "%u", n->value);
+}
+
+void netback_store_update(Netback *nb, const char *key, unsigned value)
+{
+    const StoreNumber n = { key, value };
+
+    store_write_if(nb, nb->be, "frontend", store_write_number, &n);
+}
+
+void netback_store_set_state(Netback *nb, enum xenbus_state state)
+{
+    nb->state = state;
+    netback_store_update(nb, "state", state);
+}
+
+/*
+ * The one node of the frontend's directory that belongs to the backend, so that the guest
+ * cannot change it.
+ */
+static bool store_write_mtu(Netback *nb, XenTx tx, const void *what)
+{
+    g_autofree char *mtu = g_strdup_printf("%s/mtu", nb->fe);
+
+    return xen_store_mkdir(nb->env.store, tx, mtu, nb->env.xen->domid, nb->env.frontend_id) &&
+           xen_store_printf(nb->env.store, tx, nb->fe, "mtu", "%u", nb->env.peer->mtu);
+}
+
+/* netif.h documents both keys. */
+void netback_store_set_link(Netback *nb)
+{
+    const Netdev *peer = nb->env.peer;
+
+    netback_store_update(nb, "carrier", peer->link_up);
+    if (nb->created && peer->mtu != 0) {
+        store_write_if(nb, nb->fe, "backend", store_write_mtu, NULL);
+    }
 }
 
 /* --- what the frontend says --- */
@@ -432,34 +525,6 @@ bool netback_store_read_keys(Netback *nb, NetbackKeys *ret, GError **error)
     return false;
 }
 
-void netback_store_update(Netback *nb, const char *key, unsigned value)
-{
-    XenStore *s = nb->env.store;
-    g_autofree char *path = g_strdup_printf("%s/frontend", nb->be);
-
-    for (unsigned i = 0; i < MAX_TX_TRIES; i++) {
-        XenTx tx = xen_store_begin(s);
-        g_autofree char *there = tx != 0 ? xen_store_read(s, tx, path) : NULL;
-
-        if (tx == 0) {
-            return;
-        }
-        if (!there || !xen_store_printf(s, tx, nb->be, key, "%u", value)) {
-            xen_store_end(s, tx, true);
-            return;
-        }
-        if (xen_store_end(s, tx, false) || errno != EAGAIN) {
-            return;
-        }
-    }
-}
-
-void netback_store_set_state(Netback *nb, enum xenbus_state state)
-{
-    nb->state = state;
-    netback_store_update(nb, "state", state);
-}
-
 enum xenbus_state netback_store_front_state(Netback *nb)
 {
     uint64_t v;
@@ -468,22 +533,6 @@ enum xenbus_state netback_store_front_state(Netback *nb)
         return v != XenbusStateUnknown ? (enum xenbus_state)v : XenbusStateInitialised;
     }
     return errno == ENOENT ? XenbusStateUnknown : XenbusStateInitialised;
-}
-
-/*
- * netif.h documents both keys; F/mtu is the one node of the frontend's directory that
- * belongs to the backend, so that the guest cannot change it.
- */
-void netback_store_set_link(Netback *nb)
-{
-    g_autofree char *mtu = g_strdup_printf("%s/mtu", nb->fe);
-    const Netdev *peer = nb->env.peer;
-
-    netback_store_update(nb, "carrier", peer->link_up);
-    if (nb->created && peer->mtu != 0 &&
-        xen_store_mkdir(nb->env.store, 0, mtu, nb->env.xen->domid, nb->env.frontend_id)) {
-        xen_store_printf(nb->env.store, 0, nb->fe, "mtu", "%u", peer->mtu);
-    }
 }
 
 bool netback_store_read_control(Netback *nb, bool *ret_online, bool *ret_hotplug_done)

@@ -133,7 +133,7 @@ static void front_event(void *opaque, NetfrontEvent event, const char *detail)
     }
 }
 
-void vif_back_start(Vif *v)
+void vif_back_new(Vif *v)
 {
     g_autoptr(GError) error = NULL;
     NetbackConfig config = { .id = (char *)"back", .idx = 0 };
@@ -154,6 +154,11 @@ void vif_back_start(Vif *v)
     }
     v->nb = netback_new(&config, &env, &error);
     g_assert_no_error(error);
+}
+
+void vif_back_start(Vif *v)
+{
+    vif_back_new(v);
     netback_start(v->nb);
 }
 

@@ -46,6 +46,7 @@ void vif_down(Vif *v);
 /* All on, idx 0. */
 NetfrontConfig vif_front_config(void);
 
+void vif_back_new(Vif *v); /* not offered yet */
 void vif_back_start(Vif *v);
 void vif_front_start(Vif *v, const NetfrontConfig *config);
 /* Both, and waits until they are connected. */

@@ -88,6 +88,41 @@ static void test_removed_directory_stays_removed(void)
     vif_down(&v);
 }
 
+/* Removed at the moment when features are written. */
+static void test_removed_before_publish_stays_removed(void)
+{
+    Vif v;
+
+    up(&v);
+    toolstack_add(&v);
+    vif_back_new(&v);
+    g_assert_true(xen_store_remove(v.host_store, 0, v.be));
+    netback_start(v.nb);
+    VIF_WAIT(v.back.gone);
+    drop_back(&v);
+    g_assert_null(vif_read(&v, v.be, "feature-sg"));
+    vif_down(&v);
+}
+
+/* The guest may remove its directory. A new MTU does not bring it back. */
+static void test_removed_frontend_stays_removed(void)
+{
+    g_autofree char *mtu = NULL;
+    Vif v;
+
+    up(&v);
+    vif_back_start(&v);
+    mtu = vif_read(&v, v.fe, "mtu");
+    g_assert_cmpstr(mtu, ==, "1500");
+    g_assert_true(xen_store_remove(v.guest_store, 0, v.fe));
+    v.back_dev->mtu = 9000;
+    v.back_dev->changed(v.back_dev->changed_opaque);
+    g_assert_null(vif_read(&v, v.fe, "mtu"));
+    VIF_WAIT(v.back.gone);
+    drop_back(&v);
+    vif_down(&v);
+}
+
 static void test_unplug_before_a_driver_came(void)
 {
     Vif v;
@@ -167,6 +202,10 @@ int main(int argc, char **argv)
     g_test_add_func("/netback/toolstack/takes-over", test_takes_over);
     g_test_add_func("/netback/toolstack/removed-stays-removed",
                     test_removed_directory_stays_removed);
+    g_test_add_func("/netback/toolstack/removed-before-publish",
+                    test_removed_before_publish_stays_removed);
+    g_test_add_func("/netback/removed-frontend-stays-removed",
+                    test_removed_frontend_stays_removed);
     g_test_add_func("/netback/toolstack/unplug-before-a-driver-came",
                     test_unplug_before_a_driver_came);
     g_test_add_func("/netback/nonsense-state", test_nonsense_state_is_ignored);
