@@ -3,6 +3,7 @@
 
 import importlib.util
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +20,45 @@ def module(path):
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
+
+
+def script(*argv):
+    return subprocess.run([str(TOP / argv[0]), *argv[1:]], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, check=False)
+
+
+def packages(*groups):
+    done = script('scripts/deps', '--list', *groups)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_deps_groups():
+    lines = (TOP / 'scripts' / 'packages.txt').read_text().splitlines()
+    groups = {line.split()[0] for line in lines if line and line[0] != '#'}
+    text = script('scripts/deps', '--help').stdout
+    for group in groups:
+        assert packages(group) == {l.split()[1] for l in lines if l.startswith(group + ' ')}
+        assert re.search(rf'\b{group}\b', text), (group, text)
+    assert packages('build', 'test') <= packages()
+
+
+def test_deps_extra():
+    """What compiles with clang, fuzzes and makes a bare Debian; only for who asks."""
+    extra = packages('extra')
+    assert {'clang', 'libclang-rt-14-dev', 'debootstrap'} <= extra
+    assert not extra & packages()
+
+
+def test_deps_of_the_readme():
+    """"man -l" comes after "scripts/deps build test", and a bare Debian has no man."""
+    assert 'man -l' in (TOP / 'README.md').read_text()
+    assert 'man-db' in packages('build', 'test')
+
+
+def test_deps_unknown_group():
+    done = script('scripts/deps', '--list', 'nosuch')
+    assert done.returncode == 2 and 'no such group' in done.stderr
 
 
 def test_hacking_has_the_sizes():
