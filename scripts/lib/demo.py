@@ -11,8 +11,10 @@ from pathlib import Path
 from vif_lab import GUEST_IP, HOST_IP, TOP, Lab, LabError, Vif
 from vif_table import DIRECTIONS, Sample, Screen, rows
 
-ROUNDS_OF_FLOWS = 8
 PORT = 5201
+# Each queue gets some streams, chosen by a hash, and iperf3 has 128 at most.
+STREAMS_PER_QUEUE = 4
+MAX_QUEUES = 128 // STREAMS_PER_QUEUE
 
 
 def say_what_xen_can():
@@ -29,7 +31,7 @@ class Traffic:
 
     def __init__(self, lab, queues, seconds):
         self.lab = lab
-        streams = str(max(8, 4 * queues))
+        streams = str(max(8, STREAMS_PER_QUEUE * queues))
         self.clients = []
         for number, direction in enumerate(DIRECTIONS):
             port = str(PORT + number)
@@ -109,10 +111,18 @@ def have(program):
                           check=False).returncode == 0
 
 
+def seconds(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError('at least 1')
+    return number
+
+
 def main():
     parser = argparse.ArgumentParser(prog='scripts/demo')
-    parser.add_argument('--seconds', type=int, default=10)
-    parser.add_argument('--queues', type=int, default=4, choices=range(1, 33), metavar='1..32')
+    parser.add_argument('--seconds', type=seconds, default=10, metavar='N')
+    parser.add_argument('--queues', type=int, default=4, choices=range(1, MAX_QUEUES + 1),
+                        metavar=f'1..{MAX_QUEUES}')
     parser.add_argument('--build', type=Path, default=TOP / 'build-release',
                         help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the scripts say and refuse, and what HACKING.md says of them."""
 
+import contextlib
 import importlib.util
+import io
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / 'tests' / 'lib'))
@@ -78,6 +82,33 @@ def test_hacking_has_the_places_of_globals():
     for place in tokens.GLOBAL_OK:
         if place not in tokens.TESTS:
             assert f'`{place.rstrip("*")}`' in rule, (place, rule)
+
+
+def test_demo_refuses():
+    for args, text in ((['--seconds', '0'], 'at least 1'), (['--seconds', '-3'], 'at least 1'),
+                       (['--seconds', 'x'], 'invalid'), (['--queues', '0'], 'invalid choice'),
+                       (['--queues', '33'], 'invalid choice')):
+        done = subprocess.run([sys.executable, TOP / 'scripts' / 'lib' / 'demo.py', *args],
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and text in done.stderr, (args, done)
+
+
+def said_with(files):
+    """What the demo says first where only those files exist."""
+    demo = module(TOP / 'scripts' / 'lib' / 'demo.py')
+    out = io.StringIO()
+    with mock.patch.object(os.path, 'exists', lambda path: path in files), \
+            contextlib.redirect_stdout(out):
+        demo.say_what_xen_can()
+    return out.getvalue()
+
+
+def test_demo_on_a_machine_with_xen():
+    assert said_with([]) == ''
+    for file in ('/dev/xen/evtchn', '/proc/xen/capabilities'):
+        text = said_with([file])
+        assert 'To serve a real guest' in text and 'ringtap -accel xen -xen-domid ID' in text
+        assert '-device xen-net-device,netdev=n0' in text
 
 
 tap.run(globals())
