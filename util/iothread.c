@@ -10,6 +10,7 @@
 #include "util/iothread.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -87,17 +88,31 @@ static void io_control_ready(IoSource *s, uint32_t events)
     io_run_calls(t);
 }
 
+/*
+ * epoll_pwait2, as a drain time is milliseconds and a pacing time may be less than one. A kernel
+ * before 5.11 does not have it, a container's filter may refuse it: rather late than busy.
+ */
+static int io_sleep(IoThread *t, int64_t ns)
+{
+    struct timespec ts = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+    int n = epoll_pwait2(t->epoll_fd, t->ready, MAX_EVENTS, &ts, NULL);
+
+    if (n < 0 && (errno == ENOSYS || errno == EPERM)) {
+        n = epoll_wait(t->epoll_fd, t->ready, MAX_EVENTS,
+                       (int)MIN((ns + 999999) / 1000000, INT_MAX));
+    }
+    return n;
+}
+
 /* Waits at most @timeout_ns (-1: for ever), runs what is ready. */
 static bool io_wait(IoThread *t, int64_t timeout_ns)
 {
-    struct timespec ts = { .tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000 };
     int n;
 
-    /* epoll_pwait2: a drain time is milliseconds, a pacing time may be less than one */
     if (timeout_ns <= 0) {
         n = epoll_wait(t->epoll_fd, t->ready, MAX_EVENTS, timeout_ns < 0 ? -1 : 0);
     } else {
-        n = epoll_pwait2(t->epoll_fd, t->ready, MAX_EVENTS, &ts, NULL);
+        n = io_sleep(t, timeout_ns);
     }
     t->n_ready = n > 0 ? n : 0;
     for (int i = 0; i < t->n_ready; i++) {

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "util/iothread.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,6 +28,7 @@ typedef struct Work {
     int late;       /* work that arm finds */
     int tid;
     char name[16];
+    bool forbidden; /* epoll_pwait2() */
 } Work;
 
 static int get(const int *n)
@@ -237,6 +242,70 @@ static void test_wake_time(Work *w, gconstpointer data)
     io_thread_call(w->t, remove_poller, w);
 }
 
+/* What a kernel before 5.11, or a container's filter, says to it; in this thread only. */
+static void forbid_pwait2(Work *w, unsigned err)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_pwait2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | err),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog prog = { .len = G_N_ELEMENTS(filter), .filter = filter };
+
+    w->forbidden = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                   prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0) == 0;
+}
+
+static void forbid_with_enosys(void *opaque)
+{
+    forbid_pwait2(opaque, ENOSYS);
+}
+
+static void forbid_with_eperm(void *opaque)
+{
+    forbid_pwait2(opaque, EPERM);
+}
+
+static void wake_late(void *opaque)
+{
+    Work *w = opaque;
+
+    w->poller.wake_ns = io_clock_ns() + 3600 * 1000000000ull;
+    io_thread_add_poller(w->t, &w->poller);
+}
+
+static void sleeps_without_pwait2(Work *w, void (*forbid)(void *opaque))
+{
+    int polls;
+
+    io_thread_call(w->t, forbid, w);
+    if (!w->forbidden) {
+        g_test_skip("no seccomp filter can be set");
+        return;
+    }
+    io_thread_set_poll_max_ns(w->t, 0);
+    io_thread_call(w->t, wake_late, w);
+    wait_for(&w->arms, 1);
+    g_usleep(20000);
+    polls = get(&w->polls);
+    g_usleep(50000);
+    g_assert_cmpint(get(&w->polls), ==, polls);
+    io_thread_call(w->t, remove_poller, w);
+    w->arms = 0;
+    test_wake_time(w, NULL);
+}
+
+static void test_kernel_without_pwait2(Work *w, gconstpointer data)
+{
+    sleeps_without_pwait2(w, forbid_with_enosys);
+}
+
+static void test_filter_against_pwait2(Work *w, gconstpointer data)
+{
+    sleeps_without_pwait2(w, forbid_with_eperm);
+}
+
 static void test_poll_max(Work *w, gconstpointer data)
 {
     g_assert_cmpuint(io_thread_poll_max_ns(w->t), ==, 32768);
@@ -293,6 +362,8 @@ int main(int argc, char **argv)
         { "source-wakes-pollers", test_source_wakes_pollers },
         { "sleeps-without-polling", test_sleeps_without_polling },
         { "wake-time", test_wake_time },
+        { "kernel-without-pwait2", test_kernel_without_pwait2 },
+        { "filter-against-pwait2", test_filter_against_pwait2 },
         { "poll-max", test_poll_max },
         { "calls-from-many-threads", test_calls_from_many_threads },
         { "call-while-busy", test_call_while_busy },
