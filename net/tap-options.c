@@ -15,7 +15,7 @@ static const OptMember tap_members[] = {
     { "downscript", OPT_STR, OFF(downscript),
       .help = "the same before it is closed; default: /etc/qemu-ifdown if that file exists" },
     { "vnet_hdr", OPT_ON_OFF_AUTO, OFF(vnet_hdr),
-      .help = "header with offloads on each packet: auto tries, on insists" },
+      .help = "header with offloads on each packet: on insists, off has none, tried if absent" },
     { "sndbuf", OPT_SIZE, OFF(sndbuf), OFF(has_sndbuf),
       .help = "limit of bytes under way to the host's stack; 0: none" },
     { "queues", OPT_UINT32, OFF(queues), OFF(has_queues),

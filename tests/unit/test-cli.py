@@ -73,6 +73,8 @@ TOPICS = (
     (['-netdev', 'help'], ['Available netdev backend types:\ntap\n']),
     (['-netdev', 'tap,help'], ['tap options:\n', '  queues=<uint32>']),
     (['-netdev', 'tap,?'], ['tap options:']),
+    # what is tried by itself is no value: see test_netdev_errors
+    (['-netdev', 'tap,help'], ['on insists, off has none, tried if absent\n']),
     (['-device', 'help'], ['name "xen-net-device"', 'name "xen-netfront"']),
     (['-device', 'xen-net-device,help'], ['xen-net-device options:', '  netdev=<str>']),
     (['-device', 'xen-netfront,help'], ['xen-netfront options:', '  queues=<uint32>']),
@@ -180,6 +182,7 @@ def test_netdev_errors():
             ('tap,id=a,foo=1', "Invalid parameter 'foo'"),
             ('tap,id=1a', "Parameter 'id' expects an identifier"),
             ('tap,id=a,queues=x', "Parameter 'queues' expects a uint64 value"),
+            ('tap,id=a,vnet_hdr=auto', "Parameter 'vnet_hdr' expects 'on' or 'off'"),
             ('tap,id=a,fds=::', "Invalid file descriptor number ''"),
             ('{"type":"tap"', 'JSON parse error, premature EOI'),
             ('{"type":"tap","id":1}', "Invalid parameter type for 'id', expected: string"),
