@@ -2,7 +2,8 @@
  * Host to guest: from the netdev to an rx ring, a batch at a time.
  *
  *     reserve  free slots are counted: nothing is read that has no room at all
- *     fill     the netdev reads into the batch's buffer; a packet gets slots
+ *     read     the netdev reads into the batch's buffer
+ *     fill     a packet gets slots: its header as flags and extras, its bytes
  *     copy     one batched grant copy into the guest's pages
  *     publish  responses in ring order, then at most one event
  *
