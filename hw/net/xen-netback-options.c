@@ -13,7 +13,6 @@ static const OptMember members[] = {
     { "iothread", OPT_STR, OFF(iothread), .help = "ID of the iothread for all queues" },
     { "iothread-vq-mapping", OPT_VQ_MAPPING, OFF(vq_mapping),
       .help = "iothreads for queues (JSON: [{\"iothread\":ID,\"vqs\":[N,...]},...])" },
-    { "bus", OPT_STR, 0, .ignored = true, .help = "accepted, no effect" },
     { "addr", OPT_STR, 0, .ignored = true, .help = "accepted, no effect" },
     { "mq", OPT_BOOL, 0, .ignored = true, .help = "accepted, no effect" },
     { "vectors", OPT_UINT32, 0, .ignored = true, .help = "accepted, no effect" },
