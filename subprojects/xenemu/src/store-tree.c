@@ -67,13 +67,23 @@ static StoreNode *node_copy(const StoreNode *n)
     return copy;
 }
 
-static void node_remove_child(StoreNode *n, const char *name)
+static bool node_find_child(const StoreNode *n, const char *name, guint *ret)
 {
     for (guint i = 0; i < n->children->len; i++) {
         if (strcmp(n->children->pdata[i], name) == 0) {
-            g_ptr_array_remove_index(n->children, i);
-            return;
+            *ret = i;
+            return true;
         }
+    }
+    return false;
+}
+
+static void node_remove_child(StoreNode *n, const char *name)
+{
+    guint i;
+
+    if (node_find_child(n, name, &i)) {
+        g_ptr_array_remove_index(n->children, i);
     }
 }
 
@@ -302,12 +312,16 @@ static void create_one(StoreTree *t, StoreTx *tx, const char *path, uint16_t dom
     g_autofree char *above = store_path_parent(path);
     StoreNode *parent = node_to_change(t, tx, above);
     StoreNode *n = node_new(parent->perms, parent->n_perms);
+    guint i;
 
     /* A guest owns what it makes. */
     if (domid != 0) {
         n->perms[0].domid = domid;
     }
-    g_ptr_array_add(parent->children, g_strdup(path_leaf(path)));
+    /* A transaction's copy of the parent may list what was removed behind its back. */
+    if (!tx || !node_find_child(parent, path_leaf(path), &i)) {
+        g_ptr_array_add(parent->children, g_strdup(path_leaf(path)));
+    }
     if (tx) {
         TxEntry *e = tx_entry(tx, path);
 
@@ -349,6 +363,9 @@ static void remove_node(StoreTree *t, StoreTx *tx, const char *path)
     if (tx) {
         TxEntry *e = tx_entry(tx, path);
 
+        if (!e->node) {
+            return; /* never twice, whatever is listed: a guest could end the host */
+        }
         account(t, tx, e->node, -1);
         node_unref(e->node);
         e->node = NULL;

@@ -72,6 +72,16 @@ static void watch(int fd, const char *path, const char *token)
     assert_event(fd, first);
 }
 
+/* The answer to DIRECTORY: @len bytes, the names with their NULs. */
+static void assert_directory(int fd, const char *names, size_t expected)
+{
+    char buf[XENSTORE_PAYLOAD_MAX + 1];
+    size_t len;
+
+    g_assert_cmpuint(test_store_recv(fd, buf, &len), ==, XS_DIRECTORY);
+    g_assert_cmpmem(buf, len, names, expected);
+}
+
 static int rm(int fd, uint32_t tx, const char *path)
 {
     return test_store_call(fd, XS_RM, tx, NULL, path, NULL);
@@ -171,9 +181,7 @@ static void test_directory(Fixture *f, gconstpointer data)
     test_store_write(f->dom0, 0, "/a/one", "");
     test_store_write(f->dom0, 0, "/a/two", "");
     test_store_send(f->dom0, XS_DIRECTORY, 0, "/a", 3);
-    g_assert_cmpuint(test_store_recv(f->dom0, buf, &len), ==, XS_DIRECTORY);
-    g_assert_cmpuint(len, ==, 8);
-    g_assert_cmpint(memcmp(buf, "one\0two", 8), ==, 0);
+    assert_directory(f->dom0, "one\0two", 8);
     test_store_send(f->dom0, XS_DIRECTORY_PART, 0, "/a\0" "4", 5);
     g_assert_cmpuint(test_store_recv(f->dom0, buf, &len), ==, XS_DIRECTORY_PART);
     p = buf + strlen(buf) + 1;
@@ -438,6 +446,30 @@ static void test_transaction_lost(Fixture *f, gconstpointer data)
     assert_value(f->dom0, 0, "/a", NULL);
 }
 
+/*
+ * "READs within transaction are from the copy": one that still lists what was removed
+ * behind its back, and makes that anew, has one child by that name, which goes once.
+ */
+static void test_transaction_made_again(Fixture *f, gconstpointer data)
+{
+    g_autofree char *before = NULL;
+    g_autofree char *after = NULL;
+    uint32_t tx;
+
+    g_assert_cmpint(mkdir_(f->guest, 0, "data/p/a"), ==, 0);
+    tx = test_store_begin(f->guest);
+    g_assert_cmpint(test_store_call(f->guest, XS_DIRECTORY, tx, &before, "data/p", NULL), ==, 0);
+    g_assert_cmpstr(before, ==, "a");
+    g_assert_cmpint(rm(f->guest, 0, "data/p/a"), ==, 0);
+    g_assert_cmpint(mkdir_(f->guest, tx, "data/p/a"), ==, 0);
+    test_store_send(f->guest, XS_DIRECTORY, tx, "data/p", 7);
+    assert_directory(f->guest, "a", 2);
+    g_assert_cmpint(rm(f->guest, tx, "data/p"), ==, 0);
+    g_assert_cmpint(test_store_end(f->guest, tx, true), ==, EAGAIN);
+    g_assert_cmpint(test_store_call(f->guest, XS_DIRECTORY, 0, &after, "data/p", NULL), ==, 0);
+    g_assert_cmpstr(after, ==, "");
+}
+
 /* Removed and made anew in one transaction. */
 static void test_transaction_rm(Fixture *f, gconstpointer data)
 {
@@ -623,6 +655,7 @@ int main(int argc, char **argv)
     ADD("/store/transaction/conflict-made", test_transaction_conflict_made);
     ADD("/store/transaction/no-conflict", test_transaction_no_conflict);
     ADD("/store/transaction/lost", test_transaction_lost);
+    ADD("/store/transaction/made-again", test_transaction_made_again);
     ADD("/store/transaction/rm", test_transaction_rm);
     ADD("/store/transaction/ids", test_transaction_ids);
     ADD("/store/quota/nodes", test_quota_nodes);
