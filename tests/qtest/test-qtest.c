@@ -71,6 +71,8 @@ static void test_read_write_bytes(Fixture *f, gconstpointer data)
     expect_prefix(f, "write 0x100000 1 0xzz", "ERR");
     expect(f, "b64write 0x100000 3 AQID", "OK");
     expect(f, "b64read 0x100000 3", "OK AQID");
+    expect(f, "b64write 0x100000 0x100000 A", "ERR invalid argument size"); /* no whole byte */
+    expect(f, "b64read 0x100000 3", "OK AQID");
     expect(f, "memset 0x100000 2 0x55", "OK");
     expect(f, "memset 0x100000 0 0xff", "OK");
     expect(f, "read 0x100000 3", "OK 0x555503");
