@@ -40,7 +40,13 @@ static bool main_start_qtest(System *s, GError **error)
         return true;
     }
     s->qtest_server = qtest_new(&config, error);
-    return s->qtest_server != NULL;
+    if (!s->qtest_server) {
+        return false;
+    }
+    while (qtest_is_waiting(s->qtest_server) && s->state != RUN_SHUTDOWN) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    return true;
 }
 
 static bool main_start(System *s, const CmdLine *cmd, GError **error)
@@ -70,9 +76,13 @@ static bool main_start(System *s, const CmdLine *cmd, GError **error)
     if (s->state == RUN_SHUTDOWN) {
         return true; /* nothing was promised yet: the loop ends at once */
     }
-    if (!accel_open(s, error) ||
-        !main_start_qtest(s, error) ||
-        !cmdline_run(cmd, s, CMD_DEVICE, error)) {
+    if (!accel_open(s, error) || !main_start_qtest(s, error)) {
+        return false;
+    }
+    if (s->state == RUN_SHUTDOWN) {
+        return true;
+    }
+    if (!cmdline_run(cmd, s, CMD_DEVICE, error)) {
         return false;
     }
     netdevs_warn_unused(s);

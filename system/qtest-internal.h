@@ -20,6 +20,7 @@ struct Qtest {
     char *chardev;
     int listen_fd;       /* -1: we are the client */
     guint listen_tag;
+    bool waiting;        /* start-up goes on with the first client */
     int fd;              /* -1: not connected */
     guint in_tag;
     guint out_tag;

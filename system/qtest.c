@@ -233,6 +233,7 @@ static gboolean qtest_readable(gint fd, GIOCondition cond, gpointer opaque)
 static void qtest_connected(Qtest *q, int fd)
 {
     q->fd = fd;
+    q->waiting = false;
     q->start_us = g_get_monotonic_time();
     q->in_tag = g_unix_fd_add(fd, G_IO_IN, qtest_readable, q);
     qtest_log_line(q, 'I', "OPENED");
@@ -298,13 +299,7 @@ static bool qtest_open(Qtest *q, const QtestSocket *s)
     if (q->listen_fd < 0) {
         return false;
     }
-    if (s->wait) {
-        fd = accept4(q->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-        if (fd < 0) {
-            return false;
-        }
-        qtest_connected(q, g_steal_fd(&fd));
-    }
+    q->waiting = s->wait;
     q->listen_tag = g_unix_fd_add(q->listen_fd, G_IO_IN, qtest_accept, q);
     return true;
 }
@@ -371,6 +366,11 @@ Qtest *qtest_new(const QtestConfig *config, GError **error)
         return NULL;
     }
     return g_steal_pointer(&q);
+}
+
+bool qtest_is_waiting(const Qtest *q)
+{
+    return q->waiting;
 }
 
 void qtest_free(Qtest *q)

@@ -9,6 +9,7 @@
 #define SYSTEM_QTEST_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "hw/xen/xen-ops.h"
@@ -28,11 +29,12 @@ typedef struct QtestConfig {
 
 /*
  * Attaches the guest and connects to (or listens for) the test, whose commands are
- * obeyed from the main loop on. Before devices are made, and after clock_start_virtual()
+ * obeyed from the main loop on. Waits for nobody. Before devices are made, and after clock_start_virtual()
  * if -accel qtest was given. @config's strings are not kept, @xen outlives it. Main thread.
  * "Failed to initialize device for qtest: ..." as in QEMU.
  */
 Qtest *qtest_new(const QtestConfig *config, GError **error);
+bool qtest_is_waiting(const Qtest *q); /* for its first test, as wait=on asks: run the loop */
 void qtest_free(Qtest *q); /* the guest dies; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qtest, qtest_free)
 

@@ -508,6 +508,24 @@ def test_signal_while_waiting_for_client():
         assert files_of(d) == []
 
 
+def test_signal_while_waiting_for_qtest_client():
+    with Ringtap(BINARY, *NONE, '-qtest', 'unix:@DIR@/s,server=on', '-device', 'foo',
+                 qmp=False) as r:
+        wait_for(lambda: os.path.exists(f'{r.dir}/s'), 'the socket')
+        assert r.end() == (0, '')
+
+
+def test_wait_for_qtest_client():
+    with Ringtap(BINARY, *NONE, '-qtest', 'unix:@DIR@/s,server=on', '-qtest-log', 'none',
+                 '-device', 'foo', qmp=False) as r:
+        wait_for(lambda: os.path.exists(f'{r.dir}/s'), 'the socket')
+        time.sleep(0.1)
+        assert r.process.poll() is None
+        assert_listens(f'{r.dir}/s')
+        status, err = r.end(None)
+        assert status == 1 and 'foo' in err, err
+
+
 def test_end_while_waiting_for_client_is_no_failure():
     """The devices of the command line are not tried any more."""
     for end in ('signal', 'quit'):
