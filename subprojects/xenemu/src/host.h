@@ -25,6 +25,8 @@
 #define HOST_MAX_DOMAINS  64u
 #define HOST_MAX_STORE_CONNS 256u
 #define HOST_GUEST_STORE_CONNS 8u
+/* Of HOST_MAX_STORE_CONNS: guests, however many, cannot lock the toolstack out. */
+#define HOST_DOM0_STORE_CONNS 32u
 /* Descriptors of the process that guests cannot use up. */
 #define HOST_RESERVED_FDS 64u
 

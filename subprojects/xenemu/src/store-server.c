@@ -124,6 +124,17 @@ static void client_ready(Source *s, uint32_t events)
     }
 }
 
+static bool listener_may_take(const StoreListener *l, int fd)
+{
+    unsigned all = l->host->n_store_conns;
+
+    if (l->domid == 0) {
+        return all < HOST_MAX_STORE_CONNS;
+    }
+    return all < HOST_MAX_STORE_CONNS - HOST_DOM0_STORE_CONNS &&
+           g_slist_length(l->clients) < HOST_GUEST_STORE_CONNS && host_fd_allowed(fd);
+}
+
 static void listener_ready(Source *s, uint32_t events)
 {
     StoreListener *l = SOURCE_OWNER(s, StoreListener, source);
@@ -134,9 +145,7 @@ static void listener_ready(Source *s, uint32_t events)
     if (fd < 0) {
         return;
     }
-    if ((l->domid != 0 && (g_slist_length(l->clients) >= HOST_GUEST_STORE_CONNS ||
-                           !host_fd_allowed(fd))) ||
-        host->n_store_conns >= HOST_MAX_STORE_CONNS) {
+    if (!listener_may_take(l, fd)) {
         close(fd);
         return;
     }

@@ -176,6 +176,51 @@ static void test_connections(Fixture *f, gconstpointer data)
     assert_serves(f->guest);
 }
 
+/* True: the host took the connection and serves it. */
+static bool is_served(int fd)
+{
+    char buf[XENSTORE_PAYLOAD_MAX + 1];
+    size_t len;
+
+    test_store_send(fd, XS_READ, 0, "domid", 6);
+    return test_store_recv(fd, buf, &len) == XS_READ;
+}
+
+/*
+ * In Xen, dom0's sockets and the guests' rings have nothing to do with each other
+ * (xenstore.txt, xen/io/xs_wire.h: struct xenstore_domain_interface): dom0 gets in, however
+ * many connections all guests together hold.
+ */
+static void test_connections_of_all(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GPtrArray) guests = g_ptr_array_new();
+    g_autoptr(GArray) fds = g_array_new(FALSE, FALSE, sizeof(int));
+    unsigned served = 0;
+    int late;
+
+    for (int i = 0; i < 34; i++) {
+        XenemuGuest *g = test_guest(f->t, 100 + i);
+
+        g_ptr_array_add(guests, g);
+        for (int j = 0; j < 8; j++) {
+            int fd = test_store_connect(xenemu_guest_store_path(g));
+
+            served += is_served(fd);
+            g_array_append_val(fds, fd);
+        }
+    }
+    g_assert_cmpuint(served, >, 200);
+    late = test_store_connect(xenemu_host_store_path(f->t->host));
+    assert_serves(late);
+    close(late);
+    for (guint i = 0; i < fds->len; i++) {
+        close(g_array_index(fds, int, i));
+    }
+    for (guint i = 0; i < guests->len; i++) {
+        xenemu_guest_detach(guests->pdata[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
 #define ADD(name, fn) g_test_add(name, Fixture, NULL, setup, fn, teardown)
@@ -186,5 +231,6 @@ int main(int argc, char **argv)
     ADD("/store-wire/does-not-read", test_does_not_read);
     ADD("/store-wire/floods-itself", test_floods_itself);
     ADD("/store-wire/connections", test_connections);
+    ADD("/store-wire/connections-of-all", test_connections_of_all);
     return g_test_run();
 }
