@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "bound-path.h"
 #include "util/fd.h"
 #include "util/log.h"
 
@@ -31,8 +32,7 @@ typedef struct Chardev {
     int fd;              /* listening or connected, until a monitor takes it */
     bool server;
     bool wait;
-    char *bound;         /* absolute path that we made; NULL: none */
-    struct stat bound_st;
+    BoundPath bound;     /* that we made */
     QmpMonitor *monitor; /* the Qmp's */
 } Chardev;
 
@@ -65,15 +65,9 @@ static const OptTable mon_options = { "mon", sizeof(MonConfig), mon_members };
 void chardev_free(gpointer opaque)
 {
     Chardev *c = opaque;
-    struct stat st;
 
     fd_close(&c->fd);
-    /* not another program's that took the path over */
-    if (c->bound && stat(c->bound, &st) == 0 && st.st_ino == c->bound_st.st_ino &&
-        st.st_dev == c->bound_st.st_dev) {
-        unlink(c->bound);
-    }
-    g_free(c->bound);
+    bound_path_remove(&c->bound);
     g_free(c->filename);
     g_free(c->id);
     g_free(c);
@@ -127,8 +121,7 @@ static bool socket_bind(Chardev *c, const char *path, GError **error)
     if (bind(c->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
         return system_set_error(error, "Failed to bind socket to %s: %s", path, g_strerror(errno));
     }
-    c->bound = g_canonicalize_filename(path, NULL);
-    if (stat(path, &c->bound_st) < 0 || listen(c->fd, 1) < 0) {
+    if (!bound_path_set(&c->bound, path) || listen(c->fd, 1) < 0) {
         return system_set_error(error, "Failed to listen on socket: %s", g_strerror(errno));
     }
     return true;

@@ -12,14 +12,18 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "bound-path.h"
 #include "hw/xen/xen-store.h"
 #include "system/qtest.h"
+#include "util/log.h"
 #include "xenemu.h"
 
 struct Qtest {
     char *chardev;
     int listen_fd;       /* -1: we are the client */
-    guint listen_tag;
+    guint listen_tag;    /* or of the pause after a failed accept */
+    LogLimit accept_limit;
+    BoundPath bound;     /* of listen_fd */
     bool waiting;        /* start-up goes on with the first client */
     int fd;              /* -1: not connected */
     guint in_tag;

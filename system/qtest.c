@@ -20,6 +20,7 @@
 
 #define MAX_LINE  (8u << 20)
 #define MAX_WORDS 8 /* in a command; a longer one has too many arguments */
+#define ACCEPT_PAUSE_S 1 /* after a failure, which would come again at once */
 
 /* --- answers --- */
 
@@ -239,6 +240,8 @@ static void qtest_connected(Qtest *q, int fd)
     qtest_log_line(q, 'I', "OPENED");
 }
 
+static gboolean qtest_accept_again(gpointer opaque);
+
 /* The next client replaces one that is there: a test that was killed may be. */
 static gboolean qtest_accept(gint listen_fd, GIOCondition cond, gpointer opaque)
 {
@@ -248,8 +251,21 @@ static gboolean qtest_accept(gint listen_fd, GIOCondition cond, gpointer opaque)
     if (fd >= 0) {
         qtest_disconnect(q);
         qtest_connected(q, fd);
+    } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+        warn_report_limited(&q->accept_limit, "qtest: cannot accept a client: %s",
+                            g_strerror(errno));
+        q->listen_tag = g_timeout_add_seconds(ACCEPT_PAUSE_S, qtest_accept_again, q);
+        return G_SOURCE_REMOVE;
     }
     return G_SOURCE_CONTINUE;
+}
+
+static gboolean qtest_accept_again(gpointer opaque)
+{
+    Qtest *q = opaque;
+
+    q->listen_tag = g_unix_fd_add(q->listen_fd, G_IO_IN, qtest_accept, q);
+    return G_SOURCE_REMOVE;
 }
 
 typedef struct QtestSocket {
@@ -266,12 +282,14 @@ static const OptMember socket_members[] = {
 };
 static const OptTable socket_options = { "qtest", sizeof(QtestSocket), socket_members };
 
-static int qtest_listen(const struct sockaddr_un *addr)
+/* Non-blocking: a client may be gone again before it is accepted. */
+static int qtest_listen(Qtest *q, const struct sockaddr_un *addr)
 {
-    AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     unlink(addr->sun_path); /* as QEMU does: a dead server's */
-    if (fd < 0 || bind(fd, (const void *)addr, sizeof(*addr)) < 0 || listen(fd, 1) < 0) {
+    if (fd < 0 || bind(fd, (const void *)addr, sizeof(*addr)) < 0 ||
+        !bound_path_set(&q->bound, addr->sun_path) || listen(fd, 1) < 0) {
         return -1;
     }
     return g_steal_fd(&fd);
@@ -295,7 +313,7 @@ static bool qtest_open(Qtest *q, const QtestSocket *s)
         qtest_connected(q, g_steal_fd(&fd));
         return true;
     }
-    q->listen_fd = qtest_listen(&addr);
+    q->listen_fd = qtest_listen(q, &addr);
     if (q->listen_fd < 0) {
         return false;
     }
@@ -350,6 +368,7 @@ Qtest *qtest_new(const QtestConfig *config, GError **error)
     g_autoptr(Qtest) q = g_new0(Qtest, 1);
 
     q->listen_fd = q->fd = -1;
+    q->accept_limit = (LogLimit){ .burst = 1, .interval_ms = 60000 };
     q->in = g_byte_array_new();
     q->out = g_byte_array_new();
     q->chardev = g_strdup(config->chardev);
@@ -381,6 +400,7 @@ void qtest_free(Qtest *q)
     qtest_disconnect(q);
     g_clear_handle_id(&q->listen_tag, g_source_remove);
     fd_close(&q->listen_fd);
+    bound_path_remove(&q->bound);
     qtest_guest_kill(q);
     xen_store_close(q->dom0_store);
     if (q->log && q->log != stderr) {

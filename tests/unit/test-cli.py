@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 # pylint: disable=wrong-import-position
-from program import Qmp, Ringtap, run, wait_for
+from program import WAIT, Qmp, Ringtap, run, wait_for
 import tap
 
 BINARY = os.path.abspath(sys.argv[1])
@@ -51,6 +51,23 @@ def cpu_ticks(pid):
 
 def files_of(directory):
     return sorted(os.listdir(directory))
+
+
+def starved_client(r, path):
+    """Connected to path; the program had no descriptor for it for a while."""
+    used = len(os.listdir(f'/proc/{r.process.pid}/fd'))
+    soft, hard = resource.prlimit(r.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(r.process.pid, resource.RLIMIT_NOFILE, (3, hard))
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(path)
+    time.sleep(0.1)
+    before = cpu_ticks(r.process.pid)
+    time.sleep(0.3)
+    assert cpu_ticks(r.process.pid) - before < 10
+    assert 'cannot accept a client: Too many open files' in r.process.stderr.readline()
+    assert used == len(os.listdir(f'/proc/{r.process.pid}/fd'))
+    resource.prlimit(r.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    return client
 
 
 # --- help
@@ -513,6 +530,7 @@ def test_signal_while_waiting_for_qtest_client():
                  qmp=False) as r:
         wait_for(lambda: os.path.exists(f'{r.dir}/s'), 'the socket')
         assert r.end() == (0, '')
+        assert files_of(r.dir) == []
 
 
 def test_wait_for_qtest_client():
@@ -524,6 +542,7 @@ def test_wait_for_qtest_client():
         assert_listens(f'{r.dir}/s')
         status, err = r.end(None)
         assert status == 1 and 'foo' in err, err
+        assert files_of(r.dir) == []
 
 
 def test_end_while_waiting_for_client_is_no_failure():
@@ -576,21 +595,24 @@ def test_accept_that_fails_is_tried_again():
     """No descriptor is left for a client: no busy loop, and signals are served."""
     with Ringtap(BINARY, *NONE) as r:
         wait_for(lambda: os.path.exists(r.qmp_path), 'the socket')
-        used = len(os.listdir(f'/proc/{r.process.pid}/fd'))
-        soft, hard = resource.prlimit(r.process.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(r.process.pid, resource.RLIMIT_NOFILE, (3, hard))
-        client = socket.socket(socket.AF_UNIX)
-        client.connect(r.qmp_path)
-        assert 'cannot accept a client: Too many open files' in r.process.stderr.readline()
-        before = cpu_ticks(r.process.pid)
-        time.sleep(0.3)
-        assert cpu_ticks(r.process.pid) - before < 10
-        assert used == len(os.listdir(f'/proc/{r.process.pid}/fd'))
-        resource.prlimit(r.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
-        q = Qmp(sock=client)
+        q = Qmp(sock=starved_client(r, r.qmp_path))
         assert q.command('query-status')['running']
         q.close()
         assert r.end() == (0, '')
+
+
+def test_qtest_accept_that_fails_is_tried_again():
+    with Ringtap(BINARY, *NONE, '-qtest', 'unix:@DIR@/s,server=on,wait=off', '-qtest-log',
+                 'none') as r:
+        q = r.qmp()
+        client = starved_client(r, f'{r.dir}/s')
+        client.settimeout(WAIT)
+        client.sendall(b'endianness\n')
+        assert client.recv(100) == b'OK little\n'
+        client.close()
+        q.close()
+        assert r.end() == (0, '')
+        assert files_of(r.dir) == []
 
 
 def test_inherited_socket_is_made_to_listen():
