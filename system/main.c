@@ -1,10 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cmdline.h"
 #include "util/clock.h"
 #include "util/log.h"
+
+/*
+ * Started with stdin, stdout or stderr closed: nothing that we open may get its number, or
+ * words would be written into it, and a daemon would lose it. For reading only: what is
+ * printed to nowhere still fails.
+ */
+static void main_open_stdio(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
 
 /*
  * A failure is told to whoever started us, and to the log if there is one. Ends @s: the
@@ -99,6 +118,7 @@ int main(int argc, char **argv)
     g_autoptr(CmdLine) cmd = NULL;
     g_autofree char *help = NULL;
 
+    main_open_stdio();
     log_init("ringtap");
     cmd = cmdline_parse(argc, argv, &error);
     if (!cmd) {

@@ -423,6 +423,33 @@ def test_daemon_lets_go_of_stdio():
         wait_for(lambda: files_of(d) == [], 'the pidfile to go')
 
 
+def test_started_without_stdio():
+    """Nothing of ours gets the numbers, or a daemon would lose it."""
+    with tempfile.TemporaryDirectory() as d:
+        def shell(redirect, *args):
+            return subprocess.run(['sh', '-c', f'exec "$0" "$@" {redirect}', BINARY, *args],
+                                  timeout=WAIT, check=False).returncode
+
+        for redirect in ('<&- >&- 2>&-', '<&- 2>&-', '>&-'):
+            status = shell(redirect, *NONE, '-daemonize', '-pidfile', f'{d}/pid', '-qmp',
+                           f'unix:{d}/q,server=on,wait=off')
+            with open(f'{d}/pid', encoding='ascii') as f:
+                pid = int(f.read())
+            try:
+                assert status == 0, (redirect, status)
+                for fd in (0, 1, 2):
+                    assert os.readlink(f'/proc/{pid}/fd/{fd}') == '/dev/null'
+                q = Qmp(f'{d}/q')
+                assert q.command('query-status')['running']
+                q.close()
+                os.kill(pid, signal.SIGTERM)
+                wait_for(lambda: files_of(d) == [], 'the files to go')
+            finally:
+                if os.path.exists(f'{d}/pid'):
+                    os.kill(pid, signal.SIGKILL)
+        assert shell('>&-', '-help') == 1  # nobody got to read it
+
+
 def test_pidfile_is_locked():
     with tempfile.TemporaryDirectory() as d:
         with Ringtap(BINARY, *NONE, '-pidfile', f'{d}/pid') as r:
