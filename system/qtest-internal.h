@@ -18,6 +18,8 @@
 #include "util/log.h"
 #include "xenemu.h"
 
+#define QTEST_MAX_BYTES (4u << 20) /* in one command */
+
 struct Qtest {
     char *chardev;
     int listen_fd;       /* -1: we are the client */

@@ -10,8 +10,6 @@
 
 #include "util/clock.h"
 
-#define MAX_BYTES (4u << 20) /* in one command: its line must fit twice */
-
 /* --- memory --- */
 
 /* How much of [@addr, @addr + @size) is RAM, from @addr on. */
@@ -53,7 +51,7 @@ static bool memory_range(Qtest *q, char **arg, uint64_t *ret_addr, size_t *ret_s
     uint64_t size;
 
     if (!qtest_number(q, arg[0], UINT64_MAX, ret_addr) ||
-        !qtest_number(q, arg[1], MAX_BYTES, &size)) {
+        !qtest_number(q, arg[1], QTEST_MAX_BYTES, &size)) {
         return false;
     }
     *ret_size = (size_t)size;

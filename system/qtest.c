@@ -18,7 +18,7 @@
 #include "util/fd.h"
 #include "util/options.h"
 
-#define MAX_LINE  (8u << 20)
+#define MAX_LINE  (2 * QTEST_MAX_BYTES + 256) /* in hexadecimal, and the words before */
 #define MAX_WORDS 8 /* in a command; a longer one has too many arguments */
 #define ACCEPT_PAUSE_S 1 /* after a failure, which would come again at once */
 

@@ -133,6 +133,23 @@ static void test_malformed(Fixture *f, gconstpointer data)
     expect(f, "endianness", "OK little");
 }
 
+/* The largest write, of which all but the end of the line comes first. */
+static void test_longest_write(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GString) line = g_string_new("write 0x0000000000100000 0x0000000000400000 0x");
+    g_autofree char *bytes = g_strnfill(2 * (4 << 20), 'a');
+    g_autofree char *answer = NULL;
+
+    g_string_append(line, bytes);
+    qtest_send_raw(f->qt, line->str, line->len);
+    g_usleep(300000);
+    qtest_send_raw(f->qt, "\n", 1);
+    answer = qtest_read_line(f->qt);
+    g_assert_cmpstr(answer, ==, "OK");
+    expect(f, "readl 0x4ffffc", "OK 0x00000000aaaaaaaa");
+    expect_prefix(f, "write 0x100000 0x400001 0xaa", "FAIL");
+}
+
 static void test_long_line(Fixture *f, gconstpointer data)
 {
     g_autofree char *bytes = g_strnfill(9 << 20, 'a');
@@ -274,6 +291,7 @@ int main(int argc, char **argv)
     ADD("clock", NULL, test_clock);
     ADD("no-devices", NULL, test_no_devices);
     ADD("malformed", NULL, test_malformed);
+    ADD("longest-write", NULL, test_longest_write);
     ADD("long-line", NULL, test_long_line);
     ADD("pipelined", NULL, test_pipelined);
     ADD("slow-reader", NULL, test_slow_reader);
