@@ -300,11 +300,34 @@ static void domain_ready(Source *s, uint32_t events)
     }
 }
 
+/* False: there is none. */
+static bool domain_drop_oldest_idle(XenemuHost *host)
+{
+    Domain *oldest = NULL;
+
+    for (GSList *l = host->clients; l; l = l->next) {
+        Domain *d = l->data;
+
+        if (!d->attached) {
+            oldest = d; /* new ones are at the front */
+        }
+    }
+    if (oldest) {
+        domain_destroy(oldest);
+    }
+    return oldest != NULL;
+}
+
 void domain_accept(XenemuHost *host, int fd)
 {
     Domain *d;
 
-    if (g_slist_length(host->clients) >= HOST_MAX_DOMAINS + 8 || !host_fd_allowed(fd)) {
+    if (!host_fd_allowed(fd)) {
+        close(fd);
+        return;
+    }
+    /* Who connects and says nothing keeps nobody out. */
+    if (g_slist_length(host->clients) >= HOST_MAX_CLIENTS && !domain_drop_oldest_idle(host)) {
         close(fd);
         return;
     }

@@ -23,6 +23,8 @@
 
 #define HOST_PORTS        4096u
 #define HOST_MAX_DOMAINS  64u
+/* On the attach socket: domains and those that may become one. */
+#define HOST_MAX_CLIENTS  (HOST_MAX_DOMAINS + 8)
 #define HOST_MAX_STORE_CONNS 256u
 #define HOST_GUEST_STORE_CONNS 8u
 /* Of HOST_MAX_STORE_CONNS: guests, however many, cannot lock the toolstack out. */

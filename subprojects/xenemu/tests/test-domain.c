@@ -152,6 +152,46 @@ static void test_bad_requests(Fixture *f, gconstpointer data)
     xenemu_guest_detach(g);
 }
 
+static void assert_introduced(Fixture *f, const char *domid, const char *expected)
+{
+    g_autofree char *answer = NULL;
+
+    g_assert_cmpint(test_store_call(f->store, XS_IS_DOMAIN_INTRODUCED, 0, &answer, domid, NULL),
+                    ==, 0);
+    g_assert_cmpstr(answer, ==, expected);
+}
+
+/*
+ * In Xen nobody can keep the toolstack from making a domain (xen/domctl.h,
+ * XEN_DOMCTL_createdomain): those that connect and do not attach do not either.
+ * The oldest of them goes, no domain does.
+ */
+static void test_idle_clients(Fixture *f, gconstpointer data)
+{
+    XenemuGuest *first = test_guest(f->t, 1);
+    XenemuGuest *late;
+    int fds[100];
+    char end;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(fds); i++) {
+        fds[i] = sock_connect(f->t->path, SOCK_SEQPACKET);
+        g_assert_cmpint(fds[i], >=, 0);
+        if (i % 16 == 15) {
+            assert_introduced(f, "1", "T"); /* the host's thread keeps up */
+        }
+    }
+    late = test_guest(f->t, 2);
+    g_assert_true(test_readable(fds[0], 1000));
+    g_assert_cmpint(recv(fds[0], &end, 1, MSG_DONTWAIT), ==, 0);
+    g_assert_cmpint(recv(fds[G_N_ELEMENTS(fds) - 1], &end, 1, MSG_DONTWAIT), ==, -1);
+    g_assert_true(xenemu_host_domain_alive(f->t->host, 1));
+    for (size_t i = 0; i < G_N_ELEMENTS(fds); i++) {
+        close(fds[i]);
+    }
+    xenemu_guest_detach(late);
+    xenemu_guest_detach(first);
+}
+
 /* libxl's libxl__domain_make(): what a domain finds, and who may write where. */
 static void test_nodes(Fixture *f, gconstpointer data)
 {
@@ -193,15 +233,6 @@ static void test_nodes_survive(Fixture *f, gconstpointer data)
     g_assert_cmpint(test_store_write(own, 0, "device/vif/0/state", "4"), ==, 0);
     close(own);
     xenemu_guest_detach(g);
-}
-
-static void assert_introduced(Fixture *f, const char *domid, const char *expected)
-{
-    g_autofree char *answer = NULL;
-
-    g_assert_cmpint(test_store_call(f->store, XS_IS_DOMAIN_INTRODUCED, 0, &answer, domid, NULL),
-                    ==, 0);
-    g_assert_cmpstr(answer, ==, expected);
 }
 
 static void assert_event(int fd, const char *expected)
@@ -390,6 +421,7 @@ int main(int argc, char **argv)
     ADD("/domain/seals", test_seals);
     ADD("/domain/nonsense", test_nonsense);
     ADD("/domain/bad-requests", test_bad_requests);
+    ADD("/domain/idle-clients", test_idle_clients);
     ADD("/domain/nodes", test_nodes);
     ADD("/domain/nodes-survive", test_nodes_survive);
     ADD("/domain/introduce-release", test_introduce_release);
