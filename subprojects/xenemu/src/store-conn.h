@@ -19,6 +19,7 @@ struct Store {
     StoreTree *tree;
     GHashTable *introduced; /* domids */
     GPtrArray *watches;     /* of all connections */
+    GSList *conns;
 };
 
 struct StoreConn {
@@ -47,6 +48,9 @@ typedef struct StoreRequest {
 } StoreRequest;
 
 /* store-wire.c */
+/* What a domain has, in all its connections: xenstored's quotas are for domains. */
+unsigned store_domain_txs(const Store *s, uint16_t domid);
+unsigned store_domain_watches(const Store *s, uint16_t domid);
 void store_send(StoreConn *c, uint32_t type, uint32_t id, uint32_t tx_id, const void *data,
                 size_t len);
 void store_reply(StoreConn *c, const StoreRequest *r, const void *data, size_t len);

@@ -1,5 +1,6 @@
 /*
- * What a guest may ask of XenStore, as Xen's xenstored has it by default.
+ * What a guest may ask of XenStore, in all its connections, as Xen's xenstored has it by
+ * default.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

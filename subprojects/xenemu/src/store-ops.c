@@ -363,7 +363,7 @@ static int do_transaction_start(StoreConn *c, const StoreRequest *r)
     if (r->tx) {
         return EBUSY;
     }
-    if (c->domid != 0 && g_hash_table_size(c->txs) >= STORE_MAX_TX) {
+    if (c->domid != 0 && store_domain_txs(c->store, c->domid) >= STORE_MAX_TX) {
         return ENOSPC;
     }
     do {

@@ -64,7 +64,7 @@ int store_watch_add(StoreConn *c, const char *name, const char *token)
     if (watch_find(c, path, token, &i)) {
         return EEXIST;
     }
-    if (c->domid != 0 && c->n_watches >= STORE_MAX_WATCHES) {
+    if (c->domid != 0 && store_domain_watches(c->store, c->domid) >= STORE_MAX_WATCHES) {
         return E2BIG;
     }
     w = g_new0(StoreWatch, 1);

@@ -152,15 +152,41 @@ StoreConn *store_conn_new(Store *s, uint16_t domid, void (*output)(void *opaque)
     c->opaque = opaque;
     c->out = g_byte_array_new();
     c->txs = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)store_tx_free);
+    s->conns = g_slist_prepend(s->conns, c);
     return c;
 }
 
 void store_conn_free(StoreConn *c)
 {
+    c->store->conns = g_slist_remove(c->store->conns, c);
     store_watch_remove_all(c);
     g_hash_table_destroy(c->txs);
     g_byte_array_free(c->out, TRUE);
     g_free(c);
+}
+
+unsigned store_domain_txs(const Store *s, uint16_t domid)
+{
+    unsigned n = 0;
+
+    for (const GSList *l = s->conns; l; l = l->next) {
+        const StoreConn *c = l->data;
+
+        n += c->domid == domid ? g_hash_table_size(c->txs) : 0;
+    }
+    return n;
+}
+
+unsigned store_domain_watches(const Store *s, uint16_t domid)
+{
+    unsigned n = 0;
+
+    for (const GSList *l = s->conns; l; l = l->next) {
+        const StoreConn *c = l->data;
+
+        n += c->domid == domid ? c->n_watches : 0;
+    }
+    return n;
 }
 
 Store *store_new(void)

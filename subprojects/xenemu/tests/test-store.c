@@ -596,6 +596,39 @@ static void test_quota_transactions(Fixture *f, gconstpointer data)
     test_store_begin(f->guest);
 }
 
+/* "per domain": more connections do not get a guest more, nor another one less. */
+static void test_quota_of_all_connections(Fixture *f, gconstpointer data)
+{
+    XenemuGuest *other_guest = test_guest(f->t, 7);
+    int other = test_store_connect(xenemu_guest_store_path(other_guest));
+    int second = test_store_connect(xenemu_guest_store_path(f->g));
+    int err = ENOSPC;
+
+    for (unsigned i = 0; i < STORE_MAX_TX; i++) {
+        test_store_begin(i % 2 ? f->guest : second);
+    }
+    for (unsigned i = 0; i < STORE_MAX_WATCHES; i++) {
+        g_autofree char *token = g_strdup_printf("%u", i);
+
+        g_assert_cmpint(test_store_call(i % 2 ? f->guest : second, XS_WATCH, 0, NULL, "data",
+                                        token, NULL), ==, 0);
+    }
+    g_assert_cmpint(test_store_call(second, XS_TRANSACTION_START, 0, NULL, "", NULL), ==,
+                    ENOSPC);
+    g_assert_cmpint(test_store_call(second, XS_WATCH, 0, NULL, "data", "n", NULL), ==, E2BIG);
+    test_store_begin(other);
+    watch(other, "data", "n");
+    close(second);
+    for (int i = 0; i < 1000 && err == ENOSPC; i++) {
+        g_usleep(1000); /* until the host has noticed */
+        err = test_store_call(f->guest, XS_TRANSACTION_START, 0, NULL, "", NULL);
+    }
+    g_assert_cmpint(err, ==, 0);
+    watch(f->guest, "data", "n");
+    close(other);
+    xenemu_guest_detach(other_guest);
+}
+
 static void test_quota_perms(Fixture *f, gconstpointer data)
 {
     g_assert_cmpint(test_store_call(f->guest, XS_SET_PERMS, 0, NULL, "data", "n6", "r1", "r2",
@@ -664,6 +697,7 @@ int main(int argc, char **argv)
     ADD("/store/quota/size", test_quota_size);
     ADD("/store/quota/watches", test_quota_watches);
     ADD("/store/quota/transactions", test_quota_transactions);
+    ADD("/store/quota/of-all-connections", test_quota_of_all_connections);
     ADD("/store/quota/perms", test_quota_perms);
     ADD("/store/privileged", test_privileged);
     return g_test_run();
