@@ -277,7 +277,11 @@ static size_t qmp_session_parse(QmpSession *s, const char *data, size_t len)
     }
     json_tokener_reset(s->tok);
     g_string_truncate(s->text, 0);
-    return MAX(used, 1);
+    used = MAX(used, 1);
+    if (data[used - 1] == '\n') {
+        s->skipping = false; /* this was the end of the line already */
+    }
+    return used;
 }
 
 /*

@@ -135,6 +135,18 @@ def test_bytes_that_are_no_json():
         assert reply['return']['running']
 
 
+def test_newline_that_is_the_bad_byte():
+    """Alone in its read: what follows is the next line, and is not skipped."""
+    with none() as r:
+        q = r.qmp()
+        for text in ('{"execute": tru', '{"execute": nul', '{"execute": "\\u12'):
+            q.send(text)
+            time.sleep(0.1)
+            q.send('\n')
+            assert q.reply()['error']['class'] == 'GenericError'
+            assert q.command('query-status')['running']
+
+
 def test_nesting_is_bounded():
     with none() as r:
         q = r.qmp()
