@@ -90,7 +90,7 @@ static bool adopt_flags(Tap *tap, unsigned i, const struct ifreq *ifr, GError **
 static bool resolve_name(Tap *tap, unsigned i, const char *name, const TapFdLookup *lookup,
                          GError **error)
 {
-    int fd = lookup->by_name ? lookup->by_name(lookup->opaque, name) : -1;
+    int fd = lookup->by_name(lookup->opaque, name);
 
     tap->nd.queue[i]->fd = fd;
     return fd >= 0 || tap_fail(error, 0, "File descriptor named '%s' has not been found", name);
@@ -104,7 +104,7 @@ static bool adopt_fd(Tap *tap, unsigned i, const char *text, const TapFdLookup *
     int fd = -1;
     int r;
 
-    if (!g_ascii_isdigit(text[0])) {
+    if (lookup->by_name && !g_ascii_isdigit(text[0])) {
         if (!resolve_name(tap, i, text, lookup, error)) {
             return false;
         }

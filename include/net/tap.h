@@ -30,7 +30,8 @@ extern const OptTable tap_options;
 
 /*
  * Resolves a name given by QMP getfd (one that does not start with a digit); the
- * descriptor is the caller's from then on. -1 if there is none.
+ * descriptor is the caller's from then on. -1 if there is none. On the command line, NULL:
+ * there are only numbers.
  */
 typedef int TapFdByName(void *opaque, const char *name);
 

@@ -200,6 +200,8 @@ def test_netdev_errors():
             ('tap,id=1a', "Parameter 'id' expects an identifier"),
             ('tap,id=a,queues=x', "Parameter 'queues' expects a uint64 value"),
             ('tap,id=a,vnet_hdr=auto', "Parameter 'vnet_hdr' expects 'on' or 'off'"),
+            ('tap,id=a,fd=foo', "Invalid file descriptor number 'foo'"),
+            ('tap,id=a,fds=foo:7', "Invalid file descriptor number 'foo'"),
             ('tap,id=a,fds=::', "Invalid file descriptor number ''"),
             ('{"type":"tap"', 'JSON parse error, premature EOI'),
             ('{"type":"tap","id":1}', "Invalid parameter type for 'id', expected: string"),

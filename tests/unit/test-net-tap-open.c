@@ -606,7 +606,7 @@ static void test_fds_wrong(void)
     config = config_of_fds("99999999999");
     assert_error(&config, "Invalid file descriptor number '99999999999'");
     config = config_of_fds("who:7");
-    assert_error(&config, "File descriptor named 'who' has not been found");
+    assert_error(&config, "Invalid file descriptor number 'who'");
     config = config_of_fds("");
     assert_error(&config, "Parameter 'fds' expects 1 to 256 file descriptors");
     config = config_of_fds(":7");
