@@ -4,7 +4,9 @@
  * Watches: libxenstore's reader thread queues events and makes its pipe readable. The
  * main loop's source drains that queue, marks each watch that has an event, and calls
  * each marked watch once. A guest that writes a node in a loop thus costs one call a
- * round, and nothing piles up in our process (XSA-349 is about backends where it did).
+ * round, not one a write (XSA-349 is about backends where it was so). The reader
+ * thread's queue has no bound, though: it grows while the main loop is busy with
+ * something else, and while events come faster than rounds take them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
