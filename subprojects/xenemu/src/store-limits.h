@@ -11,7 +11,10 @@
 #define STORE_MAX_WATCHES   128u
 #define STORE_MAX_TX        10u
 #define STORE_MAX_TX_NODES  1024u /* that a transaction looked at; of dom0's too */
+/* A node is smaller, with what xenstored keeps of it: a header, rights, value, names. */
 #define STORE_MAX_NODE_SIZE 2048u
+#define STORE_NODE_HEADER   24u
+#define STORE_NODE_PERM     8u
 #define STORE_MAX_PERMS     5u
 /* Bytes that wait for a client: then no more of its requests are read... */
 #define STORE_OUTPUT_PAUSE  (64u << 10)

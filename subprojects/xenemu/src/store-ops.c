@@ -86,12 +86,12 @@ static int do_read(StoreConn *c, const StoreRequest *r)
     return err;
 }
 
-/* Makes sure that @path is there. *ret_made: it was not. */
-static int make_node(StoreConn *c, const StoreRequest *r, const char *path, int err,
+/* Makes sure that @path is there, for @len bytes. *ret_made: it was not. */
+static int make_node(StoreConn *c, const StoreRequest *r, const char *path, size_t len, int err,
                      bool *ret_made)
 {
     *ret_made = err == ENOENT;
-    return err == ENOENT ? store_tree_create(c->store->tree, r->tx, path, c->domid) : err;
+    return err == ENOENT ? store_tree_create(c->store->tree, r->tx, path, c->domid, len) : err;
 }
 
 static int do_write(StoreConn *c, const StoreRequest *r)
@@ -108,10 +108,10 @@ static int do_write(StoreConn *c, const StoreRequest *r)
     }
     value = r->data + strlen(r->data) + 1;
     len = r->len - (size_t)(value - r->data);
-    if (c->domid != 0 && len > STORE_MAX_NODE_SIZE) {
+    if (err == 0 && store_node_too_large(n, c->domid, n->n_perms, len)) {
         return ENOSPC;
     }
-    err = make_node(c, r, path, err, &made);
+    err = make_node(c, r, path, len, err, &made);
     if (err == 0) {
         store_tree_set_value(c->store->tree, r->tx, path, value, len);
         store_reply_ok(c, r);
@@ -130,7 +130,7 @@ static int do_mkdir(StoreConn *c, const StoreRequest *r)
     if (!path) {
         return err;
     }
-    err = make_node(c, r, path, err, &made);
+    err = make_node(c, r, path, 0, err, &made);
     if (err == 0) {
         store_reply_ok(c, r);
         if (made) {
@@ -312,7 +312,8 @@ static int do_set_perms(StoreConn *c, const StoreRequest *r)
     if (c->domid != 0 && owner->domid != n->perms[0].domid) {
         return EPERM;
     }
-    if (c->domid != 0 && perms->len > STORE_MAX_PERMS) {
+    if ((c->domid != 0 && perms->len > STORE_MAX_PERMS) ||
+        store_node_too_large(n, c->domid, perms->len, n->len)) {
         return ENOSPC;
     }
     store_tree_set_perms(c->store->tree, r->tx, path, owner, perms->len);

@@ -140,6 +140,46 @@ static bool over_quota(StoreTree *t, StoreTx *tx, uint16_t domid, int more)
                                  more > STORE_MAX_NODES;
 }
 
+/* --- how large a node is --- */
+
+static bool size_over_quota(uint16_t domid, unsigned n_perms, size_t len, size_t names)
+{
+    return domid != 0 && STORE_NODE_HEADER + n_perms * STORE_NODE_PERM + len + names >=
+                                 STORE_MAX_NODE_SIZE;
+}
+
+static size_t node_names(const StoreNode *n)
+{
+    size_t size = 0;
+
+    for (guint i = 0; i < n->children->len; i++) {
+        size += strlen(n->children->pdata[i]) + 1;
+    }
+    return size;
+}
+
+bool store_node_too_large(const StoreNode *n, uint16_t domid, unsigned n_perms, size_t len)
+{
+    return size_over_quota(domid, n_perms, len, node_names(n));
+}
+
+/* Below @n, those @missing are to be made, the lowest first, which gets @len bytes. */
+static bool missing_too_large(const StoreNode *n, const GPtrArray *missing, uint16_t domid,
+                              size_t len)
+{
+    size_t above_len = n->len;
+    size_t above_names = node_names(n);
+
+    for (guint i = missing->len; i > 0; i--) {
+        above_names += strlen(path_leaf(missing->pdata[i - 1])) + 1;
+        if (size_over_quota(domid, n->n_perms, above_len, above_names)) {
+            return true;
+        }
+        above_len = above_names = 0;
+    }
+    return size_over_quota(domid, n->n_perms, len, 0);
+}
+
 /* --- looking, now or in a transaction --- */
 
 StoreTree *store_tree_new(void)
@@ -334,12 +374,13 @@ static void create_one(StoreTree *t, StoreTx *tx, const char *path, uint16_t dom
     account(t, tx, n, 1);
 }
 
-int store_tree_create(StoreTree *t, StoreTx *tx, const char *path, uint16_t domid)
+int store_tree_create(StoreTree *t, StoreTx *tx, const char *path, uint16_t domid, size_t len)
 {
     g_autoptr(GPtrArray) missing = g_ptr_array_new_with_free_func(g_free);
     g_autofree char *above = g_strdup(path);
+    const StoreNode *n;
 
-    while (!store_tree_get(t, tx, above)) {
+    while (!(n = store_tree_get(t, tx, above))) {
         char *parent;
 
         if (errno != ENOENT) {
@@ -349,7 +390,8 @@ int store_tree_create(StoreTree *t, StoreTx *tx, const char *path, uint16_t domi
         g_ptr_array_add(missing, above);
         above = parent;
     }
-    if (over_quota(t, tx, domid, (int)missing->len)) {
+    if (over_quota(t, tx, domid, (int)missing->len) ||
+        missing_too_large(n, missing, domid, len)) {
         return ENOSPC;
     }
     for (guint i = missing->len; i > 0; i--) {

@@ -66,6 +66,9 @@ const StoreNode *store_tree_get(StoreTree *t, StoreTx *tx, const char *path);
 /* What @domid may do to it. */
 unsigned store_node_allows(const StoreNode *n, uint16_t domid);
 
+/* With @n_perms and a value of @len bytes, it would be larger than @domid may write one. */
+bool store_node_too_large(const StoreNode *n, uint16_t domid, unsigned n_perms, size_t len);
+
 /* 0, ENOENT, EACCES or ENOSPC; and the node. Says no more than @domid may know. */
 int store_tree_access(StoreTree *t, StoreTx *tx, const char *path, uint16_t domid, unsigned bits,
                       const StoreNode **ret);
@@ -77,9 +80,10 @@ void store_tree_set_perms(StoreTree *t, StoreTx *tx, const char *path, const Sto
                           unsigned n);
 /*
  * Makes @path and its missing parents, for @domid, with the perms of what is above them.
- * 0 or ENOSPC (over @domid's quota). Rights were checked.
+ * It is to get a value of @len bytes. 0 or ENOSPC (over @domid's quota), and then nothing
+ * was made. Rights were checked.
  */
-int store_tree_create(StoreTree *t, StoreTx *tx, const char *path, uint16_t domid);
+int store_tree_create(StoreTree *t, StoreTx *tx, const char *path, uint16_t domid, size_t len);
 /* Removes it and what is below. @changed: for the nodes below first, exact, then itself. */
 void store_tree_remove(StoreTree *t, StoreTx *tx, const char *path, StoreChanged *changed,
                        void *opaque);

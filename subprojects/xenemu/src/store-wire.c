@@ -231,7 +231,7 @@ bool store_exists(Store *s, const char *path)
 
 void store_set(Store *s, const char *path, const char *value)
 {
-    store_tree_create(s->tree, NULL, path, 0);
+    store_tree_create(s->tree, NULL, path, 0, strlen(value));
     store_tree_set_value(s->tree, NULL, path, value, strlen(value));
     store_watch_fire(s, path, false);
 }

@@ -512,17 +512,18 @@ static void test_quota_nodes(Fixture *f, gconstpointer data)
     int n = 0;
 
     for (; err == 0 && n < 2 * STORE_MAX_NODES; n++) {
-        g_autofree char *path = g_strdup_printf("data/n%d", n);
+        /* 100 in a directory: so many names fit there. */
+        g_autofree char *path = g_strdup_printf("data/d%d/n%d", n / 100, n % 100);
 
         err = test_store_write(f->guest, 0, path, "");
     }
     g_assert_cmpint(err, ==, ENOSPC);
-    g_assert_cmpint(n, >, STORE_MAX_NODES - 20);
+    g_assert_cmpint(n, >, STORE_MAX_NODES - 30);
     g_assert_cmpint(n, <=, STORE_MAX_NODES);
-    g_assert_cmpint(test_store_write(f->guest, 0, "data/n0", "changed"), ==, 0);
+    g_assert_cmpint(test_store_write(f->guest, 0, "data/d0/n0", "changed"), ==, 0);
     g_assert_cmpint(test_store_write(f->guest, 0, "data/a/b", ""), ==, ENOSPC);
     g_assert_cmpint(test_store_write(f->dom0, 0, "/x", ""), ==, 0);
-    g_assert_cmpint(rm(f->guest, 0, "data/n1"), ==, 0);
+    g_assert_cmpint(rm(f->guest, 0, "data/d0/n1"), ==, 0);
     g_assert_cmpint(test_store_write(f->guest, 0, "data/again", ""), ==, 0);
 }
 
@@ -532,17 +533,16 @@ static void test_quota_transactions_nodes(Fixture *f, gconstpointer data)
     uint32_t tx[2] = { test_store_begin(f->guest), test_store_begin(f->guest) };
 
     for (int i = 0; i < 2; i++) {
-        g_autofree char *dir = g_strdup_printf("%s/d", i ? "attr" : "drivers");
-
         for (int j = 0; j < 600; j++) {
-            g_autofree char *path = g_strdup_printf("%s/n%d", dir, j);
+            g_autofree char *path = g_strdup_printf("%s/d%d/n%d", i ? "attr" : "drivers",
+                                                    j / 100, j % 100);
 
             g_assert_cmpint(test_store_write(f->guest, tx[i], path, ""), ==, 0);
         }
     }
     g_assert_cmpint(test_store_end(f->guest, tx[0], true), ==, 0);
     g_assert_cmpint(test_store_end(f->guest, tx[1], true), ==, ENOSPC);
-    assert_value(f->dom0, 0, "/local/domain/6/attr/d", NULL);
+    assert_value(f->dom0, 0, "/local/domain/6/attr/d0", NULL);
 }
 
 static void test_quota_tx_size(Fixture *f, gconstpointer data)
@@ -558,15 +558,48 @@ static void test_quota_tx_size(Fixture *f, gconstpointer data)
     g_assert_cmpint(err, ==, ENOSPC);
 }
 
+/*
+ * xenstored's write_node_raw(): sizeof(struct xs_tdb_record_hdr), 8 bytes for each right,
+ * the value and the children's names with their NULs are less than the quota; not dom0's.
+ */
 static void test_quota_size(Fixture *f, gconstpointer data)
 {
-    g_autofree char *most = g_strnfill(STORE_MAX_NODE_SIZE, 'x');
-    g_autofree char *more = g_strnfill(STORE_MAX_NODE_SIZE + 1, 'x');
+    const size_t len = 2047 - 24 - 8;
+    g_autofree char *most = g_strnfill(len, 'x');
+    g_autofree char *more = g_strnfill(len + 1, 'x');
 
+    g_assert_cmpint(test_store_write(f->guest, 0, "data/x", more), ==, ENOSPC);
+    assert_value(f->guest, 0, "data/x", NULL);
     g_assert_cmpint(test_store_write(f->guest, 0, "data/x", most), ==, 0);
     g_assert_cmpint(test_store_write(f->guest, 0, "data/x", more), ==, ENOSPC);
+    g_assert_cmpint(test_store_call(f->guest, XS_SET_PERMS, 0, NULL, "data/x", "n6", "r0", NULL),
+                    ==, ENOSPC);
+    g_assert_cmpint(mkdir_(f->guest, 0, "data/x/y"), ==, ENOSPC);
+    assert_value(f->guest, 0, "data/x", most);
     g_assert_cmpint(test_store_write(f->dom0, 0, "/x", more), ==, 0);
     assert_value(f->dom0, 0, "/x", more);
+}
+
+/* The same for the parent that gets a child, also one that is made for it; rm always works. */
+static void test_quota_size_of_names(Fixture *f, gconstpointer data)
+{
+    g_autofree char *zs = g_strnfill(95, 'z');
+    g_autofree char *ys = g_strnfill(2020, 'y');
+    g_autofree char *deep = g_strdup_printf("data/n/%s", ys);
+    g_autofree char *last = g_strdup_printf("/local/domain/6/data/d/%s-last", zs);
+
+    /* 24 + 8 + 19 * 101 bytes fit, one more name does not. */
+    for (int i = 0; i < 19; i++) {
+        g_autofree char *path = g_strdup_printf("data/d/%s-%04d", zs, i);
+
+        g_assert_cmpint(test_store_write(f->guest, 0, path, ""), ==, 0);
+    }
+    g_assert_cmpint(test_store_write(f->guest, 0, last, ""), ==, ENOSPC);
+    g_assert_cmpint(test_store_write(f->dom0, 0, last, ""), ==, 0);
+    g_assert_cmpint(test_store_write(f->guest, 0, "data/d", ""), ==, ENOSPC);
+    g_assert_cmpint(rm(f->guest, 0, "data/d"), ==, 0);
+    g_assert_cmpint(mkdir_(f->guest, 0, deep), ==, ENOSPC);
+    assert_value(f->guest, 0, "data/n", NULL);
 }
 
 static void test_quota_watches(Fixture *f, gconstpointer data)
@@ -695,6 +728,7 @@ int main(int argc, char **argv)
     ADD("/store/quota/nodes-in-transactions", test_quota_transactions_nodes);
     ADD("/store/quota/transaction-size", test_quota_tx_size);
     ADD("/store/quota/size", test_quota_size);
+    ADD("/store/quota/size-of-names", test_quota_size_of_names);
     ADD("/store/quota/watches", test_quota_watches);
     ADD("/store/quota/transactions", test_quota_transactions);
     ADD("/store/quota/of-all-connections", test_quota_of_all_connections);
