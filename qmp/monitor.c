@@ -2,7 +2,7 @@
  * A monitor: a socket, its client, and the descriptors that clients left by name.
  *
  * Output that a client does not read is kept up to a limit; long before it we stop
- * reading the client's commands, so only events can reach it, and then the client goes.
+ * obeying the client's commands, so only events can reach it, and then the client goes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,7 +20,7 @@
 
 #define READ_SIZE      4096
 #define MAX_PASSED_FDS 16         /* in one message, and waiting for getfd */
-#define OUT_PAUSE      (256u << 10) /* no commands are read while so much waits */
+#define OUT_PAUSE      (256u << 10) /* no commands are obeyed while so much waits */
 #define OUT_MAX        (4u << 20)
 #define ACCEPT_PAUSE_S 1          /* after a failure, which would come again at once */
 
@@ -44,6 +44,7 @@ static void qmp_monitor_drop(QmpMonitor *m)
     g_clear_handle_id(&m->in_tag, g_source_remove);
     g_clear_handle_id(&m->out_tag, g_source_remove);
     g_clear_pointer(&m->session, qmp_session_free);
+    g_byte_array_set_size(m->in, 0);
     g_byte_array_set_size(m->out, 0);
     fd_close(&m->fd);
     qmp_monitor_close_fds(m);
@@ -65,6 +66,32 @@ static bool qmp_monitor_write_out(QmpMonitor *m)
     return true;
 }
 
+/*
+ * Obeys what was read, as long as the client reads the answers. False: the client has to
+ * go.
+ */
+static bool qmp_monitor_obey(QmpMonitor *m)
+{
+    while (m->in->len > 0 && m->out->len <= OUT_PAUSE) {
+        size_t used;
+
+        if (!qmp_session_feed(m->session, (const char *)m->in->data, m->in->len, &used)) {
+            warn_report("monitor %s: a command is longer than %u bytes, closing the client",
+                        m->label, QMP_MAX_COMMAND);
+            return false;
+        }
+        if (m->doomed) {
+            return false;
+        }
+        g_byte_array_remove_range(m->in, 0, (guint)used);
+        m->obeyed = m->obeyed || qmp_session_has_obeyed(m->session);
+    }
+    if (m->in->len == 0 && m->obeyed && !qmp_session_is_within(m->session)) {
+        qmp_monitor_close_fds(m); /* those that came with a command are for it only */
+    }
+    return true;
+}
+
 static gboolean qmp_monitor_writable(gint fd, GIOCondition cond, gpointer opaque)
 {
     QmpMonitor *m = opaque;
@@ -78,7 +105,11 @@ static gboolean qmp_monitor_writable(gint fd, GIOCondition cond, gpointer opaque
         return G_SOURCE_CONTINUE;
     }
     m->out_tag = 0;
-    qmp_monitor_watch(m);
+    if (!qmp_monitor_obey(m)) {
+        qmp_monitor_drop(m);
+    } else if (m->out->len <= OUT_PAUSE) {
+        qmp_monitor_watch(m);
+    }
     return G_SOURCE_REMOVE;
 }
 
@@ -156,17 +187,14 @@ static gboolean qmp_monitor_readable(gint fd, GIOCondition cond, gpointer opaque
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return G_SOURCE_CONTINUE;
     }
-    if (n <= 0 || !qmp_session_feed(m->session, buf, (size_t)n) || m->doomed) {
-        if (n > 0 && !m->doomed) {
-            warn_report("monitor %s: a command is longer than %u bytes, closing the client",
-                        m->label, QMP_MAX_COMMAND);
-        }
+    if (n > 0) {
+        g_byte_array_append(m->in, (const guint8 *)buf, (guint)n);
+        m->obeyed = false;
+    }
+    if (n <= 0 || !qmp_monitor_obey(m)) {
         m->in_tag = 0;
         qmp_monitor_drop(m);
         return G_SOURCE_REMOVE;
-    }
-    if (qmp_session_is_finished(m->session)) {
-        qmp_monitor_close_fds(m); /* those that came with a command are for it only */
     }
     if (m->out->len > OUT_PAUSE && m->in_tag == tag) {
         m->in_tag = 0;
@@ -244,6 +272,7 @@ QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, const char *filename)
     m->listen_fd = -1;
     m->fd = -1;
     m->accept_limit = (LogLimit){ .burst = 1, .interval_ms = 60000 };
+    m->in = g_byte_array_new();
     m->out = g_byte_array_new();
     g_queue_init(&m->fds);
     g_ptr_array_add(q->monitors, m);
@@ -258,6 +287,7 @@ static void qmp_monitor_free(gpointer opaque)
     fd_close(&m->listen_fd);
     qmp_monitor_drop(m);
     g_hash_table_unref(m->named_fds);
+    g_byte_array_unref(m->in);
     g_byte_array_unref(m->out);
     g_free(m->label);
     g_free(m->filename);

@@ -27,6 +27,8 @@ struct QmpMonitor {
     int fd;                /* -1: no client */
     guint in_tag;
     guint out_tag;
+    GByteArray *in;        /* commands that wait until what they answer can be written */
+    bool obeyed;           /* one of those that came with the last read */
     GByteArray *out;       /* not written yet */
     GQueue fds;            /* passed by the client, not named yet */
     QmpSession *session;   /* NULL: no client */

@@ -17,7 +17,7 @@ struct QmpSession {
     GString *text;     /* of the command that is being read */
     bool negotiated;
     bool skipping;     /* after an error: up to the end of the line */
-    bool finished;     /* a command, with the bytes that are being fed */
+    bool obeyed;       /* a command, with the bytes that are being fed */
 };
 
 static const char *const error_classes[] = {
@@ -234,7 +234,7 @@ static void qmp_session_execute(QmpSession *s, struct json_object *object)
         result = qmp_session_dispatch(s, &r, &error);
     }
     qmp_session_reply(s, result, error, id);
-    s->finished = true;
+    s->obeyed = true;
     json_object_put(object);
 }
 
@@ -308,15 +308,22 @@ static void qmp_session_resync(QmpSession *s)
     g_string_truncate(s->text, 0);
 }
 
-bool qmp_session_is_finished(const QmpSession *s)
+bool qmp_session_has_obeyed(const QmpSession *s)
 {
-    return s->finished && s->text->len == 0;
+    return s->obeyed;
 }
 
-bool qmp_session_feed(QmpSession *s, const char *data, size_t len)
+bool qmp_session_is_within(const QmpSession *s)
 {
-    s->finished = false;
-    while (len > 0) {
+    return s->text->len > 0;
+}
+
+bool qmp_session_feed(QmpSession *s, const char *data, size_t len, size_t *ret_used)
+{
+    const char *start = data;
+
+    s->obeyed = false;
+    while (len > 0 && !s->obeyed) {
         size_t chunk = qmp_session_chunk(data, len);
         size_t used = 1;
 
@@ -335,5 +342,6 @@ bool qmp_session_feed(QmpSession *s, const char *data, size_t len)
             return false;
         }
     }
+    *ret_used = (size_t)(data - start);
     return true;
 }

@@ -199,6 +199,33 @@ def test_client_that_does_not_read():
         assert r.qmp().command('query-status')['running']
 
 
+def test_long_answers_to_commands_in_one_piece():
+    """Some megabytes, asked for at once: no reason to drop a client that reads them."""
+    with none('-name', 'x' * 60000) as r:
+        q = r.qmp()
+        q.send('{"execute":"query-name"}' * 160)
+        time.sleep(0.3)
+        for _ in range(160):
+            assert len(q.reply()['return']['name']) == 60000
+        assert q.command('query-status')['running']
+        assert r.end() == (0, '')
+
+
+def test_descriptor_behind_long_answers():
+    """It waits with its command."""
+    with none('-name', 'x' * 60000) as r:
+        q = r.qmp()
+        a, b = os.pipe()
+        q.send('{"execute":"query-name"}' * 100 +
+               '{"execute":"getfd","arguments":{"fdname":"x"}}', fds=[a])
+        os.close(a)
+        os.close(b)
+        for _ in range(100):
+            assert 'return' in q.reply()
+        assert q.reply() == {'return': {}}
+        assert r.end() == (0, '')
+
+
 def test_reconnect():
     with none() as r:
         for _ in range(3):
