@@ -404,6 +404,10 @@ static void test_without_privilege(void)
         g_test_skip("cannot become another user");
         return;
     }
+    if (g_str_equal(new_tap, "could not open /dev/net/tun: Permission denied")) {
+        g_test_skip("/dev/net/tun is root's alone here");
+        return;
+    }
     g_assert_cmpstr(new_tap, ==, "could not configure /dev/net/tun (tt0): Operation not permitted: "
                     "making a tap needs CAP_NET_ADMIN, or name one that this user owns");
     g_assert_true(netns_sh("ip tuntap add tt0 mode tap user root"));
