@@ -570,6 +570,27 @@ static void run_for_ms(unsigned ms)
     }
 }
 
+/* Grants stand until the backend is closed, and no longer. */
+static void hand_let_go(Vif *v, uint32_t ref)
+{
+    run_for_ms(50);
+    g_assert_true(hand_granted(v, ref));
+    hand_write(v, v->be, "online", "0");
+    hand_write(v, v->be, "state", "6");
+    VIF_WAIT(!hand_granted(v, ref));
+}
+
+/* So does a frontend that is to go. */
+static void hand_closed(Vif *v, uint32_t ref)
+{
+    run_for_ms(50);
+    g_assert_true(hand_granted(v, ref));
+    g_assert_false(v->front.closed);
+    hand_write(v, v->be, "state", "6");
+    VIF_WAIT(v->front.closed);
+    g_assert_false(hand_granted(v, ref));
+}
+
 /* A backend that closes goes on with its queues until the frontend is Closed. */
 static void test_pages_backend_closing(void)
 {
@@ -579,11 +600,7 @@ static void test_pages_backend_closing(void)
     ref = hand_connect(&v);
     hand_write(&v, v.be, "state", "5");
     wait_state(&v, v.fe, "6");
-    run_for_ms(50);
-    g_assert_true(hand_granted(&v, ref));
-    hand_write(&v, v.be, "online", "0");
-    hand_write(&v, v.be, "state", "6");
-    VIF_WAIT(!hand_granted(&v, ref));
+    hand_let_go(&v, ref);
     vif_down(&v);
 }
 
@@ -598,12 +615,7 @@ static void test_pages_both_closing(void)
     g_assert_true(hand_granted(&v, ref));
     hand_write(&v, v.be, "state", "5");
     wait_state(&v, v.fe, "6");
-    run_for_ms(50);
-    g_assert_true(hand_granted(&v, ref));
-    g_assert_false(v.front.closed);
-    hand_write(&v, v.be, "state", "6");
-    VIF_WAIT(v.front.closed);
-    g_assert_false(hand_granted(&v, ref));
+    hand_closed(&v, ref);
     g_clear_pointer(&v.nf, netfront_free);
     vif_down(&v);
 }
@@ -618,12 +630,7 @@ static void test_pages_close_after_closing(void)
     hand_write(&v, v.be, "state", "5");
     wait_state(&v, v.fe, "6");
     netfront_close(v.nf, 60000);
-    run_for_ms(50);
-    g_assert_true(hand_granted(&v, ref));
-    g_assert_false(v.front.closed);
-    hand_write(&v, v.be, "state", "6");
-    VIF_WAIT(v.front.closed);
-    g_assert_false(hand_granted(&v, ref));
+    hand_closed(&v, ref);
     g_clear_pointer(&v.nf, netfront_free);
     vif_down(&v);
 }
@@ -649,11 +656,7 @@ static void test_pages_broken(void)
     v.host->ops->gnttab_close(g);
     vif_frame_give(v.front_dev, 0, &(VifFrame) { .payload = 100 }, 0); /* wakes it */
     wait_state(&v, v.fe, "6");
-    run_for_ms(50);
-    g_assert_true(hand_granted(&v, ref));
-    hand_write(&v, v.be, "online", "0");
-    hand_write(&v, v.be, "state", "6");
-    VIF_WAIT(!hand_granted(&v, ref));
+    hand_let_go(&v, ref);
     vif_down(&v);
 }
 
