@@ -98,10 +98,15 @@ static int daemon_lock_pidfile(const char *path, GError **error)
     for (;;) {
         AUTO_FD int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
         struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+        struct stat st;
 
-        if (fd < 0) {
+        if (fd < 0 || fstat(fd, &st) < 0) {
             system_set_error(error, "cannot create PID file: Could not create '%s': %s", path,
                              g_strerror(errno));
+            return -1;
+        }
+        if (!S_ISREG(st.st_mode)) { /* a device: at the end we would remove it */
+            system_set_error(error, "cannot create PID file: '%s' is not a regular file", path);
             return -1;
         }
         if (fcntl(fd, F_SETLK, &lock) < 0) {

@@ -490,6 +490,15 @@ def test_stale_pidfile_is_reused():
                 assert f.read() == f'{r.process.pid}\n'
 
 
+# A device would be gone for everybody, were it taken for a file of ours.
+def test_pidfile_that_is_no_file_stays():
+    with tempfile.TemporaryDirectory() as d:
+        os.mkfifo(f'{d}/pid')
+        assert_refused([*NONE, '-pidfile', f'{d}/pid'], "cannot create PID file: "
+                       f"'{d}/pid' is not a regular file")
+        assert files_of(d) == ['pid']
+
+
 # --- signals, sockets
 
 def test_signals_end_it():
