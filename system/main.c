@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,7 +132,11 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     if (help) {
-        return fputs(help, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        if (fputs(help, stdout) < 0 || fflush(stdout) != 0) {
+            error_report("could not write to stdout: %s", g_strerror(errno));
+            return EXIT_FAILURE;
+        }
+        return EXIT_SUCCESS;
     }
     system_init(&s);
     if (!main_start(&s, cmd, &error)) {

@@ -499,6 +499,14 @@ def test_pidfile_that_is_no_file_stays():
         assert files_of(d) == ['pid']
 
 
+def test_help_to_a_full_disk():
+    with open('/dev/full', 'w', encoding='ascii') as full:
+        r = subprocess.run([BINARY, '-version'], stdout=full, stderr=subprocess.PIPE,
+                           text=True, timeout=WAIT, check=False)
+    assert (r.returncode, r.stderr) == (
+        1, 'ringtap: could not write to stdout: No space left on device\n')
+
+
 # --- signals, sockets
 
 def test_signals_end_it():
