@@ -51,7 +51,7 @@ struct IoThread {
 
     /* the thread's own */
     IoPoller *pollers;
-    uint64_t poll_ns;     /* how long looking is worth at present */
+    uint64_t poll_ns;     /* how long looking is worth at present, if poll_max_ns is no less */
     int n_ready;          /* events of the round being dispatched; */
     struct epoll_event ready[MAX_EVENTS]; /* a removed source's is cleared here */
 };
@@ -168,17 +168,37 @@ static int64_t io_timeout_ns(IoThread *t)
     return clock_is_virtual() ? -1 : (int64_t)(wake - now);
 }
 
-/* Polls while there is work and poll_ns longer. The window follows what it brings. */
+/* How long looking is worth now; the limit may have been changed meanwhile. */
+static uint64_t io_window_ns(const IoThread *t)
+{
+    return MIN(t->poll_ns, __atomic_load_n(&t->poll_max_ns, __ATOMIC_RELAXED));
+}
+
+static void io_window_grow(IoThread *t)
+{
+    if (t->poll_ns < __atomic_load_n(&t->poll_max_ns, __ATOMIC_RELAXED)) {
+        t->poll_ns *= 2;
+    }
+}
+
+static void io_window_shrink(IoThread *t)
+{
+    t->poll_ns = MAX(io_window_ns(t) / 2, POLL_MIN_NS);
+}
+
+/*
+ * Polls while there is work and poll_ns longer. The window follows what it brings, and ends
+ * with the last poller.
+ */
 static void io_busy(IoThread *t)
 {
-    uint64_t max = __atomic_load_n(&t->poll_max_ns, __ATOMIC_RELAXED);
     uint64_t since = 0; /* when the work ended; 0: it has not */
     unsigned round = 0;
 
-    for (;;) {
+    while (t->pollers) {
         if (io_poll(t)) {
-            if (since != 0 && t->poll_ns < max) {
-                t->poll_ns = MIN(max, MAX(t->poll_ns * 2, POLL_MIN_NS)); /* looking paid */
+            if (since != 0) {
+                io_window_grow(t);
             }
             since = 0;
             if (++round % ROUNDS_PER_CHECK == 0) {
@@ -186,7 +206,7 @@ static void io_busy(IoThread *t)
             }
             continue;
         }
-        if (t->poll_ns == 0) {
+        if (io_window_ns(t) == 0) {
             break;
         }
         if (io_wait(t, 0)) {
@@ -194,11 +214,8 @@ static void io_busy(IoThread *t)
         }
         if (since == 0) {
             since = clock_monotonic_ns();
-        } else if (clock_monotonic_ns() - since >= t->poll_ns) {
-            t->poll_ns /= 2; /* it did not */
-            if (t->poll_ns < POLL_MIN_NS) {
-                t->poll_ns = max < POLL_MIN_NS ? max : POLL_MIN_NS;
-            }
+        } else if (clock_monotonic_ns() - since >= io_window_ns(t)) {
+            io_window_shrink(t);
             break;
         }
     }
@@ -228,7 +245,7 @@ static gpointer io_thread_main(gpointer opaque)
         if (t->pollers) {
             io_busy(t);
             /* busy rounds look at the descriptors, too: the wakeup may be used up by now */
-            if (io_stopped(t)) {
+            if (io_stopped(t) || !t->pollers) {
                 continue;
             }
             if (io_arm(t)) {
@@ -360,7 +377,7 @@ void io_thread_add_poller(IoThread *t, IoPoller *p)
 {
     p->next = t->pollers;
     t->pollers = p;
-    t->poll_ns = MIN(POLL_MIN_NS, io_thread_poll_max_ns(t));
+    t->poll_ns = POLL_MIN_NS;
 }
 
 void io_thread_remove_poller(IoThread *t, IoPoller *p)

@@ -343,6 +343,46 @@ static void test_call_while_busy(Work *w, gconstpointer data)
     io_thread_call(w->t, remove_poller, w);
 }
 
+/* Work at every other look: each time looking pays, so the window grows to its limit. */
+static bool poller_poll_now_and_then(IoPoller *p)
+{
+    Work *w = container_of(p, Work, poller);
+
+    count(&w->polls);
+    return get(&w->polls) % 2 == 0 && take(&w->budget);
+}
+
+/* Opens a busy-poll window of a minute. */
+static void open_window(Work *w)
+{
+    io_thread_set_poll_max_ns(w->t, 60 * 1000000000ull);
+    w->poller.poll = poller_poll_now_and_then;
+    w->budget = 60;
+    io_thread_call(w->t, add_poller, w);
+    wait_for(&w->polls, 1000);
+    g_assert_cmpint(get(&w->budget), ==, 0);
+}
+
+static void test_window_ends_with_the_last_poller(Work *w, gconstpointer data)
+{
+    int64_t end;
+
+    open_window(w);
+    io_thread_call(w->t, remove_poller, w);
+    w->poller.poll = poller_poll;
+    end = g_get_monotonic_time() + WAIT_US;
+    io_thread_free(g_steal_pointer(&w->t));
+    g_assert_cmpint(g_get_monotonic_time(), <, end);
+}
+
+static void test_window_follows_a_smaller_limit(Work *w, gconstpointer data)
+{
+    open_window(w);
+    io_thread_set_poll_max_ns(w->t, 0);
+    wait_for(&w->arms, 1);
+    io_thread_call(w->t, remove_poller, w);
+}
+
 static void test_free_of_nothing(void)
 {
     io_thread_free(NULL);
@@ -367,6 +407,8 @@ int main(int argc, char **argv)
         { "poll-max", test_poll_max },
         { "calls-from-many-threads", test_calls_from_many_threads },
         { "call-while-busy", test_call_while_busy },
+        { "window-ends-with-the-last-poller", test_window_ends_with_the_last_poller },
+        { "window-follows-a-smaller-limit", test_window_follows_a_smaller_limit },
     };
 
     g_test_init(&argc, &argv, NULL);
