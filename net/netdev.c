@@ -163,12 +163,18 @@ void netdev_set_state(Netdev *nd, unsigned mtu, bool carrier)
     update_link(nd, mtu_changed);
 }
 
+void netdev_set_carrier(Netdev *nd, bool up)
+{
+    nd->nic_carrier = up;
+    if (nd->ops->set_carrier) {
+        nd->ops->set_carrier(nd, up && !nd->link_off);
+    }
+}
+
 void netdev_set_link(Netdev *nd, bool up)
 {
     __atomic_store_n(&nd->link_off, !up, __ATOMIC_RELAXED);
-    if (nd->ops->set_carrier) {
-        nd->ops->set_carrier(nd, nd->nic_carrier);
-    }
+    netdev_set_carrier(nd, nd->nic_carrier);
     update_link(nd, false);
 }
 

@@ -207,11 +207,10 @@ static bool tap_set_active(Netdev *nd, unsigned n, GError **error)
 
 static void tap_set_carrier(Netdev *nd, bool up)
 {
-    int carrier = up && !nd->link_off;
+    int carrier = up;
 
-    nd->nic_carrier = up;
     if (ioctl(nd->queue[0]->fd, TUNSETCARRIER, &carrier) == 0) {
-        tap_of(nd)->carrier_off = !carrier;
+        tap_of(nd)->carrier_off = !up;
     }
 }
 

@@ -57,7 +57,7 @@ static void netback_disconnect(Netback *nb)
 
     netback_stop_queues(nb);
     if (was) {
-        nb->env.peer->ops->set_carrier(nb->env.peer, false);
+        netdev_set_carrier(nb->env.peer, false);
         netback_event(nb, NETBACK_DISCONNECTED, NULL);
     }
 }
@@ -109,7 +109,7 @@ static void netback_connect(Netback *nb)
     }
     g_clear_pointer(&nb->error, g_free);
     netback_store_set_error(nb, NULL);
-    nb->env.peer->ops->set_carrier(nb->env.peer, true);
+    netdev_set_carrier(nb->env.peer, true);
     netback_store_set_state(nb, XenbusStateConnected);
     netback_event(nb, NETBACK_CONNECTED, NULL);
 }
@@ -352,7 +352,7 @@ Netback *netback_new(const NetbackConfig *config, const NetbackEnv *env, GError 
     if (!netback_store_create(nb, config, error)) {
         return NULL;
     }
-    env->peer->ops->set_carrier(env->peer, false);
+    netdev_set_carrier(env->peer, false);
     env->peer->changed = netback_peer_changed;
     env->peer->changed_opaque = nb;
     netback_store_set_link(nb);

@@ -70,7 +70,7 @@ static void netfront_follow_carrier(Netfront *nf)
 
     if (up != nf->carrier) {
         nf->carrier = up;
-        nf->env.peer->ops->set_carrier(nf->env.peer, up);
+        netdev_set_carrier(nf->env.peer, up);
     }
 }
 
@@ -520,7 +520,7 @@ Netfront *netfront_new(const NetfrontConfig *config, const NetfrontEnv *env, GEr
         nf->lost_source = g_unix_fd_add(env->xen->ops->lost_fd(env->xen),
                                         G_IO_IN | G_IO_HUP, netfront_lost, nf);
     }
-    env->peer->ops->set_carrier(env->peer, false);
+    netdev_set_carrier(env->peer, false);
     if (!netfront_watch(nf, &nf->watch_front, nf->fe, "backend", error)) {
         return NULL;
     }

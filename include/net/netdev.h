@@ -45,10 +45,7 @@ typedef struct NetdevOps {
     bool (*set_offload)(Netdev *nd, unsigned offload, GError **error);
     /* Queues 0..n-1 carry traffic from now on, the others are detached. */
     bool (*set_active)(Netdev *nd, unsigned n, GError **error);
-    /*
-     * Carrier as the host's network stack sees it: what the NIC wants, which is kept in
-     * nic_carrier, unless the link is off. Optional.
-     */
+    /* Carrier as the host's network stack shall see it. Optional. */
     void (*set_carrier)(Netdev *nd, bool up);
     /* QEMU's info_str of one queue: "ifname=tap0,script=no,downscript=no". Free it. */
     char *(*info)(Netdev *nd, unsigned queue);
@@ -74,7 +71,7 @@ struct Netdev {
     bool link_up;       /* what the interface's carrier and set_link leave of it */
     bool carrier;       /* of the interface, followed; on while it is us who set it off */
     bool link_off;      /* by netdev_set_link(); relaxed atomic */
-    bool nic_carrier;   /* the NIC's last word to set_carrier */
+    bool nic_carrier;   /* the NIC's last word to netdev_set_carrier() */
     bool in_use;        /* a NIC has it */
     /*
      * Called in the main thread when mtu or link_up changed. Set by the NIC.
@@ -118,6 +115,12 @@ static inline unsigned netdev_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, st
     }
     return q->nd->ops->recv(q, arena, pkt, iov, max);
 }
+
+/*
+ * What the NIC knows of its guest: the host's network stack sees a carrier if @up, unless
+ * the link is off. Nothing to do for a netdev that has none. Main thread, queues may be running.
+ */
+void netdev_set_carrier(Netdev *nd, bool up);
 
 /*
  * QMP's set_link: a link that is off stays down whatever the carrier says, and packets

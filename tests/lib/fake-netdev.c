@@ -99,8 +99,7 @@ static bool fake_set_active(Netdev *nd, unsigned n, GError **error)
 
 static void fake_set_carrier(Netdev *nd, bool up)
 {
-    nd->nic_carrier = up;
-    fake_of(nd)->carrier = up && !nd->link_off;
+    fake_of(nd)->carrier = up;
 }
 
 static char *fake_info(Netdev *nd, unsigned queue)

@@ -271,6 +271,26 @@ static void test_no_vnet_hdr(void)
 
 /* --- life --- */
 
+/* As of a netdev that is no interface of the host: it has no carrier to set. */
+static void test_netdevs_without_carrier(void)
+{
+    NetfrontConfig config = vif_front_config();
+    NetdevOps ops;
+    Vif v;
+
+    vif_up_fake(&v, 1, 1);
+    ops = *v.back_dev->ops;
+    ops.set_carrier = NULL;
+    v.back_dev->ops = &ops;
+    v.front_dev->ops = &ops;
+    vif_connect(&v, &config);
+    exchange_all(&v);
+    netdev_set_link(v.back_dev, false);
+    netdev_set_link(v.back_dev, true);
+    vif_front_close(&v);
+    vif_down(&v);
+}
+
 static void test_close(void)
 {
     NetfrontConfig config = vif_front_config();
@@ -878,6 +898,7 @@ int main(int argc, char **argv)
     add_variants();
     g_test_add_func("/netfront/single-event-channel", test_single_event_channel);
     g_test_add_func("/netfront/no-vnet-hdr", test_no_vnet_hdr);
+    g_test_add_func("/netfront/netdevs-without-carrier", test_netdevs_without_carrier);
     g_test_add_func("/netfront/close", test_close);
     g_test_add_func("/netfront/close-before-device", test_close_before_device);
     g_test_add_func("/netfront/waits-for-device", test_waits_for_device);
