@@ -1,9 +1,10 @@
 /*
  * See util/iothread.h for what an iothread is. One round of the loop:
  *
- *     poll every poller -> while there was work, or for a bounded time after: again,
- *     with a look at the file descriptors every so often -> arm every poller ->
- *     sleep in epoll_wait() until a descriptor is ready or the earliest wake time
+ *     timers that are due -> poll every poller, submit what they queued -> while there
+ *     was work, or for a bounded time after: again, with a look at the file descriptors
+ *     every so often -> arm every poller -> sleep in epoll_wait() until a descriptor is
+ *     ready or the earliest timer or wake time
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,62 +20,125 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "util/clock.h"
+#include "iothread-internal.h"
 #include "util/container-of.h"
 #include "util/fd.h"
 
-#define MAX_EVENTS       16
 #define POLL_MIN_NS      4096u
 #define POLL_DEFAULT_NS  32768u
 #define ROUNDS_PER_CHECK 4 /* busy rounds between two looks at the descriptors */
-
-typedef struct IoCall {
-    void (*fn)(void *opaque);
-    void *opaque;
-    bool done;
-    struct IoCall *next;
-} IoCall;
-
-struct IoThread {
-    GThread *thread;
-    char name[16];
-    int epoll_fd;
-    int tid;
-    uint64_t poll_max_ns; /* relaxed atomic */
-    IoSource control;     /* an eventfd: there are calls, or the thread shall stop */
-    ClockWaiter waiter;
-
-    pthread_mutex_t lock; /* calls, stop; not GMutex: TSan cannot see into glib */
-    pthread_cond_t cond;  /* a call is done, or the thread has started */
-    IoCall *calls;
-    bool stop;
-
-    /* the thread's own */
-    IoPoller *pollers;
-    uint64_t poll_ns;     /* how long looking is worth at present, if poll_max_ns is no less */
-    int n_ready;          /* events of the round being dispatched; */
-    struct epoll_event ready[MAX_EVENTS]; /* a removed source's is cleared here */
-};
+#define SUBMIT_RETRY_NS  1000000 /* where the kernel did not take our requests */
 
 uint64_t io_clock_ns(void)
 {
     return clock_ns();
 }
 
-static void io_run_calls(IoThread *t)
-{
-    pthread_mutex_lock(&t->lock);
-    while (t->calls) {
-        IoCall *c = t->calls;
+/* --- timers --- */
 
-        t->calls = c->next;
-        pthread_mutex_unlock(&t->lock);
-        c->fn(c->opaque);
-        pthread_mutex_lock(&t->lock);
-        c->done = true;
-        pthread_cond_broadcast(&t->cond);
+void io_thread_clear_timer(IoThread *t, IoTimer *timer)
+{
+    for (IoTimer **link = &t->timers; *link; link = &(*link)->next) {
+        if (*link == timer) {
+            *link = timer->next;
+            timer->next = NULL;
+            return;
+        }
     }
-    pthread_mutex_unlock(&t->lock);
+}
+
+void io_thread_set_timer(IoThread *t, IoTimer *timer, uint64_t at_ns)
+{
+    IoTimer **link = &t->timers;
+
+    io_thread_clear_timer(t, timer);
+    timer->at_ns = at_ns;
+    while (*link && (*link)->at_ns <= at_ns) {
+        link = &(*link)->next;
+    }
+    timer->next = *link;
+    *link = timer;
+}
+
+/* A timer that sets itself again for a time that is over fires in the next round. */
+static void io_run_timers(IoThread *t)
+{
+    uint64_t now;
+    unsigned due = 0;
+
+    if (!t->timers) {
+        return;
+    }
+    now = clock_ns();
+    for (const IoTimer *timer = t->timers; timer && timer->at_ns <= now; timer = timer->next) {
+        due++;
+    }
+    while (due-- > 0 && t->timers && t->timers->at_ns <= now) {
+        IoTimer *timer = t->timers;
+
+        t->timers = timer->next;
+        timer->next = NULL;
+        timer->fire(timer);
+    }
+}
+
+/* --- requests --- */
+
+static void io_ring_ready(IoSource *s, uint32_t events)
+{
+    io_ring_reap(container_of(s, IoThread, ring_source)->ring);
+}
+
+static void io_thread_make_ring(IoThread *t)
+{
+    int r;
+
+    t->ring = io_ring_new();
+    if (!t->ring) {
+        t->ring_errno = errno;
+        return;
+    }
+    t->ring_source.fd = io_ring_fd(t->ring);
+    t->ring_source.ready = io_ring_ready;
+    r = io_thread_add_source(t, &t->ring_source, EPOLLIN);
+    if (r < 0) {
+        g_clear_pointer(&t->ring, io_ring_free);
+        t->ring_errno = -r;
+    }
+}
+
+struct io_uring_sqe *io_thread_get_sqe(IoThread *t, IoRequest *req)
+{
+    struct io_uring_sqe *sqe = NULL;
+
+    if (!t->ring && t->ring_errno == 0) {
+        io_thread_make_ring(t);
+    }
+    if (t->ring) {
+        sqe = io_ring_get_sqe(t->ring, req);
+    }
+    if (!sqe) {
+        errno = t->ring ? EAGAIN : t->ring_errno;
+    }
+    return sqe;
+}
+
+/* --- the loop --- */
+
+/*
+ * epoll_pwait2, as a drain time is milliseconds and a pacing time may be less than one. A kernel
+ * before 5.11 does not have it, a container's filter may refuse it: rather late than busy.
+ */
+static int io_sleep(IoThread *t, int64_t ns)
+{
+    struct timespec ts = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+    int n = epoll_pwait2(t->epoll_fd, t->ready, IO_MAX_EVENTS, &ts, NULL);
+
+    if (n < 0 && (errno == ENOSYS || errno == EPERM)) {
+        n = epoll_wait(t->epoll_fd, t->ready, IO_MAX_EVENTS,
+                       (int)MIN((ns + 999999) / 1000000, INT_MAX));
+    }
+    return n;
 }
 
 static void io_control_ready(IoSource *s, uint32_t events)
@@ -85,23 +149,7 @@ static void io_control_ready(IoSource *s, uint32_t events)
     if (read(s->fd, &n, sizeof(n)) < 0 && errno != EAGAIN) {
         return;
     }
-    io_run_calls(t);
-}
-
-/*
- * epoll_pwait2, as a drain time is milliseconds and a pacing time may be less than one. A kernel
- * before 5.11 does not have it, a container's filter may refuse it: rather late than busy.
- */
-static int io_sleep(IoThread *t, int64_t ns)
-{
-    struct timespec ts = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
-    int n = epoll_pwait2(t->epoll_fd, t->ready, MAX_EVENTS, &ts, NULL);
-
-    if (n < 0 && (errno == ENOSYS || errno == EPERM)) {
-        n = epoll_wait(t->epoll_fd, t->ready, MAX_EVENTS,
-                       (int)MIN((ns + 999999) / 1000000, INT_MAX));
-    }
-    return n;
+    io_tasks_run(t);
 }
 
 /* Waits at most @timeout_ns (-1: for ever), runs what is ready. */
@@ -110,7 +158,7 @@ static bool io_wait(IoThread *t, int64_t timeout_ns)
     int n;
 
     if (timeout_ns <= 0) {
-        n = epoll_wait(t->epoll_fd, t->ready, MAX_EVENTS, timeout_ns < 0 ? -1 : 0);
+        n = epoll_wait(t->epoll_fd, t->ready, IO_MAX_EVENTS, timeout_ns < 0 ? -1 : 0);
     } else {
         n = io_sleep(t, timeout_ns);
     }
@@ -128,10 +176,13 @@ static bool io_wait(IoThread *t, int64_t timeout_ns)
 
 static bool io_poll(IoThread *t)
 {
-    bool work = false;
+    bool work = t->ring && io_ring_reap(t->ring);
 
     for (IoPoller *p = t->pollers; p; p = p->next) {
         work |= p->poll(p);
+    }
+    if (t->ring) {
+        io_ring_submit(t->ring);
     }
     return work;
 }
@@ -149,7 +200,7 @@ static bool io_arm(IoThread *t)
 /* How long to sleep; -1: until something happens, which may be that the clock was moved. */
 static int64_t io_timeout_ns(IoThread *t)
 {
-    uint64_t wake = 0;
+    uint64_t wake = t->timers ? t->timers->at_ns : 0;
     uint64_t now;
 
     for (const IoPoller *p = t->pollers; p; p = p->next) {
@@ -202,6 +253,7 @@ static void io_busy(IoThread *t)
             }
             since = 0;
             if (++round % ROUNDS_PER_CHECK == 0) {
+                io_run_timers(t);
                 io_wait(t, 0);
             }
             continue;
@@ -209,6 +261,7 @@ static void io_busy(IoThread *t)
         if (io_window_ns(t) == 0) {
             break;
         }
+        io_run_timers(t);
         if (io_wait(t, 0)) {
             continue;
         }
@@ -242,6 +295,7 @@ static gpointer io_thread_main(gpointer opaque)
     pthread_mutex_unlock(&t->lock);
 
     while (!io_stopped(t)) {
+        io_run_timers(t);
         if (t->pollers) {
             io_busy(t);
             /* busy rounds look at the descriptors, too: the wakeup may be used up by now */
@@ -253,23 +307,21 @@ static gpointer io_thread_main(gpointer opaque)
                 continue;
             }
         }
+        if (t->ring && !io_ring_submit(t->ring)) {
+            io_wait(t, SUBMIT_RETRY_NS);
+            continue;
+        }
         io_wait(t, io_timeout_ns(t));
+    }
+    while (io_tasks_run(t)) { /* posted before it was told to stop */
+        continue;
     }
     return NULL;
 }
 
-static void io_wake(IoThread *t)
-{
-    uint64_t one = 1;
-
-    while (write(t->control.fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-        continue;
-    }
-}
-
 static void io_clock_moved(ClockWaiter *w)
 {
-    io_wake(container_of(w, IoThread, waiter));
+    io_wake_fd(container_of(w, IoThread, waiter)->control.fd);
 }
 
 IoThread *io_thread_new(const char *name, GError **error)
@@ -282,8 +334,9 @@ IoThread *io_thread_new(const char *name, GError **error)
     t->poll_max_ns = POLL_DEFAULT_NS;
     t->control.ready = io_control_ready;
     t->control.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    t->finished_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     t->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (t->control.fd < 0 || t->epoll_fd < 0 ||
+    if (t->control.fd < 0 || t->finished_fd < 0 || t->epoll_fd < 0 ||
         io_thread_add_source(t, &t->control, EPOLLIN) < 0) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
                     "cannot create iothread %s: %s", name, g_strerror(errno));
@@ -300,6 +353,7 @@ IoThread *io_thread_new(const char *name, GError **error)
     pthread_mutex_unlock(&t->lock);
     t->waiter.wake = io_clock_moved;
     clock_add_waiter(&t->waiter);
+    io_tasks_follow(t);
     return g_steal_pointer(&t);
 }
 
@@ -313,11 +367,15 @@ void io_thread_free(IoThread *t)
         pthread_mutex_lock(&t->lock);
         t->stop = true;
         pthread_mutex_unlock(&t->lock);
-        io_wake(t);
+        io_wake_fd(t->control.fd);
         g_thread_join(t->thread);
-        g_assert(!t->pollers);
+        g_assert(!t->pollers && !t->timers && t->open_tasks == 0);
+        io_tasks_unfollow(t);
+        io_tasks_deliver(t);
+        io_ring_free(t->ring);
     }
     fd_close(&t->control.fd);
+    fd_close(&t->finished_fd);
     fd_close(&t->epoll_fd);
     pthread_mutex_destroy(&t->lock);
     pthread_cond_destroy(&t->cond);
@@ -337,23 +395,6 @@ uint64_t io_thread_poll_max_ns(const IoThread *t)
 int io_thread_tid(const IoThread *t)
 {
     return t->tid;
-}
-
-void io_thread_call(IoThread *t, void (*fn)(void *opaque), void *opaque)
-{
-    IoCall c = { .fn = fn, .opaque = opaque };
-    IoCall **last;
-
-    pthread_mutex_lock(&t->lock);
-    for (last = &t->calls; *last; last = &(*last)->next) {
-        continue;
-    }
-    *last = &c;
-    io_wake(t);
-    while (!c.done) {
-        pthread_cond_wait(&t->cond, &t->lock);
-    }
-    pthread_mutex_unlock(&t->lock);
 }
 
 int io_thread_add_source(IoThread *t, IoSource *s, uint32_t events)

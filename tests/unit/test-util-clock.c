@@ -107,6 +107,49 @@ static void test_wakes_a_thread(void)
     g_assert_false(clock_next_deadline(&deadline));
 }
 
+typedef struct Timed {
+    IoThread *thread;
+    IoTimer timer;
+    uint64_t at;
+    gint rang; /* atomic */
+} Timed;
+
+static void timed_fire(IoTimer *timer)
+{
+    g_atomic_int_inc(&container_of(timer, Timed, timer)->rang);
+}
+
+static void timed_set(void *opaque)
+{
+    Timed *t = opaque;
+
+    io_thread_set_timer(t->thread, &t->timer, t->at);
+}
+
+static void test_fires_a_timer(void)
+{
+    Timed t = { .timer.fire = timed_fire, .at = clock_ns() + 1000 };
+    g_autoptr(GError) error = NULL;
+    uint64_t deadline = 0;
+
+    t.thread = io_thread_new("timed", &error);
+    g_assert_no_error(error);
+    io_thread_call(t.thread, timed_set, &t);
+    while (!clock_next_deadline(&deadline)) {
+        g_usleep(100);
+    }
+    g_assert_cmpuint(deadline, ==, clock_virtual_ns() + 1000);
+    clock_set_virtual_ns(deadline - 1);
+    io_thread_call(t.thread, nothing, NULL);
+    g_assert_cmpint(g_atomic_int_get(&t.rang), ==, 0);
+    clock_set_virtual_ns(deadline);
+    while (g_atomic_int_get(&t.rang) == 0) {
+        g_usleep(100);
+    }
+    io_thread_free(t.thread);
+    g_assert_cmpint(g_atomic_int_get(&t.rang), ==, 1);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -114,5 +157,6 @@ int main(int argc, char **argv)
     g_test_add_func("/util/clock/stands-still", test_stands_still);
     g_test_add_func("/util/clock/goes-on-not-back", test_goes_on_not_back);
     g_test_add_func("/util/clock/wakes-a-thread", test_wakes_a_thread);
+    g_test_add_func("/util/clock/fires-a-timer", test_fires_a_timer);
     return g_test_run();
 }
