@@ -16,6 +16,7 @@
 #include "netdev-internal.h"
 #include "util/container-of.h"
 #include "util/fd.h"
+#include "util/log.h"
 
 #define TUN_PATH       "/dev/net/tun"
 #define DEFAULT_SCRIPT "/etc/qemu-ifup"
@@ -146,18 +147,74 @@ static bool open_queue(Tap *tap, unsigned i, const TapConfig *config, GError **e
 }
 
 /* As QEMU excludes them, and in its words. */
-static bool check_config(const TapConfig *c, GError **error)
+static bool check_exclusions(const TapConfig *c, GError **error)
 {
     bool host = c->ifname || c->script || c->downscript || c->vnet_hdr != ON_OFF_AUTO_AUTO ||
                 c->has_queues;
 
-    if (c->fd && (host || c->fds)) {
+    if (c->fd && (host || c->helper || c->fds || c->vhostfds)) {
         return tap_fail(error, 0, "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, "
                         "fds=, and vhostfds= are invalid with fd=");
     }
-    if (c->fds && host) {
+    if (c->fds && (host || c->helper || c->vhostfd)) {
         return tap_fail(error, 0, "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, and "
                         "vhostfd= are invalid with fds=");
+    }
+    if (c->helper && (host || c->vhostfds)) {
+        return tap_fail(error, 0, "ifname=, script=, downscript=, vnet_hdr=, queues=, and "
+                        "vhostfds= are invalid with helper=");
+    }
+    if (c->vhostfds && !c->fds) {
+        return tap_fail(error, 0, "vhostfds= is invalid if fds= wasn't specified");
+    }
+    return true;
+}
+
+/* As many as queues. */
+static bool check_vhostfds(const char *vhostfds, unsigned n, GError **error)
+{
+    g_auto(GStrv) part = g_strsplit(vhostfds ? vhostfds : "", ":", -1);
+    unsigned given = g_strv_length(part);
+
+    if (given > 1 && part[given - 1][0] == '\0') {
+        given--; /* a ':' at the end is nothing */
+    }
+    return !vhostfds || given == n ||
+           tap_fail(error, 0, "The number of fds passed does not match the number of vhostfds "
+                    "passed");
+}
+
+/* What QEMU has and this program has not; what leaves it switched off is fine. */
+static bool check_missing(const TapConfig *c, GError **error)
+{
+    if (c->helper) {
+        return tap_fail(error, 0, "helper= is not supported: make the tap beforehand (ip tuntap "
+                        "add) and name it with ifname=, or pass its descriptor with fd=");
+    }
+    if ((c->vhostfd || c->vhostfds) && c->vhost == ON_OFF_AUTO_OFF) {
+        return tap_fail(error, 0, "vhostfd(s)= is not valid without vhost");
+    }
+    if (c->vhostfd || c->vhostfds || c->vhost == ON_OFF_AUTO_ON ||
+        (c->vhostforce && c->vhost != ON_OFF_AUTO_OFF)) {
+        return tap_fail(error, 0, "vhost= is not supported: packets go through this program and "
+                        "not through the kernel's vhost-net; leave vhost=, vhostfd(s)= and "
+                        "vhostforce= out");
+    }
+    if (c->poll_us != 0) {
+        warn_report("%s: poll-us= has no effect without vhost, which is not supported: see "
+                    "poll-max-ns of -object iothread", c->id);
+    }
+    if (c->br) {
+        warn_report("%s: br= has no effect without helper=, which is not supported: have "
+                    "script= put the tap into %s", c->id, c->br);
+    }
+    return true;
+}
+
+static bool check_config(const TapConfig *c, GError **error)
+{
+    if (!check_exclusions(c, error)) {
+        return false;
     }
     if (c->has_queues && (c->queues < 1 || c->queues > TAP_MAX_QUEUES)) {
         return tap_fail(error, 0, "Parameter 'queues' expects a number of 1 to %d", TAP_MAX_QUEUES);
@@ -284,9 +341,12 @@ Netdev *tap_new(const TapConfig *config, TapFdByName *by_name, void *opaque, GEr
         fds[0] = g_strdup(config->fd);
     } else if (config->fds) {
         fds = tap_split_fds(config->fds, &n, error);
-        if (!fds) {
+        if (!fds || !check_vhostfds(config->vhostfds, n, error)) {
             return NULL;
         }
+    }
+    if (!check_missing(config, error)) {
+        return NULL;
     }
     tap = tap_alloc(config->id, n);
     nd = &tap->nd;

@@ -20,6 +20,16 @@ static const OptMember tap_members[] = {
       .help = "limit of bytes under way to the host's stack; 0: none" },
     { "queues", OPT_UINT32, OFF(queues), OFF(has_queues),
       .help = "number of queues, 1 to 256 (default: 1)" },
+    { "br", OPT_STR, OFF(br), .help = "bridge for helper=, no effect" },
+    { "helper", OPT_STR, OFF(helper),
+      .help = "not supported: make the tap beforehand and name it with ifname=, or pass fd=" },
+    { "vhost", OPT_ON_OFF_AUTO, OFF(vhost),
+      .help = "off; the kernel's vhost-net is not supported" },
+    { "vhostfd", OPT_STR, OFF(vhostfd), .help = "not supported, as is vhost=on" },
+    { "vhostfds", OPT_STR, OFF(vhostfds), .help = "not supported, as is vhost=on" },
+    { "vhostforce", OPT_BOOL, OFF(vhostforce), .help = "off; on is not supported, as is vhost=on" },
+    { "poll-us", OPT_UINT32, OFF(poll_us),
+      .help = "busy polling of vhost, no effect: see poll-max-ns of iothreads" },
     { NULL },
 };
 

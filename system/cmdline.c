@@ -49,6 +49,24 @@ static bool device_option(System *s, const char *arg, GError **error)
     return args && device_add(s, args, error);
 }
 
+/* QEMU's shorter ways to have a NIC; "none" asks for what is so anyway. */
+static bool nic_option(System *s, const char *arg, GError **error)
+{
+    return g_str_equal(arg, "none") ||
+           system_set_error(error, "not supported: use -netdev tap,id=ID,... and -device "
+                            "xen-net-device,netdev=ID");
+}
+
+static char *nic_help(const char *arg, GError **error)
+{
+    g_autofree char *topic = system_help_topic(arg, "type");
+
+    return topic && topic[0] == '\0'
+               ? g_strdup("none: no NIC, as without it. Else use -netdev tap,id=ID,... and "
+                          "-device xen-net-device,netdev=ID\n")
+               : NULL;
+}
+
 /* A name that is empty begins a section of -help. */
 static const CmdOption options[] = {
     { "", .help = "Standard options:" },
@@ -106,6 +124,8 @@ static const CmdOption options[] = {
     { "no-acpi", .help = "" },
     { "display", "none", "", .handle = set_display, .topic = display_help },
     { "vnc", "none", "" },
+    { "nic", "none", "", .handle = nic_option, .topic = nic_help },
+    { "net", "none", "", .handle = nic_option, .topic = nic_help },
     { "serial", "DEV", "" },
     { "parallel", "DEV", "" },
     { "monitor", "DEV", "" },

@@ -24,6 +24,14 @@ typedef struct TapConfig {
     bool has_sndbuf;
     uint32_t queues;
     bool has_queues;
+    /* what QEMU's other ways to open and to serve a tap say */
+    char *br;
+    char *helper;
+    OnOffAuto vhost;
+    char *vhostfd;
+    char *vhostfds;
+    bool vhostforce;
+    uint32_t poll_us;
 } TapConfig;
 
 extern const OptTable tap_options;

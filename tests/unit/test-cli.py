@@ -185,6 +185,30 @@ def test_accel_errors():
                    '-accel xenemu,domid=3: domid= and ram= are invalid without connect=')
 
 
+VHOST = ('vhost= is not supported: packets go through this program and not through the kernel\'s '
+         'vhost-net; leave vhost=, vhostfd(s)= and vhostforce= out')
+
+
+def test_netdev_without_effect():
+    for option, text in (('br=b7', 'br= has no effect without helper=, which is not supported: '
+                          'have script= put the tap into b7'),
+                         ('poll-us=50', 'poll-us= has no effect without vhost, which is not '
+                          'supported: see poll-max-ns of -object iothread')):
+        status, _, err = run(BINARY, *NONE, '-netdev', f'tap,id=a,{option},fd=foo')
+        assert status == 1 and f'ringtap: warning: a: {text}\n' in err, err
+
+
+def test_nic_says_what_to_use():
+    for option in ('nic', 'net'):
+        for arg in ('tap,ifname=x', 'user', 'nic,model=virtio', 'bridge', 'foo'):
+            assert_refused([*NONE, f'-{option}', arg],
+                           f'-{option} {arg}: not supported: use -netdev tap,id=ID,... and '
+                           '-device xen-net-device,netdev=ID')
+        assert_help([f'-{option}', 'help'], '-netdev tap,id=ID')
+        assert_refused([*NONE, f'-{option}', 'none', '-netdev', 'foo'],
+                       "-netdev foo: Parameter 'type' does not accept value 'foo'")
+
+
 def test_netdev_errors():
     for arg, text in (
             ('tap', "Parameter 'id' is missing"),
@@ -203,6 +227,29 @@ def test_netdev_errors():
             ('tap,id=a,fd=foo', "Invalid file descriptor number 'foo'"),
             ('tap,id=a,fds=foo:7', "Invalid file descriptor number 'foo'"),
             ('tap,id=a,fds=::', "Invalid file descriptor number ''"),
+            ('tap,id=a,helper=/x', 'helper= is not supported: make the tap beforehand (ip tuntap '
+             'add) and name it with ifname=, or pass its descriptor with fd='),
+            ('tap,id=a,helper=/x,ifname=b', 'ifname=, script=, downscript=, vnet_hdr=, queues=, '
+             'and vhostfds= are invalid with helper='),
+            ('tap,id=a,fd=77,helper=/x', 'ifname=, script=, downscript=, vnet_hdr=, helper=, '
+             'queues=, fds=, and vhostfds= are invalid with fd='),
+            ('tap,id=a,fds=77:78,vhostfd=9', 'ifname=, script=, downscript=, vnet_hdr=, helper=, '
+             'queues=, and vhostfd= are invalid with fds='),
+            ('tap,id=a,vhostfds=1:2', "vhostfds= is invalid if fds= wasn't specified"),
+            ('tap,id=a,fds=77:78,vhostfds=1:2:3',
+             'The number of fds passed does not match the number of vhostfds passed'),
+            ('tap,id=a,vhost=off,vhostfd=3', 'vhostfd(s)= is not valid without vhost'),
+            ('tap,id=a,vhost=on', VHOST), ('tap,id=a,vhostforce=on', VHOST),
+            ('tap,id=a,vhostfd=3', VHOST), ('tap,id=a,fds=77:78,vhostfds=1:2:', VHOST),
+            ('{"type":"tap","id":"a","vhost":true}', VHOST),
+            ('tap,id=a,vhost=x', "Parameter 'vhost' expects 'on' or 'off'"),
+            ('tap,id=a,poll-us=x', "Parameter 'poll-us' expects a uint64 value"),
+            # what switches it off is no fault: the next one is found
+            ('tap,id=a,vhost=off,vhostforce=off,poll-us=0,queues=0',
+             "Parameter 'queues' expects a number of 1 to 256"),
+            ('tap,id=a,vhost=off,vhostforce=on,fd=foo', "Invalid file descriptor number 'foo'"),
+            ('{"type":"tap","id":"a","vhost":false,"fd":"foo"}',
+             "Invalid file descriptor number 'foo'"),
             ('{"type":"tap"', 'JSON parse error, premature EOI'),
             ('{"type":"tap","id":1}', "Invalid parameter type for 'id', expected: string"),
             ('{"type":"tap","id":"a","bogus":1}', "Parameter 'bogus' is unexpected")):
