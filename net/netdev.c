@@ -2,6 +2,7 @@
 #include "net/netdev.h"
 
 #include "netdev-internal.h"
+#include "util/log.h"
 
 /*
  * A packet of 64 KiB makes so many segments of 256 bytes; a guest that wants it cut
@@ -161,6 +162,61 @@ void netdev_set_state(Netdev *nd, unsigned mtu, bool carrier)
     nd->mtu = mtu;
     nd->carrier = carrier;
     update_link(nd, mtu_changed);
+}
+
+void netdev_fail(Netdev *nd, const char *fmt, ...)
+{
+    va_list ap;
+
+    g_free(nd->error);
+    va_start(ap, fmt);
+    nd->error = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    nd->carrier = false;
+    nd->link_up = false;
+    if (nd->changed) {
+        nd->changed(nd->changed_opaque);
+    } else {
+        warn_report("%s", nd->error);
+    }
+}
+
+static bool check_fit(const Netdev *nd, const Netdev *fresh, GError **error)
+{
+    if (fresh->ops != nd->ops || !nd->ops->take) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                    "netdev '%s' is in use as %s", nd->id, nd->ops->type);
+    } else if (fresh->n_queues != nd->n_queues) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                    "netdev '%s' is in use with queues=%u", nd->id, nd->n_queues);
+    } else if (fresh->has_vnet_hdr != nd->has_vnet_hdr) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                    "netdev '%s' is in use with vnet_hdr=%s", nd->id,
+                    nd->has_vnet_hdr ? "on" : "off");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+bool netdev_replace(Netdev *nd, Netdev *fresh, GError **error)
+{
+    g_autoptr(Netdev) spent = fresh;
+    g_autoptr(GError) why = NULL;
+
+    if (!check_fit(nd, fresh, error)) {
+        return false;
+    }
+    if (!nd->ops->take(nd, fresh, &why)) {
+        netdev_fail(nd, "netdev %s: %s", nd->id, why->message);
+        g_propagate_error(error, g_steal_pointer(&why));
+        return false;
+    }
+    nd->deleted = false;
+    if (nd->reopened) {
+        nd->reopened(nd->changed_opaque);
+    }
+    return true;
 }
 
 void netdev_set_carrier(Netdev *nd, bool up)

@@ -15,17 +15,38 @@ typedef struct TapQueue {
     TapRing *ring; /* NULL: no buffer is known that packets are sent from */
 } TapQueue;
 
+/* Where a tap's interface is at present. */
+typedef enum TapPlace {
+    TAP_FOLLOWED,  /* in the network namespace nsid */
+    TAP_ELSEWHERE, /* in one that we may not ask about */
+    TAP_GONE,      /* nowhere: it was deleted */
+} TapPlace;
+
+#define TAP_NSID_OURS (-1)
+
 typedef struct Tap {
     Netdev nd;
-    int ifindex;
     bool multi_queue;
     bool given;       /* descriptors came from outside */
     bool carrier_off; /* we set it */
+    bool has_sndbuf;
+    uint64_t sndbuf;
+    unsigned offload; /* as the NIC asked last */
+    unsigned n_active;
     char *script;     /* NULL: none */
     char *downscript; /* NULL: none */
     bool script_ran;  /* or there was none to run: tear down what is set up */
-    int link_fd;      /* rtnetlink's news; -1: not followed */
+
+    /* tap-follow.c */
+    TapPlace place;
+    int nsid;             /* the number that our namespace has for the interface's */
+    int ifindex;          /* in that namespace */
+    int link_fd;          /* rtnetlink's news; -1: not followed */
     unsigned link_source;
+    unsigned end_source;  /* the descriptor's own word for the end of the interface */
+    unsigned reopen_timer;
+    unsigned reopen_tries; /* left */
+    char *reopen_error;    /* what was said last */
 } Tap;
 
 extern const NetdevOps tap_ops;
@@ -50,6 +71,7 @@ bool tap_adopt_fds(Tap *tap, char **fds, const TapFdLookup *lookup, GError **err
 typedef struct TapLink {
     int ifindex;
     unsigned mtu;
+    uint8_t mac[6];
     bool carrier;
     bool is_tap;      /* the following mean something */
     bool multi_queue;
@@ -57,12 +79,25 @@ typedef struct TapLink {
     unsigned n_queues; /* attached ones, of all programs */
 } TapLink;
 
-/* Of the interface @ifname, or number @ifindex if that is NULL. 0 or -errno. */
-int tap_link_query(const char *ifname, int ifindex, TapLink *ret_link);
+/* Of the interface @ifname in the network namespace @nsid. 0 or -errno. */
+int tap_link_query(int nsid, const char *ifname, TapLink *ret_link);
 
-/* Follows MTU and carrier from now on, and reads them. */
-bool tap_link_follow(Tap *tap, GError **error);
-void tap_link_unfollow(Tap *tap);
+/* The number that our network namespace has for another, given now if need be; or -errno. */
+int tap_link_nsid(int netns_fd);
+
+/* A socket for requests, and for the news of @groups; or -errno. */
+int tap_link_socket(unsigned groups);
+
+/*
+ * tap-follow.c: MTU, carrier and end of the interface that the descriptors belong to, from now
+ * on, wherever it is; never those of another one with its name.
+ */
+bool tap_follow(Tap *tap, GError **error);
+void tap_unfollow(Tap *tap);
+
+/* tap-reopen.c: NetdevOps.take; and opens what has the name of the interface that is gone. */
+bool tap_take(Netdev *nd, Netdev *from, GError **error);
+bool tap_reopen(Tap *tap, GError **error);
 
 /* tap-script.c: runs @script with @ifname and waits for it, but not forever. */
 bool tap_script_run(const char *script, const char *ifname, GError **error);

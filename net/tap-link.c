@@ -1,29 +1,27 @@
 /*
- * What the host's network stack knows about an interface, asked and followed through
- * rtnetlink. Not through /sys: that shows the namespace it was mounted in, which need
- * not be ours.
+ * What the host's network stack knows about an interface, asked through rtnetlink, in our
+ * network namespace or in another one that it has a number for (nsid). Not through /sys:
+ * that shows the namespace it was mounted in, which need not be ours.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "tap-internal.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "netdev-internal.h"
 #include "util/fd.h"
 
 #define LINK_REPLY_MAX 16384
 
-static int link_socket(unsigned groups)
+int tap_link_socket(unsigned groups)
 {
     struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = groups };
     AUTO_FD int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
@@ -34,27 +32,54 @@ static int link_socket(unsigned groups)
     return g_steal_fd(&fd);
 }
 
-static int link_ask(int fd, const char *ifname, int ifindex)
-{
-    struct {
-        struct nlmsghdr nh;
+/* A request under construction. */
+typedef struct LinkMsg {
+    struct nlmsghdr nh;
+    union {
         struct ifinfomsg info;
-        struct rtattr attr;
-        char name[IFNAMSIZ];
-    } msg = {
-        .nh = { .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST },
-        .info = { .ifi_index = ifname ? 0 : ifindex },
+        struct rtgenmsg gen;
+        uint8_t room[128];
     };
-    size_t len = NLMSG_LENGTH(sizeof(msg.info));
+} LinkMsg;
 
-    if (ifname) {
-        msg.attr.rta_type = IFLA_IFNAME;
-        msg.attr.rta_len = (unsigned short)RTA_LENGTH(strlen(ifname) + 1);
-        g_strlcpy(msg.name, ifname, sizeof(msg.name));
-        len += RTA_ALIGN(msg.attr.rta_len);
+static void msg_add(LinkMsg *msg, unsigned type, const void *data, size_t len)
+{
+    struct rtattr *a = (void *)((uint8_t *)msg + NLMSG_ALIGN(msg->nh.nlmsg_len));
+
+    g_assert(NLMSG_ALIGN(msg->nh.nlmsg_len) + RTA_SPACE(len) <= sizeof(*msg));
+    a->rta_type = (unsigned short)type;
+    a->rta_len = (unsigned short)RTA_LENGTH(len);
+    memcpy(RTA_DATA(a), data, len);
+    msg->nh.nlmsg_len = NLMSG_ALIGN(msg->nh.nlmsg_len) + (uint32_t)RTA_SPACE(len);
+}
+
+/* Sends @msg and reads the one answer into @reply, LINK_REPLY_MAX bytes. 0 or -errno. */
+static int msg_exchange(const LinkMsg *msg, struct nlmsghdr *reply)
+{
+    AUTO_FD int fd = tap_link_socket(0);
+    ssize_t n;
+
+    if (fd < 0) {
+        return fd;
     }
-    msg.nh.nlmsg_len = (uint32_t)len;
-    return send(fd, &msg, len, 0) < 0 ? -errno : 0;
+    if (send(fd, msg, msg->nh.nlmsg_len, 0) < 0) {
+        return -errno;
+    }
+    do {
+        n = recv(fd, reply, LINK_REPLY_MAX, 0);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        return -errno;
+    }
+    if (!NLMSG_OK(reply, (unsigned)n)) {
+        return -EPROTO;
+    }
+    if (reply->nlmsg_type == NLMSG_ERROR) {
+        const struct nlmsgerr *e = NLMSG_DATA(reply);
+
+        return e->error;
+    }
+    return 0;
 }
 
 static unsigned attr_number(const struct rtattr *a)
@@ -124,6 +149,11 @@ static void read_link(const struct nlmsghdr *nh, TapLink *l)
         case IFLA_CARRIER:
             l->carrier = attr_number(a) != 0;
             break;
+        case IFLA_ADDRESS:
+            if (RTA_PAYLOAD(a) == sizeof(l->mac)) {
+                memcpy(l->mac, RTA_DATA(a), sizeof(l->mac));
+            }
+            break;
         case IFLA_LINKINFO:
             read_linkinfo(a, l);
             break;
@@ -133,137 +163,76 @@ static void read_link(const struct nlmsghdr *nh, TapLink *l)
     }
 }
 
-int tap_link_query(const char *ifname, int ifindex, TapLink *ret_link)
+int tap_link_query(int nsid, const char *ifname, TapLink *ret_link)
 {
-    AUTO_FD int fd = link_socket(0);
-    g_autofree struct nlmsghdr *nh = g_malloc(LINK_REPLY_MAX);
-    ssize_t n;
+    g_autofree struct nlmsghdr *reply = g_malloc(LINK_REPLY_MAX);
+    LinkMsg msg = {
+        .nh = { .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST,
+                .nlmsg_len = NLMSG_LENGTH(sizeof(msg.info)) },
+    };
     int r;
 
-    if (fd < 0) {
-        return fd;
+    msg_add(&msg, IFLA_IFNAME, ifname, strlen(ifname) + 1);
+    if (nsid != TAP_NSID_OURS) {
+        msg_add(&msg, IFLA_TARGET_NETNSID, &nsid, sizeof(nsid));
     }
-    r = link_ask(fd, ifname, ifindex);
+    r = msg_exchange(&msg, reply);
     if (r < 0) {
         return r;
     }
-    do {
-        n = recv(fd, nh, LINK_REPLY_MAX, 0);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0) {
-        return -errno;
-    }
-    if (!NLMSG_OK(nh, (unsigned)n)) {
+    if (reply->nlmsg_type != RTM_NEWLINK) {
         return -EPROTO;
     }
-    if (nh->nlmsg_type == NLMSG_ERROR) {
-        const struct nlmsgerr *e = NLMSG_DATA(nh);
-
-        return e->error < 0 ? e->error : -EPROTO;
-    }
-    if (nh->nlmsg_type != RTM_NEWLINK) {
-        return -EPROTO;
-    }
-    read_link(nh, ret_link);
+    read_link(reply, ret_link);
     return 0;
 }
 
-/*
- * The interface is not to be seen in our namespace: deleted, or moved to another one,
- * where it works on.
- */
-static bool tap_is_gone(const Tap *tap)
+static int nsid_exchange(unsigned type, int netns_fd, struct nlmsghdr *reply)
 {
-    struct ifreq ifr = { 0 };
+    const int any = -1;
+    LinkMsg msg = {
+        .nh = { .nlmsg_type = (unsigned short)type, .nlmsg_flags = NLM_F_REQUEST,
+                .nlmsg_len = NLMSG_LENGTH(sizeof(msg.gen)) },
+    };
 
-    return ioctl(tap->nd.queue[0]->fd, TUNGETIFF, &ifr) < 0;
+    msg_add(&msg, NETNSA_FD, &netns_fd, sizeof(netns_fd));
+    if (type == RTM_NEWNSID) {
+        msg.nh.nlmsg_flags |= NLM_F_ACK;
+        msg_add(&msg, NETNSA_NSID, &any, sizeof(any));
+    }
+    return msg_exchange(&msg, reply);
 }
 
-static int link_read_state(Tap *tap)
+/* The number that @reply has; -1: none was given yet. */
+static int read_nsid(const struct nlmsghdr *reply)
 {
-    TapLink l;
-    int r = tap_link_query(NULL, tap->ifindex, &l);
+    const struct rtattr *a = (const void *)((const uint8_t *)NLMSG_DATA(reply) +
+                                            NLMSG_ALIGN(sizeof(struct rtgenmsg)));
+    unsigned len = (unsigned)NLMSG_PAYLOAD(reply, NLMSG_ALIGN(sizeof(struct rtgenmsg)));
 
-    if (r == 0) {
-        netdev_set_state(&tap->nd, l.mtu, l.carrier || tap->carrier_off);
-    } else if (tap_is_gone(tap)) {
-        netdev_set_state(&tap->nd, tap->nd.mtu, false);
+    for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+        if (a->rta_type == NETNSA_NSID && RTA_PAYLOAD(a) >= sizeof(int)) {
+            int nsid;
+
+            memcpy(&nsid, RTA_DATA(a), sizeof(nsid));
+            return nsid;
+        }
     }
-    return r;
+    return -1;
 }
 
-/* True if there may be news about @ifindex among the messages that wait. */
-static bool link_drain(int fd, int ifindex)
+int tap_link_nsid(int netns_fd)
 {
-    g_autofree struct nlmsghdr *buf = g_malloc(LINK_REPLY_MAX);
-    bool news = false;
-    ssize_t n;
+    g_autofree struct nlmsghdr *reply = g_malloc(LINK_REPLY_MAX);
+    int r = nsid_exchange(RTM_GETNSID, netns_fd, reply);
 
-    for (;;) {
-        const struct nlmsghdr *nh = buf;
-        unsigned left;
-
-        n = recv(fd, buf, LINK_REPLY_MAX, MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0 && errno == ENOBUFS) {
-            news = true; /* some were lost */
-            continue;
-        }
-        if (n <= 0) {
-            return news;
-        }
-        left = (unsigned)n;
-        for (; NLMSG_OK(nh, left); nh = NLMSG_NEXT(nh, left)) {
-            const struct ifinfomsg *info = NLMSG_DATA(nh);
-
-            news = news || nh->nlmsg_len < NLMSG_LENGTH(sizeof(*info)) ||
-                   info->ifi_index == ifindex;
-        }
+    if (r == 0 && reply->nlmsg_type == RTM_NEWNSID && read_nsid(reply) >= 0) {
+        return read_nsid(reply);
     }
-}
-
-/*
- * A message says only that something changed; what, is asked then. So a state that is
- * older than our own TUNSETCARRIER never gets through.
- */
-static gboolean link_news(gint fd, GIOCondition condition, gpointer opaque)
-{
-    Tap *tap = opaque;
-
-    if (link_drain(fd, tap->ifindex)) {
-        (void)link_read_state(tap);
-    }
-    return G_SOURCE_CONTINUE;
-}
-
-bool tap_link_follow(Tap *tap, GError **error)
-{
-    int r = link_socket(RTMGRP_LINK);
-
-    tap->link_fd = r;
-    if (r >= 0) {
-        r = link_read_state(tap);
-    }
-    if (r < 0 && !(r == -ENODEV && tap->given)) {
-        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(-r),
-                    "could not ask for the state of %s: %s", tap->nd.ifname, g_strerror(-r));
-        return false;
-    }
+    r = nsid_exchange(RTM_NEWNSID, netns_fd, reply);
+    r = r == 0 ? nsid_exchange(RTM_GETNSID, netns_fd, reply) : r;
     if (r < 0) {
-        /* A descriptor of a tap in another namespace: nothing to follow. */
-        netdev_set_state(&tap->nd, 0, true);
+        return r;
     }
-    tap->link_source = g_unix_fd_add(tap->link_fd, G_IO_IN, link_news, tap);
-    return true;
-}
-
-void tap_link_unfollow(Tap *tap)
-{
-    if (tap->link_source > 0) {
-        g_source_remove(tap->link_source);
-        tap->link_source = 0;
-    }
-    fd_close(&tap->link_fd);
+    return reply->nlmsg_type == RTM_NEWNSID && read_nsid(reply) >= 0 ? read_nsid(reply) : -EPROTO;
 }

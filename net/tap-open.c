@@ -30,7 +30,7 @@ static char *explain_setiff(const char *name, int err, unsigned queues)
     if (err == E2BIG) {
         return g_strdup("it has 256 queues, a tap has no more");
     }
-    if (name[0] == '\0' || strchr(name, '%') || tap_link_query(name, 0, &l) < 0) {
+    if (name[0] == '\0' || strchr(name, '%') || tap_link_query(TAP_NSID_OURS, name, &l) < 0) {
         return err == EPERM ? g_strdup("Operation not permitted: making a tap needs CAP_NET_ADMIN, "
                                        "or name one that this user owns")
                             : NULL;
@@ -238,6 +238,8 @@ static Tap *tap_alloc(const char *id, unsigned n_queues)
     tap->nd.nic_carrier = true; /* the kernel's own, until a NIC comes */
     tap->nd.link_up = true;
     tap->nd.queue = g_new0(NetdevQueue *, n_queues);
+    tap->n_active = n_queues;
+    tap->nsid = TAP_NSID_OURS;
     tap->link_fd = -1;
     for (i = 0; i < n_queues; i++) {
         TapQueue *tq = g_new0(TapQueue, 1);
@@ -296,11 +298,12 @@ static bool tap_set_up(Tap *tap, const TapConfig *config, GError **error)
     if (!tap_ops.set_offload(nd, 0, error)) {
         return false;
     }
+    tap->has_sndbuf = config->has_sndbuf;
+    tap->sndbuf = config->sndbuf;
     /* Not unless asked for: any limit takes the kernel off its fast path. */
     if (config->has_sndbuf && ioctl(fd, TUNSETSNDBUF, &sndbuf) < 0) {
         return tap_fail(error, errno, "TUNSETSNDBUF ioctl failed");
     }
-    tap->ifindex = (int)if_nametoindex(nd->ifname);
     if (!nd->has_vnet_hdr && !netdev_add_scratch(nd, error)) {
         return false;
     }
@@ -308,7 +311,7 @@ static bool tap_set_up(Tap *tap, const TapConfig *config, GError **error)
         return false;
     }
     tap->script_ran = true;
-    return tap_link_follow(tap, error);
+    return tap_follow(tap, error);
 }
 
 static bool tap_open_all(Tap *tap, const TapConfig *config, GError **error)

@@ -148,6 +148,7 @@ static bool tap_set_offload(Netdev *nd, unsigned offload, GError **error)
 {
     unsigned f = 0;
 
+    tap_of(nd)->offload = offload;
     if (nd->has_vnet_hdr) {
         f |= offload & (NETDEV_CSUM4 | NETDEV_CSUM6) ? TUN_F_CSUM : 0;
         f |= (offload & NETDEV_CSUM4) && (offload & NETDEV_TSO4) ? TUN_F_TSO4 : 0;
@@ -189,6 +190,7 @@ static bool tap_set_active(Netdev *nd, unsigned n, GError **error)
     int r = 0;
 
     g_return_val_if_fail(n >= 1 && n <= nd->n_queues, false);
+    tap_of(nd)->n_active = n;
     if (!tap_of(nd)->multi_queue) {
         return true;
     }
@@ -233,7 +235,7 @@ void tap_free(Netdev *nd)
     Tap *tap = tap_of(nd);
     unsigned i;
 
-    tap_link_unfollow(tap);
+    tap_unfollow(tap);
     if (tap->script_ran && tap->downscript &&
         !tap_script_run(tap->downscript, nd->ifname, &error)) {
         warn_report("%s: %s", nd->id, error->message);
@@ -249,6 +251,8 @@ void tap_free(Netdev *nd)
     g_free(nd->queue);
     g_free(nd->ifname);
     g_free(nd->id);
+    g_free(nd->error);
+    g_free(tap->reopen_error);
     g_free(tap->script);
     g_free(tap->downscript);
     g_free(tap);
@@ -262,6 +266,7 @@ const NetdevOps tap_ops = {
     .set_offload = tap_set_offload,
     .set_active = tap_set_active,
     .set_carrier = tap_set_carrier,
+    .take = tap_take,
     .info = tap_info,
     .free = tap_free,
 };

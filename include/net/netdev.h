@@ -47,6 +47,11 @@ typedef struct NetdevOps {
     bool (*set_active)(Netdev *nd, unsigned n, GError **error);
     /* Carrier as the host's network stack shall see it. Optional. */
     void (*set_carrier)(Netdev *nd, bool up);
+    /*
+     * Goes on with the descriptors and the interface of @from, which has as many queues
+     * and is of the same kind; on failure it may be without any. Optional.
+     */
+    bool (*take)(Netdev *nd, Netdev *from, GError **error);
     /* QEMU's info_str of one queue: "ifname=tap0,script=no,downscript=no". Free it. */
     char *(*info)(Netdev *nd, unsigned queue);
     void (*free)(Netdev *nd);
@@ -73,10 +78,14 @@ struct Netdev {
     bool link_off;      /* by netdev_set_link(); relaxed atomic */
     bool nic_carrier;   /* the NIC's last word to netdev_set_carrier() */
     bool in_use;        /* a NIC has it */
+    char *error;        /* why there is nothing behind it at present; NULL: there is */
+    bool deleted;       /* by netdev_del while a NIC has it: waits for a new one of its id */
     /*
-     * Called in the main thread when mtu or link_up changed. Set by the NIC.
+     * Called in the main thread when mtu, link_up or error changed, and when the queues'
+     * descriptors are of other files, which epoll does not know. Set by the NIC.
      */
     void (*changed)(void *opaque);
+    void (*reopened)(void *opaque);
     void *changed_opaque;
 };
 
@@ -127,6 +136,12 @@ void netdev_set_carrier(Netdev *nd, bool up);
  * get lost on it both ways, as in QEMU. Main thread, queues may be running.
  */
 void netdev_set_link(Netdev *nd, bool up);
+
+/*
+ * Puts @fresh, which is spent, in the place of @nd, which keeps its NIC. False: they do not
+ * fit, and nothing changed but @fresh; or the error is in nd->error, too. Main thread.
+ */
+bool netdev_replace(Netdev *nd, Netdev *fresh, GError **error);
 
 void netdev_free(Netdev *nd); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Netdev, netdev_free)

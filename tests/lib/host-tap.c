@@ -102,6 +102,13 @@ void host_tap_free(HostTap *t)
     g_free(t);
 }
 
+void host_tap_follow(HostTap *t, const char *ifname)
+{
+    close(t->sock);
+    g_strlcpy(t->ifname, ifname, sizeof(t->ifname));
+    socket_open(t);
+}
+
 static void wait_running(HostTap *t, bool on)
 {
     unsigned i = 0;

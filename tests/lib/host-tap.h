@@ -27,6 +27,9 @@ HostTap *host_tap_new(unsigned n_queues);
 void host_tap_close_fds(HostTap *t);
 void host_tap_free(HostTap *t);
 
+/* The program has another one now: up, and its traffic is what is seen from here on. */
+void host_tap_follow(HostTap *t, const char *ifname);
+
 /* The carrier is on: what is sent is not lost. Or it is off. */
 void host_tap_wait_running(HostTap *t);
 void host_tap_wait_stopped(HostTap *t);

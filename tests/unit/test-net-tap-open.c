@@ -104,7 +104,7 @@ static void test_queues(void)
         g_assert_true(nd->has_vnet_hdr);
         g_assert_cmpuint(nd->mtu, ==, 1500);
         g_assert_true(nd->link_up);
-        g_assert_cmpint(tap_link_query("tt0", 0, &l), ==, 0);
+        g_assert_cmpint(tap_link_query(TAP_NSID_OURS, "tt0", &l), ==, 0);
         g_assert_true(l.is_tap);
         g_assert_true(l.multi_queue == (counts[i] > 1));
         g_assert_cmpuint(l.multi_queue ? l.n_queues : 1, ==, counts[i]);
@@ -180,7 +180,7 @@ static void test_vnet_hdr_off(void)
     nd = must_open(&config);
     g_assert_false(nd->has_vnet_hdr);
     g_assert_nonnull(nd->queue[1]->scratch);
-    g_assert_cmpint(tap_link_query("tt0", 0, &l), ==, 0);
+    g_assert_cmpint(tap_link_query(TAP_NSID_OURS, "tt0", &l), ==, 0);
     g_assert_false(l.vnet_hdr);
 }
 
@@ -283,7 +283,7 @@ static void test_last_queues_fail(void)
     assert_error(&more, "could not configure /dev/net/tun (tt0): it has 256 queues, a tap has "
                  "no more");
     g_assert_cmpuint(count_fds(), ==, before);
-    g_assert_cmpint(tap_link_query("tt0", 0, &l), ==, 0);
+    g_assert_cmpint(tap_link_query(TAP_NSID_OURS, "tt0", &l), ==, 0);
     g_assert_cmpuint(l.n_queues, ==, 250);
 }
 
@@ -553,7 +553,7 @@ static void test_fds_detached_by_a_former_owner(void)
     nd = tap_new(&config, NULL, NULL, NULL);
     g_assert_nonnull(nd);
     g_assert_false(nd->has_vnet_hdr);
-    g_assert_cmpint(tap_link_query("tt0", 0, &l), ==, 0);
+    g_assert_cmpint(tap_link_query(TAP_NSID_OURS, "tt0", &l), ==, 0);
     g_assert_cmpuint(l.n_queues, ==, 2);
 }
 

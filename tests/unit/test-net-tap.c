@@ -625,7 +625,7 @@ static unsigned attached_queues(const char *ifname)
 {
     TapLink l;
 
-    g_assert_cmpint(tap_link_query(ifname, 0, &l), ==, 0);
+    g_assert_cmpint(tap_link_query(TAP_NSID_OURS, ifname, &l), ==, 0);
     return l.n_queues;
 }
 
