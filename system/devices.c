@@ -37,7 +37,7 @@ void device_free(gpointer opaque)
         ((IoThreadObject *)g_ptr_array_index(d->users, i))->users--;
     }
     if (d->peer) {
-        d->peer->in_use = false;
+        netdev_release(d->s, d->peer);
     }
     g_ptr_array_unref(d->users);
     opt_config_free(d->type->options, d->config);

@@ -22,7 +22,20 @@ Netdev *netdev_find(System *s, const char *id)
     for (guint i = 0; i < s->netdevs->len; i++) {
         Netdev *nd = g_ptr_array_index(s->netdevs, i);
 
-        if (g_str_equal(nd->id, id)) {
+        if (!nd->deleted && g_str_equal(nd->id, id)) {
+            return nd;
+        }
+    }
+    return NULL;
+}
+
+/* One that a NIC waits with. */
+static Netdev *netdev_find_deleted(System *s, const char *id)
+{
+    for (guint i = 0; i < s->netdevs->len; i++) {
+        Netdev *nd = g_ptr_array_index(s->netdevs, i);
+
+        if (nd->deleted && g_str_equal(nd->id, id)) {
             return nd;
         }
     }
@@ -67,7 +80,7 @@ static bool netdev_check_type(const char *type, const OptDict *args, GError **er
 bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GError **error)
 {
     g_autofree char *type = NULL;
-    Netdev *nd;
+    Netdev *nd, *waiting;
 
     if (!opt_dict_get(args, "type") && !opt_dict_get(args, "id")) {
         return system_set_error(error, "Parameter 'id' is missing");
@@ -80,8 +93,20 @@ bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GE
     if (!nd) {
         return false;
     }
+    waiting = netdev_find_deleted(s, nd->id);
+    if (waiting) {
+        return netdev_replace(waiting, nd, error);
+    }
     g_ptr_array_add(s->netdevs, nd);
     return true;
+}
+
+void netdev_release(System *s, Netdev *nd)
+{
+    nd->in_use = false;
+    if (nd->deleted) {
+        g_ptr_array_remove(s->netdevs, nd);
+    }
 }
 
 bool netdev_del(System *s, const char *id, GError **error)
@@ -91,6 +116,11 @@ bool netdev_del(System *s, const char *id, GError **error)
     if (!nd) {
         g_set_error(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", id);
         return false;
+    }
+    if (nd->in_use && nd->error) {
+        /* nothing is behind it, and its NIC takes a new one of that id */
+        nd->deleted = true;
+        return true;
     }
     if (nd->in_use) {
         return system_set_error(error, "netdev '%s' is in use", id);

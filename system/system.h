@@ -144,6 +144,7 @@ void iothread_object_free(gpointer opaque);
 bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GError **error);
 bool netdev_del(System *s, const char *id, GError **error);
 Netdev *netdev_find(System *s, const char *id);
+void netdev_release(System *s, Netdev *nd); /* by its NIC */
 void netdevs_warn_unused(System *s);
 char *netdev_help(const char *arg, GError **error);
 

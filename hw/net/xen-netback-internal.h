@@ -182,6 +182,7 @@ struct Netback {
     XenWatch *watch_domain;
     bool domain_seen;    /* only dom0 may ask whether a domain lives */
     bool front_seen;
+    bool peer_failed;    /* the netdev's error was reported */
     guint close_timer;
     guint closed_idle;
     int fault_fd;        /* eventfd: a queue broke */
@@ -228,6 +229,8 @@ NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys
 /* Takes it back from its thread, unmaps, unbinds, frees. NULL is fine. */
 void netback_queue_stop(NetbackQueue *q);
 void netback_queue_set_paused(NetbackQueue *q, bool paused);
+/* The netdev's descriptor is of another file now. */
+void netback_queue_peer_reopened(NetbackQueue *q);
 
 /* --- the queue's thread --- */
 

@@ -174,7 +174,24 @@ static void queue_resume(void *opaque)
     q->paused = false;
 }
 
+/* Closing the former file has taken it out of epoll. */
+static void queue_watch_peer(void *opaque)
+{
+    NetbackQueue *q = opaque;
+
+    io_thread_remove_source(q->thread, &q->peer_source);
+    if (io_thread_add_source(q->thread, &q->peer_source, EPOLLIN | EPOLLET) < 0) {
+        netback_queue_break(q, "its thread cannot wait for the netdev");
+    }
+    q->peer_ready = true;
+}
+
 /* --- main thread --- */
+
+void netback_queue_peer_reopened(NetbackQueue *q)
+{
+    io_thread_call(q->thread, queue_watch_peer, q);
+}
 
 void netback_queue_set_paused(NetbackQueue *q, bool paused)
 {

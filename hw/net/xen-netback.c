@@ -299,10 +299,26 @@ static gboolean netback_fault(gint fd, GIOCondition cond, gpointer opaque)
     return G_SOURCE_CONTINUE;
 }
 
-/* The netdev's MTU or carrier is another one. */
+/* The netdev's MTU or carrier is another one, or there is nothing behind it any more. */
 static void netback_peer_changed(void *opaque)
 {
-    netback_store_set_link(opaque);
+    Netback *nb = opaque;
+    const char *error = nb->env.peer->error;
+
+    netback_store_set_link(nb);
+    if (error && !nb->peer_failed) {
+        netback_event(nb, NETBACK_ERROR, error); /* the guest keeps its vif, without a link */
+    }
+    nb->peer_failed = error != NULL;
+}
+
+static void netback_peer_reopened(void *opaque)
+{
+    Netback *nb = opaque;
+
+    for (unsigned i = 0; i < nb->n_queues; i++) {
+        netback_queue_peer_reopened(nb->queue[i]);
+    }
 }
 
 /* --- public --- */
@@ -354,6 +370,7 @@ Netback *netback_new(const NetbackConfig *config, const NetbackEnv *env, GError 
     }
     netdev_set_carrier(env->peer, false);
     env->peer->changed = netback_peer_changed;
+    env->peer->reopened = netback_peer_reopened;
     env->peer->changed_opaque = nb;
     netback_store_set_link(nb);
     if (!netback_watch(nb, &nb->watch_front, nb->fe, "state", error) ||
@@ -433,6 +450,7 @@ void netback_free(Netback *nb)
     }
     netback_stop_queues(nb);
     nb->env.peer->changed = NULL;
+    nb->env.peer->reopened = NULL;
     netback_store_remove(nb);
     fd_close(&nb->fault_fd);
     g_aligned_free(nb->stats);
@@ -452,7 +470,7 @@ void netback_info(Netback *nb, NetbackInfo *ret_info)
         .idx = nb->idx,
         .frontend_id = nb->env.frontend_id,
         .state = netif_state_name(nb->state),
-        .error = nb->error,
+        .error = nb->error ? nb->error : nb->env.peer->error,
         .n_queues = nb->n_queues,
         .max_queues = nb->max_queues,
         .stats = nb->stats,

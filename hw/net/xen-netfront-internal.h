@@ -147,6 +147,7 @@ struct Netfront {
     bool closing;
     bool closed_sent;
     bool lost;               /* the host is gone, XenStore with it */
+    bool peer_failed;        /* the netdev's error was reported */
     char *error;             /* last reason */
     XenWatch *watch_front;
     XenWatch *watch_state;
@@ -195,6 +196,8 @@ NetfrontQueue *netfront_queue_new(Netfront *nf, unsigned index, const NetfrontPl
 /* Hands it to a thread of its own; packets flow. */
 bool netfront_queue_start(NetfrontQueue *q, GError **error);
 void netfront_queue_set_paused(NetfrontQueue *q, bool paused);
+/* The netdev's descriptor is of another file now. */
+void netfront_queue_peer_reopened(NetfrontQueue *q);
 /* Stops its thread, closes its ports, gives its pages to netfront_pages_add(). NULL is fine. */
 void netfront_queue_free(NetfrontQueue *q);
 

@@ -130,7 +130,26 @@ static void queue_resume(void *opaque)
     q->paused = false;
 }
 
+/* Closing the former file has taken it out of epoll. */
+static void queue_watch_peer(void *opaque)
+{
+    NetfrontQueue *q = opaque;
+
+    io_thread_remove_source(q->thread, &q->peer_source);
+    if (io_thread_add_source(q->thread, &q->peer_source, EPOLLIN | EPOLLET) < 0) {
+        netfront_queue_break(q, "its thread cannot wait for the netdev");
+    }
+    q->peer_ready = true;
+}
+
 /* --- main thread --- */
+
+void netfront_queue_peer_reopened(NetfrontQueue *q)
+{
+    if (q->thread) {
+        io_thread_call(q->thread, queue_watch_peer, q);
+    }
+}
 
 void netfront_queue_set_paused(NetfrontQueue *q, bool paused)
 {

@@ -468,6 +468,27 @@ void netfront_close(Netfront *nf, unsigned timeout_ms)
     netfront_update(nf);
 }
 
+/* There may be nothing behind the netdev any more; its MTU and carrier are not the backend's. */
+static void netfront_peer_changed(void *opaque)
+{
+    Netfront *nf = opaque;
+    const char *error = nf->env.peer->error;
+
+    if (error && !nf->peer_failed) {
+        netfront_event(nf, NETFRONT_ERROR, error);
+    }
+    nf->peer_failed = error != NULL;
+}
+
+static void netfront_peer_reopened(void *opaque)
+{
+    Netfront *nf = opaque;
+
+    for (unsigned i = 0; i < nf->n_queues; i++) {
+        netfront_queue_peer_reopened(nf->queue[i]);
+    }
+}
+
 /* --- public --- */
 
 static bool netfront_check(const NetfrontConfig *config, const NetfrontEnv *env, GError **error)
@@ -521,6 +542,9 @@ Netfront *netfront_new(const NetfrontConfig *config, const NetfrontEnv *env, GEr
                                         G_IO_IN | G_IO_HUP, netfront_lost, nf);
     }
     netdev_set_carrier(env->peer, false);
+    env->peer->changed = netfront_peer_changed;
+    env->peer->reopened = netfront_peer_reopened;
+    env->peer->changed_opaque = nf;
     if (!netfront_watch(nf, &nf->watch_front, nf->fe, "backend", error)) {
         return NULL;
     }
@@ -549,6 +573,8 @@ void netfront_free(Netfront *nf)
     netfront_unwatch_backend(nf);
     xen_store_unwatch(nf->watch_front);
     netfront_free_queues(nf);
+    nf->env.peer->changed = NULL;
+    nf->env.peer->reopened = NULL;
     clear_source(&nf->fault_source);
     clear_source(&nf->lost_source);
     clear_source(&nf->close_timer);
@@ -574,7 +600,7 @@ void netfront_info(Netfront *nf, NetfrontInfo *ret_info)
         .id = nf->id,
         .idx = nf->idx,
         .state = netif_state_name(nf->state),
-        .error = nf->error,
+        .error = nf->error ? nf->error : nf->env.peer->error,
         .n_queues = nf->running ? nf->n_queues : 0,
         .max_queues = nf->max_queues,
         .stats = nf->stats,
