@@ -76,7 +76,8 @@ typedef struct TapLink {
     bool is_tap;      /* the following mean something */
     bool multi_queue;
     bool vnet_hdr;
-    unsigned n_queues; /* attached ones, of all programs */
+    unsigned n_queues;   /* attached ones, of all programs */
+    unsigned n_disabled; /* opened ones that are not attached */
 } TapLink;
 
 /* Of the interface @ifname in the network namespace @nsid. 0 or -errno. */

@@ -112,6 +112,9 @@ static void read_tun_data(const struct rtattr *data, TapLink *l)
         case IFLA_TUN_NUM_QUEUES:
             l->n_queues = attr_number(a);
             break;
+        case IFLA_TUN_NUM_DISABLED_QUEUES:
+            l->n_disabled = attr_number(a);
+            break;
         default:
             break;
         }

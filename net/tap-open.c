@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -21,15 +22,13 @@
 #define TUN_PATH       "/dev/net/tun"
 #define DEFAULT_SCRIPT "/etc/qemu-ifup"
 #define DEFAULT_DOWN   "/etc/qemu-ifdown"
+#define OPEN_WAIT_MS   1000 /* for another program to let go of its queues */
 
 /* Why TUNSETIFF refused, in words; NULL if only errno knows. */
 static char *explain_setiff(const char *name, int err, unsigned queues)
 {
     TapLink l;
 
-    if (err == E2BIG) {
-        return g_strdup("it has 256 queues, a tap has no more");
-    }
     if (name[0] == '\0' || strchr(name, '%') || tap_link_query(TAP_NSID_OURS, name, &l) < 0) {
         return err == EPERM ? g_strdup("Operation not permitted: making a tap needs CAP_NET_ADMIN, "
                                        "or name one that this user owns")
@@ -53,13 +52,21 @@ static char *explain_setiff(const char *name, int err, unsigned queues)
     return err == EBUSY ? g_strdup("Device or resource busy: another program has it open") : NULL;
 }
 
-/* "could not configure /dev/net/tun (NAME): WHY" */
-static bool fail_setiff(GError **error, const char *name, const char *why)
+/* Another program has it: that may end soon. */
+static bool fail_busy(GError **error, const char *text)
 {
-    if (name[0] == '\0') {
-        return tap_fail(error, 0, "could not configure " TUN_PATH ": %s", why);
-    }
-    return tap_fail(error, 0, "could not configure " TUN_PATH " (%s): %s", name, why);
+    g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN, text);
+    return false;
+}
+
+/* "could not configure /dev/net/tun (NAME): WHY" */
+static bool fail_setiff(GError **error, int err, const char *name, const char *why)
+{
+    g_autofree char *text = name[0] == '\0'
+        ? g_strdup_printf("could not configure " TUN_PATH ": %s", why)
+        : g_strdup_printf("could not configure " TUN_PATH " (%s): %s", name, why);
+
+    return err == EBUSY ? fail_busy(error, text) : tap_fail(error, 0, "%s", text);
 }
 
 /* Which flags TUNSETIFF gets; what the kernel cannot do is an error if it was asked for. */
@@ -89,28 +96,6 @@ static bool choose_flags(int fd, const TapConfig *config, unsigned queues, unsig
     return true;
 }
 
-/*
- * Where other queues are attached already, the kernel keeps that program's flags and
- * says nothing; packets would be misread.
- */
-static bool check_flags(int fd, const char *name, unsigned want, GError **error)
-{
-    struct ifreq ifr = { 0 };
-    unsigned have;
-
-    if (ioctl(fd, TUNGETIFF, &ifr) < 0) {
-        return tap_fail(error, errno, "Unable to query TUNGETIFF on FD %d", fd);
-    }
-    have = (unsigned short)ifr.ifr_flags;
-    if ((have ^ want) & IFF_VNET_HDR) {
-        return fail_setiff(error, name,
-                           have & IFF_VNET_HDR
-                           ? "another program has it open with vnet_hdr: use vnet_hdr=on"
-                           : "another program has it open without vnet_hdr: use vnet_hdr=off");
-    }
-    return true;
-}
-
 /* Opens queue number @i; queue 0 decides the name. */
 static bool open_queue(Tap *tap, unsigned i, const TapConfig *config, GError **error)
 {
@@ -132,10 +117,7 @@ static bool open_queue(Tap *tap, unsigned i, const TapConfig *config, GError **e
         int err = errno;
         g_autofree char *why = explain_setiff(name, err, nd->n_queues);
 
-        return fail_setiff(error, name, why ? why : g_strerror(err));
-    }
-    if (!check_flags(fd, ifr.ifr_name, flags, error)) {
-        return false;
+        return fail_setiff(error, err, name, why ? why : g_strerror(err));
     }
     if (i == 0) {
         nd->ifname = g_strdup(ifr.ifr_name);
@@ -314,16 +296,81 @@ static bool tap_set_up(Tap *tap, const TapConfig *config, GError **error)
     return tap_follow(tap, error);
 }
 
-static bool tap_open_all(Tap *tap, const TapConfig *config, GError **error)
+static bool open_queues(Tap *tap, const TapConfig *config, GError **error)
 {
-    unsigned i;
-
-    tap->script = choose_script(config->script, DEFAULT_SCRIPT);
-    tap->downscript = choose_script(config->downscript, DEFAULT_DOWN);
-    for (i = 0; i < tap->nd.n_queues; i++) {
+    for (unsigned i = 0; i < tap->nd.n_queues; i++) {
         if (!open_queue(tap, i, config, error)) {
             return false;
         }
+    }
+    return true;
+}
+
+static void close_queues(Tap *tap)
+{
+    for (unsigned i = 0; i < tap->nd.n_queues; i++) {
+        fd_close(&tap->nd.queue[i]->fd);
+    }
+    g_clear_pointer(&tap->nd.ifname, g_free);
+}
+
+/* Queues of @ifname beyond @ours; the kernel would let both programs have some of its packets. */
+static unsigned foreign_queues(const char *ifname, unsigned ours)
+{
+    TapLink l;
+
+    if (!ifname || tap_link_query(TAP_NSID_OURS, ifname, &l) < 0 || !l.is_tap) {
+        return 0;
+    }
+    l.n_queues += l.n_disabled;
+    return l.n_queues > ours ? l.n_queues - ours : 0;
+}
+
+/*
+ * Looks before and after: before, so that a program at work does not lose a packet to us;
+ * after, as another one may have done the same at the same time. Then both let go.
+ */
+static bool open_alone(Tap *tap, const TapConfig *config, GError **error)
+{
+    unsigned n = foreign_queues(config->ifname, 0);
+    const char *ifname = config->ifname;
+
+    if (n == 0) {
+        if (!open_queues(tap, config, error)) {
+            return false;
+        }
+        ifname = tap->nd.ifname;
+        n = tap->multi_queue ? foreign_queues(ifname, tap->nd.n_queues) : 0;
+    }
+    if (n > 0) {
+        g_autofree char *text = g_strdup_printf("%s has %u queue%s open by another program",
+                                                ifname, n, n == 1 ? "" : "s");
+
+        return fail_busy(error, text);
+    }
+    return true;
+}
+
+/*
+ * A program that was killed lets go of its queues a little later than it is gone, and whoever
+ * started it may have been faster. The time between two tries is no one else's.
+ */
+static bool tap_open_all(Tap *tap, const TapConfig *config, GError **error)
+{
+    gint64 end = g_get_monotonic_time() + (config->at_start ? OPEN_WAIT_MS * 1000 : 0);
+    g_autoptr(GError) why = NULL;
+
+    tap->script = choose_script(config->script, DEFAULT_SCRIPT);
+    tap->downscript = choose_script(config->downscript, DEFAULT_DOWN);
+    while (!open_alone(tap, config, &why)) {
+        if (!g_error_matches(why, G_FILE_ERROR, G_FILE_ERROR_AGAIN) ||
+            g_get_monotonic_time() >= end) {
+            g_propagate_error(error, g_steal_pointer(&why));
+            return false;
+        }
+        g_clear_error(&why);
+        close_queues(tap);
+        poll(NULL, 0, g_random_int_range(10, 60)); /* nothing tells of the end of one of several */
     }
     return true;
 }

@@ -57,6 +57,7 @@ static Netdev *netdev_new_tap(System *s, OptDict *args, TapFdByName *by_name, vo
     } else if (s->netdevs->len >= MAX_NETDEVS) {
         system_set_error(error, "there are %u netdevs already", MAX_NETDEVS);
     } else {
+        config->at_start = !s->up;
         nd = tap_new(config, by_name, opaque, error);
     }
     opt_config_free(&tap_options, config);

@@ -32,6 +32,7 @@ typedef struct TapConfig {
     char *vhostfds;
     bool vhostforce;
     uint32_t poll_us;
+    bool at_start; /* no option: the caller may wait for a program that is just ending */
 } TapConfig;
 
 extern const OptTable tap_options;

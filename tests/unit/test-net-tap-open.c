@@ -12,10 +12,12 @@
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,18 +70,6 @@ static unsigned count_fds(void)
         n++;
     }
     return n;
-}
-
-/* A queue as somebody else would open it and hand it down. */
-static int open_tap(const char *name, int flags)
-{
-    int fd = open("/dev/net/tun", O_RDWR);
-    struct ifreq ifr = { .ifr_flags = (short)flags };
-
-    g_strlcpy(ifr.ifr_name, name, IFNAMSIZ);
-    g_assert_cmpint(fd, >=, 0);
-    g_assert_cmpint(ioctl(fd, TUNSETIFF, &ifr), ==, 0);
-    return fd;
 }
 
 static void test_queues(void)
@@ -253,24 +243,27 @@ static void test_tap_in_use(void)
                  "another program has it open");
 }
 
-static void test_vnet_hdr_of_another_user(void)
+static TapConfig config_of_fds(const char *fds)
 {
-    TapConfig config = config_of("tt0", 2);
-    g_autoptr(Netdev) nd = NULL;
-
-    if (!netns_enter()) {
-        return;
-    }
-    nd = must_open(&config);
-    config.vnet_hdr = ON_OFF_AUTO_OFF;
-    assert_error(&config, "could not configure /dev/net/tun (tt0): another program has it open "
-                 "with vnet_hdr: use vnet_hdr=on");
+    return (TapConfig){ .id = (char *)"n0", .fds = (char *)fds };
 }
 
-static void test_last_queues_fail(void)
+/* A queue as somebody else would open it and hand it down. */
+static int open_tap(const char *name, int flags)
 {
-    TapConfig many = config_of("tt0", 250);
-    TapConfig more = config_of("tt0", 8);
+    int fd = open("/dev/net/tun", O_RDWR);
+    struct ifreq ifr = { .ifr_flags = (short)flags };
+
+    g_strlcpy(ifr.ifr_name, name, IFNAMSIZ);
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(ioctl(fd, TUNSETIFF, &ifr), ==, 0);
+    return fd;
+}
+
+/* The kernel would spread the flows of both guests over both programs. */
+static void test_queues_of_another_program(void)
+{
+    TapConfig config = config_of("tt0", 2);
     g_autoptr(Netdev) nd = NULL;
     unsigned before;
     TapLink l;
@@ -278,13 +271,124 @@ static void test_last_queues_fail(void)
     if (!netns_enter()) {
         return;
     }
-    nd = must_open(&many);
+    nd = must_open(&config);
     before = count_fds();
-    assert_error(&more, "could not configure /dev/net/tun (tt0): it has 256 queues, a tap has "
-                 "no more");
+    assert_error(&config, "tt0 has 2 queues open by another program");
+    config.vnet_hdr = ON_OFF_AUTO_OFF; /* whatever it wants of it */
+    config.queues = 250;
+    assert_error(&config, "tt0 has 2 queues open by another program");
+    g_assert_true(nd->ops->set_active(nd, 1, NULL)); /* one of two that wait for a guest */
+    assert_error(&config, "tt0 has 2 queues open by another program");
     g_assert_cmpuint(count_fds(), ==, before);
     g_assert_cmpint(tap_link_query(TAP_NSID_OURS, "tt0", &l), ==, 0);
-    g_assert_cmpuint(l.n_queues, ==, 250);
+    g_assert_cmpuint(l.n_queues, ==, 1);
+    g_clear_pointer(&nd, netdev_free);
+    config = config_of("tt0", 2);
+    nd = must_open(&config);
+}
+
+static void test_persistent_tap_with_a_queue_in_use(void)
+{
+    int flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE;
+    TapConfig config = config_of("pt0", 2);
+    int fd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    g_assert_true(netns_sh("ip tuntap add pt0 mode tap multi_queue"));
+    fd = open_tap("pt0", flags);
+    assert_error(&config, "pt0 has 1 queue open by another program");
+    close(fd);
+    netdev_free(must_open(&config));
+}
+
+/* A manager may have several of them, and gives us ours. */
+static void test_given_queues_beside_others(void)
+{
+    int flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE;
+    g_autofree char *text = NULL;
+    TapConfig config;
+    int other;
+
+    if (!netns_enter()) {
+        return;
+    }
+    other = open_tap("tt0", flags);
+    text = g_strdup_printf("%d:%d", open_tap("tt0", flags), open_tap("tt0", flags));
+    config = config_of_fds(text);
+    netdev_free(must_open(&config));
+    close(other);
+}
+
+/* A program that holds queues of an interface and ends after @ms, or when it is killed. */
+static pid_t hold_queues(const char *ifname, unsigned n, unsigned ms)
+{
+    int ready[2];
+    char c = 0;
+    pid_t pid;
+
+    g_assert_cmpint(pipe(ready), ==, 0);
+    pid = fork();
+    if (pid == 0) {
+        for (unsigned i = 0; i < n; i++) {
+            open_tap(ifname, IFF_TAP | IFF_NO_PI | (n > 1 ? IFF_MULTI_QUEUE : 0));
+        }
+        c = (char)write(ready[1], &c, 1);
+        g_usleep(ms * 1000);
+        _exit(0);
+    }
+    g_assert_cmpint(read(ready[0], &c, 1), ==, 1);
+    close(ready[0]);
+    close(ready[1]);
+    return pid;
+}
+
+/* As after kill -9, when the program is started again at once. */
+static void test_start_waits_for_the_end_of_another(void)
+{
+    unsigned n;
+
+    for (n = 1; n <= 2; n++) {
+        TapConfig config = config_of("pt0", n);
+        pid_t ends, stays;
+
+        if (!netns_enter()) {
+            return;
+        }
+        g_assert_true(netns_sh("ip tuntap add pt0 mode tap %s", n > 1 ? "multi_queue" : ""));
+        ends = hold_queues("pt0", n, 300);
+        config.at_start = true;
+        netdev_free(must_open(&config));
+        g_assert_cmpint(waitpid(ends, NULL, 0), ==, ends);
+        stays = hold_queues("pt0", n, 60000);
+        config.at_start = false; /* QMP is not kept waiting */
+        assert_error(&config, n > 1 ? "pt0 has 2 queues open by another program"
+                                    : "could not configure /dev/net/tun (pt0): Device or resource "
+                                      "busy: another program has it open");
+        kill(stays, SIGKILL);
+        g_assert_cmpint(waitpid(stays, NULL, 0), ==, stays);
+    }
+}
+
+static void test_last_queues_fail(void)
+{
+    TapConfig config = config_of("tt0", 20);
+    struct rlimit limit, old;
+    unsigned before;
+
+    if (!netns_enter()) {
+        return;
+    }
+    before = count_fds();
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
+    limit = old;
+    limit.rlim_cur = before + 10;
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    assert_error(&config, "could not open /dev/net/tun: Too many open files");
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &old), ==, 0);
+    g_assert_cmpuint(count_fds(), ==, before);
+    g_assert_false(netns_has_interface("tt0"));
 }
 
 /* A file in @dir with a shell script. */
@@ -486,11 +590,6 @@ static void test_exclusions(void)
                  "vhostfd= are invalid with fds=");
 }
 
-static TapConfig config_of_fds(const char *fds)
-{
-    return (TapConfig){ .id = (char *)"n0", .fds = (char *)fds };
-}
-
 static void test_fds(void)
 {
     int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE;
@@ -675,7 +774,14 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap-open/mismatch-is-named", test_mismatch_is_named);
     g_test_add_func("/net/tap-open/persistent-tap-stays", test_persistent_tap_stays);
     g_test_add_func("/net/tap-open/tap-in-use", test_tap_in_use);
-    g_test_add_func("/net/tap-open/vnet-hdr-of-another-user", test_vnet_hdr_of_another_user);
+    g_test_add_func("/net/tap-open/queues-of-another-program",
+                    test_queues_of_another_program);
+    g_test_add_func("/net/tap-open/persistent-tap-with-a-queue-in-use",
+                    test_persistent_tap_with_a_queue_in_use);
+    g_test_add_func("/net/tap-open/given-queues-beside-others",
+                    test_given_queues_beside_others);
+    g_test_add_func("/net/tap-open/start-waits-for-the-end-of-another",
+                    test_start_waits_for_the_end_of_another);
     g_test_add_func("/net/tap-open/last-queues-fail", test_last_queues_fail);
     g_test_add_func("/net/tap-open/scripts", test_scripts);
     g_test_add_func("/net/tap-open/failing-script-leaves-nothing",
