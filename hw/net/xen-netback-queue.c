@@ -208,7 +208,7 @@ static void *queue_map(NetbackQueue *q, uint32_t ref, const char *what, XenRing 
                    g_strerror(errno));
         return NULL;
     }
-    if (!xen_ring_attach_back(ring, page, entry_size)) {
+    if (!xen_ring_attach_back(ring, page, 1, entry_size)) {
         NETBACK_FAIL(error, "queue %u: the %s ring's req_prod is impossible", q->index, what);
     }
     return page;

@@ -35,7 +35,7 @@ void netfront_rx_init(NetfrontQueue *q)
 {
     NetfrontRx *rx = &q->rx;
 
-    xen_ring_init_front(&rx->ring, (uint8_t *)q->rings + XEN_PAGE_SIZE,
+    xen_ring_init_front(&rx->ring, (uint8_t *)q->rings + XEN_PAGE_SIZE, 1,
                         sizeof(struct netif_rx_request));
     for (unsigned i = 0; i < NETFRONT_SLOTS; i++) {
         rx_post(rx);

@@ -32,7 +32,7 @@ void netfront_tx_init(NetfrontQueue *q)
 {
     NetfrontTx *tx = &q->tx;
 
-    xen_ring_init_front(&tx->ring, q->rings, sizeof(TxSlot));
+    xen_ring_init_front(&tx->ring, q->rings, 1, sizeof(TxSlot));
     for (uint16_t i = 0; i < NETFRONT_SLOTS; i++) {
         tx->ids[i] = i;
         tx->page_of[i] = NETFRONT_NO_PAGE;

@@ -119,7 +119,7 @@ static void run(FuzzQueue *f, uint16_t requests)
         bool work = netback_rx_poll(&f->q);
 
         g_assert_cmpuint(f->notified, <=, before + 1);
-        g_assert_cmpuint(f->rx_page.rsp_prod, <=, requests);
+        g_assert_cmpuint(f->rx_page.h.rsp_prod, <=, requests);
         if (!work && !netback_rx_arm(&f->q)) {
             break;
         }
@@ -143,13 +143,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     f->q.rx_notify = !(h.flags & 2);
     f->copies_fail = h.flags & 4;
     memcpy(f->rx_page.entries, req, sizeof(req));
-    f->rx_page.req_prod = h.requests;
+    f->rx_page.h.req_prod = h.requests;
     run(f, h.requests);
     clock_set_virtual_ns(clock_virtual_ns() + PATIENCE_NS); /* what waits is dropped */
     run(f, h.requests);
     g_assert_true(h.requests <= 256 || f->q.broken);
-    while (i < f->rx_page.rsp_prod) {
-        i = check_packet(f, req, i, f->rx_page.rsp_prod);
+    while (i < f->rx_page.h.rsp_prod) {
+        i = check_packet(f, req, i, f->rx_page.h.rsp_prod);
     }
     return 0;
 }

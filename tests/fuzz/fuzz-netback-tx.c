@@ -98,19 +98,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     slow = h.flags & 1;
     f->copies_fail = h.flags & 2;
     memcpy(f->tx_page.entries, req, sizeof(req));
-    f->tx_page.req_prod = h.requests;
+    f->tx_page.h.req_prod = h.requests;
     for (unsigned i = 0; i < MAX_POLLS && !f->q.broken; i++) {
         unsigned before = f->notified;
 
         netback_tx_poll(&f->q);
         g_assert_cmpuint(f->notified, <=, before + 1);
-        g_assert_cmpuint(f->tx_page.rsp_prod, <=, h.requests);
-        if (f->tx_page.rsp_prod == h.requests) {
+        g_assert_cmpuint(f->tx_page.h.rsp_prod, <=, h.requests);
+        if (f->tx_page.h.rsp_prod == h.requests) {
             break;
         }
     }
-    g_assert_true(f->q.broken || f->tx_page.rsp_prod == h.requests);
+    g_assert_true(f->q.broken || f->tx_page.h.rsp_prod == h.requests);
     g_assert_true(h.requests <= 256 || f->q.broken);
-    check_responses(f, req, f->tx_page.rsp_prod);
+    check_responses(f, req, f->tx_page.h.rsp_prod);
     return 0;
 }

@@ -114,8 +114,8 @@ void fuzz_queue_reset(FuzzQueue *f)
 
     memset(&f->tx_page, 0, sizeof(f->tx_page));
     memset(&f->rx_page, 0, sizeof(f->rx_page));
-    g_assert_true(xen_ring_attach_back(&q->tx, &f->tx_page, sizeof(netif_tx_request_t)));
-    g_assert_true(xen_ring_attach_back(&q->rx, &f->rx_page, sizeof(netif_rx_request_t)));
+    g_assert_true(xen_ring_attach_back(&q->tx, &f->tx_page, 1, sizeof(netif_tx_request_t)));
+    g_assert_true(xen_ring_attach_back(&q->rx, &f->rx_page, 1, sizeof(netif_rx_request_t)));
     q->broken = NULL;
     q->poller.wake_ns = 0;
     q->peer_ready = true;

@@ -14,14 +14,19 @@
 #define FUZZ_REF   8u  /* the first reference */
 #define FUZZ_REFS  64u /* so many are granted: each page by several */
 
+typedef struct FuzzRing {
+    XenRingHeader h;
+    uint8_t entries[XEN_RING_PAGE_SIZE - sizeof(XenRingHeader)];
+} FuzzRing;
+
 typedef struct FuzzQueue {
     NetbackQueue q;
     Netback nb;
     NetifQueueStats stats;
     Netdev nd;
     NetdevQueue peer;
-    XenRingPage tx_page;
-    XenRingPage rx_page;
+    FuzzRing tx_page;
+    FuzzRing rx_page;
     uint8_t (*pages)[4096];
     unsigned notified;
     bool copies_fail;    /* the next calls of gnttab_copy fail as a whole */

@@ -173,8 +173,8 @@ static FrontQueue *queue_new(Front *f, unsigned index, bool split)
     q->index = index;
     q->tx_page = front_page_new(f);
     q->rx_page = front_page_new(f);
-    xen_ring_init_front(&q->tx, q->tx_page.data, sizeof(netif_tx_request_t));
-    xen_ring_init_front(&q->rx, q->rx_page.data, sizeof(netif_rx_request_t));
+    xen_ring_init_front(&q->tx, q->tx_page.data, 1, sizeof(netif_tx_request_t));
+    xen_ring_init_front(&q->rx, q->rx_page.data, 1, sizeof(netif_rx_request_t));
     q->tx_port = (int)qtest_int(f->qt, "xen_evtchn_alloc 0");
     q->rx_port = split ? (int)qtest_int(f->qt, "xen_evtchn_alloc 0") : q->tx_port;
     return q;

@@ -40,8 +40,9 @@ static void raw_make_queue(Raw *r, unsigned i, bool split)
 
     r->rings[i] = r->ops->share_alloc(r->share, 0, 2, true, refs);
     g_assert_nonnull(r->rings[i]);
-    xen_ring_init_front(&ring, r->rings[i], sizeof(netif_tx_request_t));
-    xen_ring_init_front(&ring, (uint8_t *)r->rings[i] + XEN_PAGE_SIZE, sizeof(netif_rx_request_t));
+    xen_ring_init_front(&ring, r->rings[i], 1, sizeof(netif_tx_request_t));
+    xen_ring_init_front(&ring, (uint8_t *)r->rings[i] + XEN_PAGE_SIZE, 1,
+                        sizeof(netif_rx_request_t));
     tx = r->ops->evtchn_alloc_unbound(r->evtchn, 0);
     rx = split ? r->ops->evtchn_alloc_unbound(r->evtchn, 0) : tx;
     g_assert_cmpint(tx, >, 0);
@@ -184,7 +185,7 @@ static void test_work_after_a_storm(void)
     raw_up(&r, 1, true, NULL);
     storm(&r, (uint32_t[]){ r.tx_port[0], r.rx_port[0] }, 2);
     page = r.ops->share_alloc(r.share, 0, 1, true, &ref);
-    xen_ring_init_front(&tx, r.rings[0], sizeof(netif_tx_request_t));
+    xen_ring_init_front(&tx, r.rings[0], 1, sizeof(netif_tx_request_t));
     xen_ring_put_request(&tx, &(netif_tx_request_t){ .gref = ref, .size = 60 });
     g_assert_true(xen_ring_push_requests(&tx));
     r.ops->evtchn_notify(r.evtchn, r.tx_port[0]);

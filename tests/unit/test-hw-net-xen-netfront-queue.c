@@ -58,8 +58,8 @@ static void fixture_up_stopped(Fixture *f, const NetfrontPlan *plan)
     f->nf.fault_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     f->q = netfront_queue_new(&f->nf, 0, plan, &error);
     g_assert_no_error(error);
-    g_assert_true(xen_ring_attach_back(&f->tx, f->q->rings, sizeof(Slot)));
-    g_assert_true(xen_ring_attach_back(&f->rx, (uint8_t *)f->q->rings + 4096,
+    g_assert_true(xen_ring_attach_back(&f->tx, f->q->rings, 1, sizeof(Slot)));
+    g_assert_true(xen_ring_attach_back(&f->rx, (uint8_t *)f->q->rings + 4096, 1,
                                        sizeof(struct netif_rx_request)));
 }
 

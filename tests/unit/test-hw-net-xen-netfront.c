@@ -541,7 +541,7 @@ static void test_no_rx_copy(void)
 static uint32_t hand_rx_ref(Vif *v)
 {
     struct netif_rx_request req;
-    XenRingPage *page;
+    XenRingHeader *page;
     uint64_t ref = 0;
     uint32_t ref32;
     XenGnttab *g;
@@ -551,7 +551,7 @@ static uint32_t hand_rx_ref(Vif *v)
     g = v->host->ops->gnttab_open(v->host, NULL);
     page = v->host->ops->gnttab_map(g, v->guest->domid, &ref32, 1, true);
     g_assert_nonnull(page);
-    memcpy(&req, page->entries, sizeof(req));
+    memcpy(&req, page + 1, sizeof(req));
     g_assert_cmpint(v->host->ops->gnttab_unmap(g, page, 1), ==, 0);
     v->host->ops->gnttab_close(g);
     return req.gref;
@@ -658,7 +658,7 @@ static void test_pages_close_after_closing(void)
 /* A queue broke: the backend, who has lied to it, may still use the other ones. */
 static void test_pages_broken(void)
 {
-    XenRingPage *page;
+    XenRingHeader *page;
     uint64_t ring = 0;
     uint32_t ring32;
     XenGnttab *g;
@@ -763,7 +763,7 @@ static void test_lying_backend(void)
 {
     NetfrontConfig config = vif_front_config();
     uint64_t ref = 0;
-    XenRingPage *page;
+    XenRingHeader *page;
     XenGnttab *g;
     uint32_t ref32;
     Vif v;

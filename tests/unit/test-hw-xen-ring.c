@@ -15,7 +15,7 @@ typedef struct Request {
 } Request;
 
 typedef struct Fixture {
-    XenRingPage *page;
+    XenRingHeader *page;
     XenRing front;
     XenRing back;
 } Fixture;
@@ -23,12 +23,12 @@ typedef struct Fixture {
 /* Both ends attached where the indices are @start, as a ring that lived a while. */
 static void ring_up_at(Fixture *f, uint32_t start)
 {
-    f->page = g_aligned_alloc0(1, sizeof(XenRingPage), 4096);
-    xen_ring_init_front(&f->front, f->page, sizeof(Request));
+    f->page = g_aligned_alloc0(1, XEN_RING_PAGE_SIZE, XEN_RING_PAGE_SIZE);
+    xen_ring_init_front(&f->front, f->page, 1, sizeof(Request));
     f->page->req_prod = f->page->rsp_prod = start;
     f->page->req_event = f->page->rsp_event = start + 1;
     f->front.prod = f->front.cons = start;
-    g_assert_true(xen_ring_attach_back(&f->back, f->page, sizeof(Request)));
+    g_assert_true(xen_ring_attach_back(&f->back, f->page, 1, sizeof(Request)));
 }
 
 static void ring_down(Fixture *f)
@@ -67,9 +67,52 @@ static void put_responses(Fixture *f, uint32_t n)
 /* netif.h's rings: tx 12 bytes, rx 8, ctrl 16. */
 static void test_entries(void)
 {
-    g_assert_cmpuint(xen_ring_entries(12), ==, 256);
-    g_assert_cmpuint(xen_ring_entries(8), ==, 256);
-    g_assert_cmpuint(xen_ring_entries(16), ==, 128);
+    g_assert_cmpuint(xen_ring_entries(12, 1), ==, 256);
+    g_assert_cmpuint(xen_ring_entries(8, 1), ==, 256);
+    g_assert_cmpuint(xen_ring_entries(16, 1), ==, 128);
+}
+
+/* blkif.h's ring: 112 bytes, on up to 16 pages; on 64-bit x86 32 entries a page. */
+static void test_entries_of_pages(void)
+{
+    for (uint32_t n = 1; n <= XEN_RING_MAX_PAGES; n *= 2) {
+        g_assert_cmpuint(xen_ring_entries(112, n), ==, 32 * n);
+    }
+}
+
+/* All entries of a ring of some pages are used, in their order and within the pages. */
+static void test_ring_of_pages(void)
+{
+    const uint32_t pages = 4, size = 32 * pages;
+    g_autofree uint8_t *want = g_malloc(112);
+    uint8_t *mem = g_aligned_alloc0(pages + 1, XEN_RING_PAGE_SIZE, XEN_RING_PAGE_SIZE);
+    uint8_t got[112];
+    XenRing front, back;
+
+    xen_ring_init_front(&front, mem, pages, 112);
+    g_assert_true(xen_ring_attach_back(&back, mem, pages, 112));
+    for (unsigned round = 0; round < 3; round++) {
+        g_assert_cmpuint(xen_ring_free_requests(&front), ==, size);
+        for (uint32_t i = 0; i < size; i++) {
+            memset(want, (int)(i + round), 112);
+            xen_ring_put_request(&front, want);
+        }
+        xen_ring_push_requests(&front);
+        g_assert_cmpint(xen_ring_requests(&back), ==, size);
+        for (uint32_t i = 0; i < size; i++) {
+            memset(want, (int)(i + round), 112);
+            xen_ring_take_request(&back, got);
+            g_assert_cmpmem(got, sizeof(got), want, 112);
+            xen_ring_put_response(&back, got, 16);
+        }
+        xen_ring_push_responses(&back);
+        g_assert_cmpint(xen_ring_responses(&front), ==, size);
+        front.cons += size;
+    }
+    for (uint32_t i = 0; i < XEN_RING_PAGE_SIZE; i++) {
+        g_assert_cmpuint(mem[pages * XEN_RING_PAGE_SIZE + i], ==, 0);
+    }
+    g_aligned_free(mem);
 }
 
 /* Requests go over and responses come back, also where the indices pass 2^32. */
@@ -247,7 +290,7 @@ static void test_attach_in_the_middle(void)
     put_responses(&f, 9);
     xen_ring_push_responses(&f.back);
 
-    g_assert_true(xen_ring_attach_back(&second, f.page, sizeof(Request)));
+    g_assert_true(xen_ring_attach_back(&second, f.page, 1, sizeof(Request)));
     g_assert_cmpuint(second.prod, ==, f.back.prod);
     g_assert_cmpint(xen_ring_requests(&second), ==, 11);
     f.back = second;
@@ -265,7 +308,7 @@ static void test_attach_impossible(void)
 
     ring_up_at(&f, 5);
     f.page->req_prod = 5 + 257;
-    g_assert_false(xen_ring_attach_back(&second, f.page, sizeof(Request)));
+    g_assert_false(xen_ring_attach_back(&second, f.page, 1, sizeof(Request)));
     ring_down(&f);
 }
 
@@ -341,6 +384,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/hw/xen/ring/entries", test_entries);
+    g_test_add_func("/hw/xen/ring/entries-of-pages", test_entries_of_pages);
+    g_test_add_func("/hw/xen/ring/ring-of-pages", test_ring_of_pages);
     g_test_add_func("/hw/xen/ring/round-trips", test_round_trips);
     g_test_add_func("/hw/xen/ring/wrap", test_wrap);
     g_test_add_func("/hw/xen/ring/impossible-requests", test_impossible_requests);

@@ -1,10 +1,10 @@
 /*
- * Shared rings (xen/include/public/io/ring.h), both ends. One page: four indices, a
- * pad, and 2^n entries from byte 64 that hold requests and, later, their responses.
- * Nobody else touches a ring's page.
+ * Shared rings (xen/include/public/io/ring.h), both ends. One page, or a few that are mapped
+ * next to each other: four indices, a pad, and 2^n entries from byte 64 that hold requests
+ * and, later, their responses. Nobody else touches a ring's pages.
  *
  * The other end is hostile: an index is read once, with the barrier it needs, and
- * judged before use; an entry is copied once, and only the copy is looked at. What we
+ * validated before use; an entry is copied once, and only the copy is looked at. What we
  * know of our own progress is in private memory, never read back from the page.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -16,36 +16,48 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef struct XenRingPage {
+#define XEN_RING_PAGE_SIZE 4096u
+#define XEN_RING_MAX_PAGES 16u /* order 4: as much as block frontends ask for */
+
+typedef struct XenRingHeader {
     volatile uint32_t req_prod;
     volatile uint32_t req_event;
     volatile uint32_t rsp_prod;
     volatile uint32_t rsp_event;
     uint8_t pad[48];
-    uint8_t entries[4096 - 64];
-} XenRingPage;
+} XenRingHeader;
 
-_Static_assert(sizeof(XenRingPage) == 4096, "a ring is one page");
+_Static_assert(sizeof(XenRingHeader) == 64, "entries begin at byte 64");
 
 typedef struct XenRing {
-    XenRingPage *page;
+    XenRingHeader *page; /* the first page */
+    uint8_t *entries;
     uint32_t size;       /* entries, a power of two */
     uint32_t entry_size; /* bytes */
     uint32_t prod;       /* ours: responses of a backend, requests of a frontend */
     uint32_t cons;       /* ours: requests taken by a backend, responses by a frontend */
 } XenRing;
 
-/* How many entries of @entry_size bytes fit, rounded down to a power of two. */
-static inline uint32_t xen_ring_entries(uint32_t entry_size)
+/* How many entries of @entry_size bytes fit into @n_pages, rounded down to a power of two. */
+static inline uint32_t xen_ring_entries(uint32_t entry_size, uint32_t n_pages)
 {
-    uint32_t n = (4096u - 64u) / entry_size;
+    uint32_t n = (n_pages * XEN_RING_PAGE_SIZE - (uint32_t)sizeof(XenRingHeader)) / entry_size;
 
     return 1u << (31 - __builtin_clz(n));
 }
 
+/* @pages: @n_pages (1 to XEN_RING_MAX_PAGES) next to each other; the caller's, page-aligned. */
+static inline void xen_ring_init(XenRing *r, void *pages, uint32_t n_pages, uint32_t entry_size)
+{
+    r->page = (XenRingHeader *)pages;
+    r->entries = (uint8_t *)pages + sizeof(XenRingHeader);
+    r->entry_size = entry_size;
+    r->size = xen_ring_entries(entry_size, n_pages);
+}
+
 static inline void *xen_ring_entry(const XenRing *r, uint32_t index)
 {
-    return r->page->entries + (size_t)(index & (r->size - 1)) * r->entry_size;
+    return r->entries + (size_t)(index & (r->size - 1)) * r->entry_size;
 }
 
 /* @bytes of a multiple of 4, as 32-bit words that the compiler may not read twice. */
@@ -66,17 +78,16 @@ static inline void xen_ring_copy_out(void *dst, const void *shared, uint32_t byt
  * Attaches where the ring stands, which need not be its beginning: a backend that
  * takes over from another one goes on at rsp_prod. False: req_prod is impossible.
  */
-static inline bool xen_ring_attach_back(XenRing *r, void *page, uint32_t entry_size)
+static inline bool xen_ring_attach_back(XenRing *r, void *pages, uint32_t n_pages,
+                                        uint32_t entry_size)
 {
-    r->page = page;
-    r->entry_size = entry_size;
-    r->size = xen_ring_entries(entry_size);
+    xen_ring_init(r, pages, n_pages, entry_size);
     r->prod = r->page->rsp_prod;
     r->cons = r->prod;
     return r->page->req_prod - r->prod <= r->size;
 }
 
-/* Requests that wait, or -1 if the frontend's index is impossible (it lies). */
+/* Requests that wait, or -1 if the frontend's index is impossible (a protocol violation). */
 static inline int xen_ring_requests(const XenRing *r)
 {
     uint32_t prod = __atomic_load_n(&r->page->req_prod, __ATOMIC_ACQUIRE);
@@ -124,12 +135,11 @@ static inline bool xen_ring_arm_requests(XenRing *r, uint32_t ahead)
 
 /* --- frontend --- */
 
-static inline void xen_ring_init_front(XenRing *r, void *page, uint32_t entry_size)
+static inline void xen_ring_init_front(XenRing *r, void *pages, uint32_t n_pages,
+                                       uint32_t entry_size)
 {
-    memset(page, 0, 4096);
-    r->page = page;
-    r->entry_size = entry_size;
-    r->size = xen_ring_entries(entry_size);
+    memset(pages, 0, (size_t)n_pages * XEN_RING_PAGE_SIZE);
+    xen_ring_init(r, pages, n_pages, entry_size);
     r->prod = 0;
     r->cons = 0;
     r->page->req_event = 1;
