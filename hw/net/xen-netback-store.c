@@ -14,7 +14,6 @@
 
 #define MAX_VIFS      100u     /* QEMU's limit for idx, too */
 #define MAX_PORT      (1u << 17) /* ports of the FIFO event channel ABI */
-#define MAX_TX_TRIES  64       /* of a transaction that others disturb */
 
 G_DEFINE_QUARK(netback-error-quark, netback_error)
 
@@ -75,51 +74,23 @@ static bool store_write_back(Netback *nb, XenTx tx)
            xen_store_printf(s, tx, nb->be, "state", "%d", XenbusStateInitialising);
 }
 
-/* Not being there at all is as good. */
-static bool store_clear(Netback *nb, XenTx tx, const char *path)
+static bool store_write_nodes(XenStore *s, XenTx tx, void *opaque)
 {
-    return xen_store_remove(nb->env.store, tx, path) || errno == ENOENT;
+    Netback *nb = opaque;
+
+    return xen_store_clear(s, tx, nb->be) && xen_store_clear(s, tx, nb->fe) &&
+           store_make_parents(nb, tx) && store_write_back(nb, tx) && store_write_front(nb, tx);
 }
 
 /* All or nothing. */
 static bool store_create_nodes(Netback *nb, GError **error)
 {
-    XenStore *s = nb->env.store;
-
-    for (unsigned i = 0; i < MAX_TX_TRIES; i++) {
-        XenTx tx = xen_store_begin(s);
-        bool ok = tx != 0;
-
-        ok = ok && store_clear(nb, tx, nb->be) && store_clear(nb, tx, nb->fe);
-        ok = ok && store_make_parents(nb, tx) && store_write_back(nb, tx) &&
-             store_write_front(nb, tx);
-        if (!ok) {
-            int saved = errno;
-
-            if (tx != 0) {
-                xen_store_end(s, tx, true);
-            }
-            NETBACK_FAIL(error, "cannot create XenStore nodes for vif %u: %s", nb->idx,
-                         g_strerror(saved));
-            return false;
-        }
-        if (xen_store_end(s, tx, false)) {
-            return true;
-        }
-        if (errno != EAGAIN) {
-            break;
-        }
+    if (!xen_store_transaction(nb->env.store, store_write_nodes, nb)) {
+        NETBACK_FAIL(error, "cannot create XenStore nodes for vif %u: %s", nb->idx,
+                     g_strerror(errno));
+        return false;
     }
-    NETBACK_FAIL(error, "cannot create XenStore nodes for vif %u: %s", nb->idx, g_strerror(errno));
-    return false;
-}
-
-static bool store_has(Netback *nb, const char *dir, const char *key)
-{
-    g_autofree char *path = g_strdup_printf("%s/%s", dir, key);
-    g_autofree char *value = xen_store_read(nb->env.store, 0, path);
-
-    return value != NULL;
+    return true;
 }
 
 static void store_set_paths(Netback *nb, unsigned idx)
@@ -144,7 +115,8 @@ static bool store_choose_idx(Netback *nb, int32_t idx, GError **error)
     }
     for (unsigned i = 0; i < MAX_VIFS; i++) {
         store_set_paths(nb, i);
-        if (!store_has(nb, nb->be, "frontend") && !store_has(nb, nb->fe, "backend")) {
+        if (!xen_store_has(nb->env.store, 0, nb->be, "frontend") &&
+            !xen_store_has(nb->env.store, 0, nb->fe, "backend")) {
             return true;
         }
     }
@@ -194,7 +166,7 @@ bool netback_store_create(Netback *nb, const NetbackConfig *config, GError **err
     path = g_strdup_printf("%s/frontend", nb->be);
     frontend = xen_store_read(nb->env.store, 0, path);
     /* libxl always writes a script; what is left of a backend of our own has none */
-    if (frontend && store_has(nb, nb->be, "script")) {
+    if (frontend && xen_store_has(nb->env.store, 0, nb->be, "script")) {
         return store_take_over(nb, frontend, error);
     }
     nb->created = store_create_nodes(nb, error);
@@ -226,6 +198,21 @@ void netback_store_remove(Netback *nb)
 
 typedef bool StoreWriteFn(Netback *nb, XenTx tx, const void *what);
 
+typedef struct StoreWrite {
+    Netback *nb;
+    const char *dir;
+    const char *key;
+    StoreWriteFn *write;
+    const void *what;
+} StoreWrite;
+
+static bool store_write_if_there(XenStore *s, XenTx tx, void *opaque)
+{
+    const StoreWrite *w = opaque;
+
+    return !xen_store_has(s, tx, w->dir, w->key) || w->write(w->nb, tx, w->what);
+}
+
 /*
  * Calls @write in a transaction, unless @dir has no @key any more: whoever removed it does
  * not want it to come back with what we write. False: errno.
@@ -233,35 +220,9 @@ typedef bool StoreWriteFn(Netback *nb, XenTx tx, const void *what);
 static bool store_write_if(Netback *nb, const char *dir, const char *key, StoreWriteFn *write,
                            const void *what)
 {
-    XenStore *s = nb->env.store;
-    g_autofree char *path = g_strdup_printf("%s/%s", dir, key);
+    StoreWrite w = { nb, dir, key, write, what };
 
-    for (unsigned i = 0; i < MAX_TX_TRIES; i++) {
-        XenTx tx = xen_store_begin(s);
-        g_autofree char *there = tx != 0 ? xen_store_read(s, tx, path) : NULL;
-
-        if (tx == 0) {
-            return false;
-        }
-        if (!there) {
-            xen_store_end(s, tx, true);
-            return true;
-        }
-        if (!write(nb, tx, what)) {
-            int saved = errno;
-
-            xen_store_end(s, tx, true);
-            errno = saved;
-            return false;
-        }
-        if (xen_store_end(s, tx, false)) {
-            return true;
-        }
-        if (errno != EAGAIN) {
-            return false;
-        }
-    }
-    return false;
+    return xen_store_transaction(nb->env.store, store_write_if_there, &w);
 }
 
 static bool store_write_features(Netback *nb, XenTx tx, const void *what)
@@ -491,38 +452,43 @@ static bool keys_check_unique(const NetbackKeys *k, GError **error)
     return true;
 }
 
+typedef struct KeysRead {
+    Netback *nb;
+    NetbackKeys *keys;
+    bool ok;
+    GError *error;
+} KeysRead;
+
+/* What is wrong with the keys counts only once the transaction has seen all of them at once. */
+static bool keys_read(XenStore *s, XenTx tx, void *opaque)
+{
+    KeysRead *r = opaque;
+
+    g_clear_error(&r->error);
+    *r->keys = (NetbackKeys){ 0 };
+    r->ok = keys_read_all(r->nb, tx, r->keys, &r->error) && keys_check_unique(r->keys, &r->error);
+    return true;
+}
+
 /*
  * In one transaction, so that a frontend which rewrites its keys meanwhile is seen
  * before or after, not in between.
  */
 bool netback_store_read_keys(Netback *nb, NetbackKeys *ret, GError **error)
 {
-    XenStore *s = nb->env.store;
+    KeysRead r = { .nb = nb, .keys = ret };
 
-    for (unsigned i = 0; i < MAX_TX_TRIES; i++) {
-        g_autoptr(GError) err = NULL;
-        NetbackKeys k = { 0 };
-        XenTx tx = xen_store_begin(s);
-        bool ok;
+    if (!xen_store_transaction(nb->env.store, keys_read, &r)) {
+        int saved = errno;
 
-        if (tx == 0) {
-            break;
-        }
-        ok = keys_read_all(nb, tx, &k, &err) && keys_check_unique(&k, &err);
-        if (xen_store_end(s, tx, false)) {
-            if (ok) {
-                *ret = k;
-            } else {
-                g_propagate_error(error, g_steal_pointer(&err));
-            }
-            return ok;
-        }
-        if (errno != EAGAIN) {
-            break;
-        }
+        g_clear_error(&r.error);
+        NETBACK_FAIL(error, "cannot read %s: %s", nb->fe, g_strerror(saved));
+        return false;
     }
-    NETBACK_FAIL(error, "cannot read %s: %s", nb->fe, g_strerror(errno));
-    return false;
+    if (!r.ok) {
+        g_propagate_error(error, r.error);
+    }
+    return r.ok;
 }
 
 enum xenbus_state netback_store_front_state(Netback *nb)
@@ -542,7 +508,7 @@ bool netback_store_read_control(Netback *nb, bool *ret_online, bool *ret_hotplug
     uint64_t online = 0;
 
     if (!xen_store_read_uint(nb->env.store, 0, nb->be, "online", 1, &online) &&
-        !store_has(nb, nb->be, "frontend")) {
+        !xen_store_has(nb->env.store, 0, nb->be, "frontend")) {
         return false;
     }
     *ret_online = online != 0;

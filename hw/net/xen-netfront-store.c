@@ -10,8 +10,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define MAX_TX_TRIES 64 /* of a transaction that others disturb */
-
 #define NETFRONT_FAIL(error, ...) \
     g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, __VA_ARGS__)
 
@@ -130,12 +128,11 @@ bool netfront_store_plan(Netfront *nf, NetfrontPlan *ret, GError **error)
     return true;
 }
 
-/* Not being there at all is as good. */
 static bool store_clear(Netfront *nf, XenTx tx, const char *key)
 {
     g_autofree char *path = g_strdup_printf("%s/%s", nf->fe, key);
 
-    return xen_store_remove(nf->env.store, tx, path) || errno == ENOENT;
+    return xen_store_clear(nf->env.store, tx, path);
 }
 
 /* A connection with more queues, or with one, left keys that would be read now. */
@@ -213,31 +210,26 @@ static bool store_write_features(Netfront *nf, XenTx tx)
            store_write_flag(nf, tx, "feature-ipv6-csum-offload", c->ipv6_csum);
 }
 
+typedef struct KeysWrite {
+    Netfront *nf;
+    const NetfrontPlan *plan;
+} KeysWrite;
+
+static bool keys_write(XenStore *s, XenTx tx, void *opaque)
+{
+    const KeysWrite *w = opaque;
+
+    return store_clear_old(w->nf, tx) && store_write_queues(w->nf, tx, w->plan) &&
+           store_write_features(w->nf, tx);
+}
+
 bool netfront_store_write_keys(Netfront *nf, const NetfrontPlan *plan, GError **error)
 {
-    XenStore *s = nf->env.store;
+    KeysWrite w = { nf, plan };
 
-    for (unsigned i = 0; i < MAX_TX_TRIES; i++) {
-        XenTx tx = xen_store_begin(s);
-
-        if (tx == 0) {
-            break;
-        }
-        if (!store_clear_old(nf, tx) || !store_write_queues(nf, tx, plan) ||
-            !store_write_features(nf, tx)) {
-            int saved = errno;
-
-            xen_store_end(s, tx, true);
-            errno = saved;
-            break;
-        }
-        if (xen_store_end(s, tx, false)) {
-            return true;
-        }
-        if (errno != EAGAIN) {
-            break;
-        }
+    if (!xen_store_transaction(nf->env.store, keys_write, &w)) {
+        NETFRONT_FAIL(error, "cannot write %s: %s", nf->fe, g_strerror(errno));
+        return false;
     }
-    NETFRONT_FAIL(error, "cannot write %s: %s", nf->fe, g_strerror(errno));
-    return false;
+    return true;
 }

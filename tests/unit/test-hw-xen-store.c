@@ -186,6 +186,66 @@ static void test_transaction_conflict(Fixture *f, gconstpointer unused)
     g_assert_cmpint(errno, ==, EAGAIN);
 }
 
+typedef struct Disturbed {
+    XenStore *other;
+    unsigned times;  /* that @other is faster */
+    unsigned calls;
+    bool ok;
+} Disturbed;
+
+static bool disturbed_write(XenStore *s, XenTx tx, void *opaque)
+{
+    Disturbed *d = opaque;
+    g_autofree char *value = xen_store_read(s, tx, "/a");
+
+    if (d->calls++ < d->times) {
+        g_assert_true(xen_store_write(d->other, 0, "/a", "theirs"));
+    }
+    g_assert_true(xen_store_write(s, tx, "/a", "ours"));
+    errno = EXDEV;
+    return d->ok;
+}
+
+/* Somebody else is faster three times, then nobody is. */
+static void test_transaction_again(Fixture *f, gconstpointer unused)
+{
+    g_autoptr(XenStore) other = xen_store_open(f->host->store_path, NULL);
+    Disturbed d = { .other = other, .times = 3, .ok = true };
+    g_autofree char *value = NULL;
+
+    g_assert_true(xen_store_write(f->s, 0, "/a", "at first"));
+    g_assert_true(xen_store_transaction(f->s, disturbed_write, &d));
+    g_assert_cmpuint(d.calls, ==, 4);
+    value = xen_store_read(f->s, 0, "/a");
+    g_assert_cmpstr(value, ==, "ours");
+}
+
+/* Always faster: there is an end. */
+static void test_transaction_gives_up(Fixture *f, gconstpointer unused)
+{
+    g_autoptr(XenStore) other = xen_store_open(f->host->store_path, NULL);
+    Disturbed d = { .other = other, .times = 1000, .ok = true };
+
+    g_assert_true(xen_store_write(f->s, 0, "/a", "at first"));
+    g_assert_false(xen_store_transaction(f->s, disturbed_write, &d));
+    g_assert_cmpint(errno, ==, EAGAIN);
+    g_assert_cmpuint(d.calls, <, 1000);
+}
+
+/* What was written is undone, and the reason is told. */
+static void test_transaction_refused(Fixture *f, gconstpointer unused)
+{
+    Disturbed d = { .ok = false };
+    g_autofree char *value = NULL;
+
+    g_assert_true(xen_store_write(f->s, 0, "/a", "at first"));
+    g_assert_false(xen_store_transaction(f->s, disturbed_write, &d));
+    g_assert_cmpint(errno, ==, EXDEV);
+    g_assert_cmpuint(d.calls, ==, 1);
+    value = xen_store_read(f->s, 0, "/a");
+    g_assert_cmpstr(value, ==, "at first");
+}
+
 /* What belongs to a guest it may write; what it is shown it may read; the rest neither. */
 static void test_mkdir(Fixture *f, gconstpointer unused)
 {
@@ -424,6 +484,9 @@ int main(int argc, char **argv)
     TEST("transaction", test_transaction);
     TEST("transaction-aborted", test_transaction_aborted);
     TEST("transaction-conflict", test_transaction_conflict);
+    TEST("transaction-again", test_transaction_again);
+    TEST("transaction-gives-up", test_transaction_gives_up);
+    TEST("transaction-refused", test_transaction_refused);
     TEST("mkdir", test_mkdir);
     TEST("watch", test_watch);
     TEST("watch-merges", test_watch_merges);

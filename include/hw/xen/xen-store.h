@@ -50,6 +50,19 @@ XenTx xen_store_begin(XenStore *s);
 /* False with EAGAIN: somebody else was faster, do all of it again. */
 bool xen_store_end(XenStore *s, XenTx tx, bool abort);
 
+/*
+ * Calls @fn in a transaction, all of it again if somebody else was faster, a bounded number of
+ * times. @fn returning false aborts, with the errno it leaves. False: errno; EAGAIN if others
+ * were faster each time. xen-store-tx.c
+ */
+typedef bool XenTxFn(XenStore *s, XenTx tx, void *opaque);
+bool xen_store_transaction(XenStore *s, XenTxFn *fn, void *opaque);
+
+/* Removes @path; not being there at all is as good. */
+bool xen_store_clear(XenStore *s, XenTx tx, const char *path);
+/* @dir/@key can be read. */
+bool xen_store_has(XenStore *s, XenTx tx, const char *dir, const char *key);
+
 /* True while the domain exists as far as XenStore is concerned. */
 bool xen_store_domain_alive(XenStore *s, uint16_t domid);
 
