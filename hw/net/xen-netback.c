@@ -31,7 +31,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "netif-state.h"
+#include "hw/xen/xenbus-state.h"
 #include "util/fd.h"
 
 static void netback_event(Netback *nb, NetbackEvent event, const char *detail)
@@ -469,7 +469,7 @@ void netback_info(Netback *nb, NetbackInfo *ret_info)
         .id = nb->id,
         .idx = nb->idx,
         .frontend_id = nb->env.frontend_id,
-        .state = netif_state_name(nb->state),
+        .state = xenbus_state_name(nb->state),
         .error = nb->error ? nb->error : nb->env.peer->error,
         .n_queues = nb->n_queues,
         .max_queues = nb->max_queues,

@@ -27,7 +27,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "netif-state.h"
+#include "hw/xen/xenbus-state.h"
 #include "util/fd.h"
 
 #define MAX_STEPS    8     /* states that one update may walk through */
@@ -599,7 +599,7 @@ void netfront_info(Netfront *nf, NetfrontInfo *ret_info)
     *ret_info = (NetfrontInfo) {
         .id = nf->id,
         .idx = nf->idx,
-        .state = netif_state_name(nf->state),
+        .state = xenbus_state_name(nf->state),
         .error = nf->error ? nf->error : nf->env.peer->error,
         .n_queues = nf->running ? nf->n_queues : 0,
         .max_queues = nf->max_queues,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "netif-state.h"
+#include "hw/xen/xenbus-state.h"
 
-const char *netif_state_name(enum xenbus_state state)
+const char *xenbus_state_name(enum xenbus_state state)
 {
     static const char *const names[] = {
         [XenbusStateUnknown] = "unknown",
