@@ -8,7 +8,7 @@
 
 #include "hw/net/xen-netback.h"
 #include "hw/xen/netif.h"
-#include "hw/xen/ring.h"
+#include "hw/xen/xen-queue.h"
 #include "net/pkt.h"
 #include "netif-offload.h"
 
@@ -22,8 +22,6 @@
 
 #define NETBACK_DRAIN_NS         (10000 * 1000000ull) /* a packet waits so long for rx slots */
 #define NETBACK_DRAIN_NOTIFY_NS  (30 * 1000000ull)    /* the same, if no event can be had */
-/* So many events in a row that bring nothing are a storm (XSA-332). */
-#define NETBACK_STORM_EVENTS 16u
 #define NETBACK_RETRY_NS         (1 * 1000000ull)     /* to look again where no event comes */
 
 /* What a frontend says in XenStore, judged: xen-netback-store.c. */
@@ -108,56 +106,35 @@ typedef struct RxBatch {
     XenCopySeg seg[NETBACK_RING_SLOTS];
 } RxBatch;
 
-/*
- * A queue: a pair of rings, their event channels, a queue of the netdev. From
- * netback_queue_start() to netback_queue_stop() it belongs to its thread.
- */
+/* A queue: a pair of rings, their event channels, a queue of the netdev. */
 typedef struct NetbackQueue {
-    Netback *nb;
-    unsigned index;
-    uint16_t domid;
-    IoThread *thread;
-    bool own_thread;
-    bool running;        /* the thread has it */
-
-    const XenOps *ops;
-    XenEvtchn *evtchn;
-    XenGnttab *gnttab;
-    void *tx_page;       /* mapped; NULL: not */
-    void *rx_page;
-    uint32_t tx_port;    /* local */
-    uint32_t rx_port;
+    XenQueue base;
     XenRing tx;
     XenRing rx;
 
     NetdevQueue *peer;
-    NetifQueueStats *stats;
-    IoPoller poller;
-    IoSource evt_source;
     IoSource peer_source;
-
+    NetifQueueStats *stats;
     unsigned offload;    /* what the guest takes */
     bool sg;
     bool rx_notify;
-    bool paused;
-    bool tx_masked;      /* an event came; unmasked before the thread sleeps */
-    bool rx_masked;
-    bool worked;         /* since the last unmask */
-    unsigned idle_events; /* in a row that brought nothing */
-    uint64_t hush_until; /* events stay masked: too many of them were for nothing; 0: no */
     bool peer_ready;     /* the netdev may have packets for the guest */
-    const char *broken;  /* why nothing moves any more; main reads it after the queue stopped */
 
     TxBatch tx_batch;
     RxBatch rx_batch;
 } NetbackQueue;
 
-/* Looks again at @ns at the latest. */
-static inline void netback_queue_wake_at(NetbackQueue *q, uint64_t ns)
+/* Event channels: a split pair, or one for both directions. */
+static inline void netback_notify_tx(NetbackQueue *q)
 {
-    if (q->poller.wake_ns == 0 || ns < q->poller.wake_ns) {
-        q->poller.wake_ns = ns;
-    }
+    xen_queue_notify(&q->base, 0);
+    netif_count(&q->stats->tx.events_sent, 1);
+}
+
+static inline void netback_notify_rx(NetbackQueue *q)
+{
+    xen_queue_notify(&q->base, q->base.n_ports - 1);
+    netif_count(&q->stats->rx.events_sent, 1);
 }
 
 struct Netback {
@@ -185,8 +162,7 @@ struct Netback {
     bool peer_failed;    /* the netdev's error was reported */
     guint close_timer;
     guint closed_idle;
-    int fault_fd;        /* eventfd: a queue broke */
-    guint fault_source;
+    XenFaults faults;
     unsigned n_queues;   /* connected */
     NetbackQueue *queue[NETIF_MAX_QUEUES];
     NetifQueueStats *stats;
@@ -228,22 +204,18 @@ NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys
                                   GError **error);
 /* Takes it back from its thread, unmaps, unbinds, frees. NULL is fine. */
 void netback_queue_stop(NetbackQueue *q);
-void netback_queue_set_paused(NetbackQueue *q, bool paused);
 /* The netdev's descriptor is of another file now. */
 void netback_queue_peer_reopened(NetbackQueue *q);
 
 /* --- the queue's thread --- */
 
-/* Nothing of this queue moves any more; main closes the device. @reason is a literal. */
-void netback_queue_break(NetbackQueue *q, const char *reason);
-
-/* xen-netback-tx.c. True if there was something. */
-bool netback_tx_poll(NetbackQueue *q);
+/* xen-netback-tx.c. */
+XenVerdict netback_tx_poll(NetbackQueue *q);
 bool netback_tx_init(NetbackQueue *q);
 void netback_tx_done(NetbackQueue *q);
 
-/* xen-netback-rx.c. True if there was something. */
-bool netback_rx_poll(NetbackQueue *q);
+/* xen-netback-rx.c. */
+XenVerdict netback_rx_poll(NetbackQueue *q);
 /* Asks for an event if a packet lacks slots. True: there are enough already. */
 bool netback_rx_arm(NetbackQueue *q);
 bool netback_rx_init(NetbackQueue *q);

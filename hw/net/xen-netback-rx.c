@@ -30,15 +30,16 @@
 
 /* --- reserve --- */
 
-/* -1: the queue is broken. */
-static int rx_reserve(NetbackQueue *q)
+/* False: a protocol violation. */
+static bool rx_reserve(NetbackQueue *q, unsigned *ret_slots)
 {
     int n = xen_ring_requests(&q->rx);
 
     if (n < 0) {
-        netback_queue_break(q, "the rx ring's req_prod is impossible");
+        return xen_queue_violation(&q->base, "the rx ring's req_prod is impossible");
     }
-    return n;
+    *ret_slots = (unsigned)n;
+    return true;
 }
 
 /* --- fill --- */
@@ -72,7 +73,7 @@ static void rx_read(NetbackQueue *q, unsigned slots)
     }
     if (slots == 0) {
         if (!q->rx_notify) {
-            netback_queue_wake_at(q, io_clock_ns() + NETBACK_RETRY_NS); /* no event tells */
+            xen_queue_wake_at(&q->base, io_clock_ns() + NETBACK_RETRY_NS); /* no event tells */
         }
         return;
     }
@@ -167,7 +168,7 @@ static bool rx_hold(NetbackQueue *q, unsigned slots)
     if (now - b->held_since >= patience) {
         return false;
     }
-    netback_queue_wake_at(q, q->rx_notify ? b->held_since + patience : now + NETBACK_RETRY_NS);
+    xen_queue_wake_at(&q->base, q->rx_notify ? b->held_since + patience : now + NETBACK_RETRY_NS);
     return true;
 }
 
@@ -230,7 +231,8 @@ static void rx_copy(NetbackQueue *q)
 {
     RxBatch *b = &q->rx_batch;
 
-    if (q->ops->gnttab_copy(q->gnttab, q->domid, true, b->seg, b->n_segs) < 0) {
+    if (q->base.xen->ops->gnttab_copy(q->base.gnttab, q->base.domid, true, b->seg,
+                                        b->n_segs) < 0) {
         for (unsigned i = 0; i < b->n_segs; i++) {
             b->seg[i].status = NETIF_RSP_ERROR;
         }
@@ -282,28 +284,26 @@ static void rx_publish(NetbackQueue *q, unsigned *pkts, uint64_t *bytes)
         xen_ring_put_response(&q->rx, &rsp, sizeof(rsp));
     }
     if (xen_ring_push_responses(&q->rx)) {
-        q->ops->evtchn_notify(q->evtchn, q->rx_port);
-        netif_count(&q->stats->rx.events_sent, 1);
+        netback_notify_rx(q);
     }
 }
 
-/* Host to guest, one batch. Queue thread only. True if there was something. */
-bool netback_rx_poll(NetbackQueue *q)
+/* Host to guest, one batch. Queue thread only. */
+XenVerdict netback_rx_poll(NetbackQueue *q)
 {
     RxBatch *b = &q->rx_batch;
-    unsigned pkts = 0;
+    unsigned slots, pkts = 0;
     uint64_t bytes;
-    int slots = rx_reserve(q);          /* free slots, counted */
 
-    if (slots < 0) {
-        return false;
+    if (!rx_reserve(q, &slots)) {       /* free slots, counted */
+        return XEN_VIOLATION;
     }
-    rx_read(q, (unsigned)slots);        /* netdev to the batch's buffer */
+    rx_read(q, slots);                  /* netdev to the batch's buffer */
     b->n_rsp = 0;
     b->n_segs = 0;
-    bytes = rx_fill(q, (unsigned)slots, &pkts); /* virtio_net_hdr to Xen flags and extras */
+    bytes = rx_fill(q, slots, &pkts);   /* virtio_net_hdr to Xen flags and extras */
     if (b->n_rsp == 0) {
-        return false;
+        return XEN_IDLE;
     }
     rx_copy(q);                         /* one batched grant copy */
     rx_publish(q, &pkts, &bytes);       /* every slot answered, then at most one event */
@@ -311,7 +311,7 @@ bool netback_rx_poll(NetbackQueue *q)
     netif_count(&q->stats->rx.bytes, bytes);
     netif_count(&q->stats->rx.slots, b->n_rsp);
     netif_count(&q->stats->rx.batches, 1);
-    return true;
+    return XEN_WORK;
 }
 
 bool netback_rx_arm(NetbackQueue *q)

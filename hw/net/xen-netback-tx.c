@@ -1,17 +1,17 @@
 /*
  * Guest to host: from a tx ring to the netdev, a batch at a time.
  *
- *     gather   slots are copied out of the ring once, and judged
+ *     gather   slots are copied out of the ring once, and validated
  *     fetch    one batched grant copy brings the packets' bytes
  *     decode   Xen's flags and extras become a virtio_net_hdr
  *     send     the netdev takes the batch
  *     respond  every slot is answered, in ring order, then at most one event
  *
- * Two kinds of wrong: a clumsy guest (too small, too many slots, sizes that do not add
- * up) loses the packet and gets an error response; a guest that breaks the ring's grammar
- * (extras or slots announced and not there, a slot that leaves its page) loses the
- * device. The lines are drawn where Linux netback draws them: xen/include/public/io/
- * netif.h says "may", frontends rely on what Linux does.
+ * Two kinds of wrong: a malformed packet (too small, too many slots, sizes that do not add
+ * up) is dropped, with an error response; a protocol violation (extras or slots that are
+ * announced and not there, a slot that leaves its page) ends the connection.
+ * The lines are drawn where Linux netback draws them: xen/include/public/io/netif.h says
+ * "may", frontends rely on what Linux does.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -24,7 +24,7 @@
 
 /* --- gather --- */
 
-/* The extras behind a packet's first slot. False: the queue is broken. */
+/* The extras behind a packet's first slot. False: a protocol violation. */
 static bool tx_take_extras(NetbackQueue *q, TxPkt *p, unsigned *left, bool *ret_drop)
 {
     TxBatch *b = &q->tx_batch;
@@ -36,8 +36,7 @@ static bool tx_take_extras(NetbackQueue *q, TxPkt *p, unsigned *left, bool *ret_
     _Static_assert(sizeof(e) == sizeof(netif_tx_request_t), "an extra is a slot");
     do {
         if (*left == 0) {
-            netback_queue_break(q, "an extra info slot is missing");
-            return false;
+            return xen_queue_violation(&q->base, "an extra info slot is missing");
         }
         xen_ring_take_request(&q->tx, &e);
         (*left)--;
@@ -46,13 +45,11 @@ static bool tx_take_extras(NetbackQueue *q, TxPkt *p, unsigned *left, bool *ret_
         switch (e.extra.type) {
         case XEN_NETIF_EXTRA_TYPE_GSO:
             if (e.extra.u.gso.size == 0) {
-                netback_queue_break(q, "a GSO packet has segments of no size");
-                return false;
+                return xen_queue_violation(&q->base, "a GSO packet has segments of no size");
             }
             if (e.extra.u.gso.type != XEN_NETIF_GSO_TYPE_TCPV4 &&
                 e.extra.u.gso.type != XEN_NETIF_GSO_TYPE_TCPV6) {
-                netback_queue_break(q, "a GSO packet is of an unknown type");
-                return false;
+                return xen_queue_violation(&q->base, "a GSO packet is of an unknown type");
             }
             p->meta.gso_size = e.extra.u.gso.size;
             p->meta.gso_type = e.extra.u.gso.type;
@@ -65,8 +62,7 @@ static bool tx_take_extras(NetbackQueue *q, TxPkt *p, unsigned *left, bool *ret_
         case XEN_NETIF_EXTRA_TYPE_XDP:
             break; /* of no use to the host */
         default:
-            netback_queue_break(q, "an extra info slot is of an unknown type");
-            return false;
+            return xen_queue_violation(&q->base, "an extra info slot is of an unknown type");
         }
     } while (e.extra.flags & XEN_NETIF_EXTRA_FLAG_MORE);
     return true;
@@ -85,7 +81,7 @@ static void tx_add_slot(TxBatch *b, TxPkt *p, const netif_tx_request_t *req)
 
 /*
  * The data slots behind the first one. *@first_size is the packet's size at first,
- * then what is left of it for the first slot. False: the queue is broken.
+ * then what is left of it for the first slot. False: a protocol violation.
  */
 static bool tx_take_frags(NetbackQueue *q, TxPkt *p, unsigned *left, uint32_t *first_size,
                           bool *ret_drop)
@@ -95,19 +91,16 @@ static bool tx_take_frags(NetbackQueue *q, TxPkt *p, unsigned *left, uint32_t *f
 
     do {
         if (*left == 0) {
-            netback_queue_break(q, "a packet's last slots are missing");
-            return false;
+            return xen_queue_violation(&q->base, "a packet's last slots are missing");
         }
         if (n++ >= NETBACK_SLOTS_FATAL) {
-            netback_queue_break(q, "a packet has too many slots");
-            return false;
+            return xen_queue_violation(&q->base, "a packet has too many slots");
         }
         xen_ring_take_request(&q->tx, &req);
         (*left)--;
         tx_add_slot(&q->tx_batch, p, &req);
         if ((uint32_t)req.offset + req.size > XEN_PAGE_SIZE) {
-            netback_queue_break(q, "a slot crosses its page");
-            return false;
+            return xen_queue_violation(&q->base, "a slot crosses its page");
         }
         if (n > NETBACK_SLOTS_MAX || req.size > *first_size) {
             *ret_drop = true; /* old frontends do both */
@@ -157,7 +150,7 @@ static void tx_place_packet(TxBatch *b, TxPkt *p, uint32_t first_size)
     }
 }
 
-/* One packet, all of its slots. False: the queue is broken. */
+/* One packet, all of its slots. False: a protocol violation. */
 static bool tx_gather_packet(NetbackQueue *q, unsigned *left)
 {
     TxBatch *b = &q->tx_batch;
@@ -185,14 +178,14 @@ static bool tx_gather_packet(NetbackQueue *q, unsigned *left)
         return true;
     }
     if (req.offset + first_size > XEN_PAGE_SIZE) {
-        netback_queue_break(q, "a packet's first slot crosses its page");
-        return false;
+        return xen_queue_violation(&q->base, "a packet's first slot crosses its page");
     }
     tx_place_packet(b, p, first_size);
     return true;
 }
 
-static void tx_gather(NetbackQueue *q)
+/* False: a protocol violation. */
+static bool tx_gather(NetbackQueue *q)
 {
     TxBatch *b = &q->tx_batch;
     int n = xen_ring_requests(&q->tx);
@@ -205,15 +198,15 @@ static void tx_gather(NetbackQueue *q)
     b->n_sent = 0;
     b->pages = 0;
     if (n < 0) {
-        netback_queue_break(q, "the tx ring's req_prod is impossible");
-        return;
+        return xen_queue_violation(&q->base, "the tx ring's req_prod is impossible");
     }
     left = (unsigned)n;
     while (left > 0 && b->n_pkts < NETBACK_BATCH) {
         if (!tx_gather_packet(q, &left)) {
-            return;
+            return false;
         }
     }
+    return true;
 }
 
 /* --- fetch --- */
@@ -233,7 +226,8 @@ static void tx_fetch(NetbackQueue *q)
     if (b->n_segs == 0) {
         return;
     }
-    failed = q->ops->gnttab_copy(q->gnttab, q->domid, false, b->seg, b->n_segs) < 0;
+    failed = q->base.xen->ops->gnttab_copy(q->base.gnttab, q->base.domid, false, b->seg,
+                                               b->n_segs) < 0;
     for (unsigned i = 0; i < b->n_pkts; i++) {
         TxPkt *p = &b->pkt[i];
         bool bad = failed && p->n_segs > 0;
@@ -320,7 +314,7 @@ static bool tx_send(NetbackQueue *q)
         netif_count(&q->stats->tx.drop_peer, q->peer->refused - refused);
     }
     if (b->n_sent < b->n_out) {
-        netback_queue_wake_at(q, io_clock_ns() + NETBACK_RETRY_NS);
+        xen_queue_wake_at(&q->base, io_clock_ns() + NETBACK_RETRY_NS);
         return false;
     }
     return true;
@@ -348,29 +342,30 @@ static void tx_respond(NetbackQueue *q)
     b->n_out = 0;
     b->n_sent = 0;
     if (xen_ring_push_responses(&q->tx)) {
-        q->ops->evtchn_notify(q->evtchn, q->tx_port);
-        netif_count(&q->stats->tx.events_sent, 1);
+        netback_notify_tx(q);
     }
 }
 
-/* Guest to host, one batch. Queue thread only. True if there was something. */
-bool netback_tx_poll(NetbackQueue *q)
+/* Guest to host, one batch. Queue thread only. */
+XenVerdict netback_tx_poll(NetbackQueue *q)
 {
     TxBatch *b = &q->tx_batch;
 
     if (b->n_pkts == 0) {
-        tx_gather(q);       /* ring: copy each slot out once, judge the copy */
-        if (b->n_pkts == 0 || q->broken) {
-            return false;
+        if (!tx_gather(q)) { /* ring: copy each slot out once, validate the copy */
+            return XEN_VIOLATION;
+        }
+        if (b->n_pkts == 0) {
+            return XEN_IDLE;
         }
         tx_fetch(q);        /* one batched grant copy */
         tx_decode(q);       /* Xen flags and extras to virtio_net_hdr */
     }
     if (!tx_send(q)) {      /* the netdev takes the batch */
-        return false;
+        return XEN_IDLE;
     }
     tx_respond(q);          /* every slot answered, then at most one event */
-    return true;
+    return XEN_WORK;
 }
 
 bool netback_tx_init(NetbackQueue *q)

@@ -25,14 +25,9 @@
  */
 #include "xen-netback-internal.h"
 
-#include <errno.h>
-#include <glib-unix.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "hw/xen/xenbus-state.h"
-#include "util/fd.h"
 
 static void netback_event(Netback *nb, NetbackEvent event, const char *detail)
 {
@@ -277,26 +272,21 @@ static void netback_update(void *opaque)
     netback_follow_front(nb, front, online, hotplug);
 }
 
-/* A queue's thread found a guest that lies; xen-netback-queue.c. */
-static gboolean netback_fault(gint fd, GIOCondition cond, gpointer opaque)
+/* A queue's thread found a protocol violation. */
+static void netback_fault(void *opaque)
 {
     Netback *nb = opaque;
-    uint64_t n;
 
-    if (read(fd, &n, sizeof(n)) < 0) {
-        return G_SOURCE_CONTINUE;
-    }
     for (unsigned i = 0; i < nb->n_queues; i++) {
-        const char *broken = __atomic_load_n(&nb->queue[i]->broken, __ATOMIC_ACQUIRE);
+        const char *fault = xen_queue_fault(&nb->queue[i]->base);
 
-        if (broken) {
-            g_autofree char *reason = g_strdup_printf("queue %u: %s", i, broken);
+        if (fault) {
+            g_autofree char *reason = g_strdup_printf("queue %u: %s", i, fault);
 
             netback_fail(nb, reason);
             break;
         }
     }
-    return G_SOURCE_CONTINUE;
 }
 
 /* The netdev's MTU or carrier is another one, or there is nothing behind it any more. */
@@ -358,14 +348,8 @@ Netback *netback_new(const NetbackConfig *config, const NetbackEnv *env, GError 
     nb->max_queues = MIN(env->peer->n_queues, NETIF_MAX_QUEUES);
     nb->stats = g_aligned_alloc0(nb->max_queues, sizeof(NetifQueueStats), 64);
     nb->state = XenbusStateInitialising;
-    nb->fault_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (nb->fault_fd < 0) {
-        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
-                    "cannot create an eventfd: %s", g_strerror(errno));
-        return NULL;
-    }
-    nb->fault_source = g_unix_fd_add(nb->fault_fd, G_IO_IN, netback_fault, nb);
-    if (!netback_store_create(nb, config, error)) {
+    if (!xen_faults_init(&nb->faults, netback_fault, nb, error) ||
+        !netback_store_create(nb, config, error)) {
         return NULL;
     }
     netdev_set_carrier(env->peer, false);
@@ -398,7 +382,7 @@ void netback_pause(Netback *nb, bool paused)
 {
     nb->paused = paused;
     for (unsigned i = 0; i < nb->n_queues; i++) {
-        netback_queue_set_paused(nb->queue[i], paused);
+        xen_queue_set_paused(&nb->queue[i]->base, paused);
     }
 }
 
@@ -439,9 +423,6 @@ void netback_free(Netback *nb)
     xen_store_unwatch(nb->watch_online);
     xen_store_unwatch(nb->watch_hotplug);
     xen_store_unwatch(nb->watch_domain);
-    if (nb->fault_source) {
-        g_source_remove(nb->fault_source);
-    }
     if (nb->close_timer) {
         g_source_remove(nb->close_timer);
     }
@@ -449,10 +430,10 @@ void netback_free(Netback *nb)
         g_source_remove(nb->closed_idle);
     }
     netback_stop_queues(nb);
+    xen_faults_done(&nb->faults);
     nb->env.peer->changed = NULL;
     nb->env.peer->reopened = NULL;
     netback_store_remove(nb);
-    fd_close(&nb->fault_fd);
     g_aligned_free(nb->stats);
     g_free(nb->env.threads);
     g_free(nb->error);
@@ -477,6 +458,6 @@ void netback_info(Netback *nb, NetbackInfo *ret_info)
     };
     memcpy(ret_info->mac, nb->mac, sizeof(ret_info->mac));
     for (unsigned i = 0; i < nb->n_queues; i++) {
-        ret_info->tids[i] = io_thread_tid(nb->queue[i]->thread);
+        ret_info->tids[i] = io_thread_tid(nb->queue[i]->base.thread);
     }
 }

@@ -8,7 +8,7 @@
 
 #include "hw/net/xen-netfront.h"
 #include "hw/xen/netif.h"
-#include "hw/xen/ring.h"
+#include "hw/xen/xen-queue.h"
 #include "net/pkt.h"
 #include "netif-offload.h"
 #include "xen-netfront-pool.h"
@@ -35,8 +35,6 @@ typedef struct NetfrontPlan {
 /* From the netdev to the backend: xen-netfront-tx.c. */
 typedef struct NetfrontTx {
     XenRing ring;
-    uint32_t port;
-    bool masked;          /* an event came; unmasked before the thread sleeps */
     bool stuck;           /* the netdev has more than there is room for */
     unsigned single;      /* so many packets one by one: some may have to be cut */
     uint32_t refs[NETFRONT_POOL_PAGES];
@@ -79,8 +77,6 @@ typedef struct NetfrontRxCur {
 /* From the backend to the netdev: xen-netfront-rx.c. */
 typedef struct NetfrontRx {
     XenRing ring;
-    uint32_t port;
-    bool masked;
     uint8_t *pages;       /* page i belongs to the slots i, i + 256, ... */
     uint32_t refs[NETFRONT_SLOTS];
     NetfrontRxCur cur;
@@ -95,32 +91,42 @@ typedef struct NetfrontRx {
 } NetfrontRx;
 
 /*
- * A queue: a pair of rings, their event channels, a queue of the netdev. From
- * netfront_queue_start() to netfront_queue_stop() it belongs to its thread.
+ * A queue: a pair of rings, their event channels, a queue of the netdev. Its thread has it
+ * from netfront_queue_start() to netfront_queue_free().
  */
 typedef struct NetfrontQueue {
+    XenQueue base;
     Netfront *nf;
-    unsigned index;
-    IoThread *thread;      /* NULL: not started */
-    const XenOps *ops;
-    XenEvtchn *evtchn;
     NetdevQueue *peer;
-    NetifQueueStats *stats;
-    IoPoller poller;
-    IoSource evt_source;
     IoSource peer_source;
+    NetifQueueStats *stats;
     unsigned tx_offload;
     uint32_t tx_max_len;
     bool peer_ready;       /* the netdev may have packets */
-    bool paused;
-    const char *broken;    /* why nothing moves any more; a literal */
-    int fault_fd;          /* netfront's: tells main of it */
 
     void *rings;           /* shared: two pages, tx and rx */
     uint32_t ring_refs[2];
     NetfrontTx tx;
     NetfrontRx rx;
 } NetfrontQueue;
+
+/* Event channels: a split pair, or one for both directions. */
+static inline unsigned netfront_rx_port(const NetfrontQueue *q)
+{
+    return q->base.n_ports - 1;
+}
+
+static inline void netfront_notify_tx(NetfrontQueue *q)
+{
+    xen_queue_notify(&q->base, 0);
+    netif_count(&q->stats->tx.events_sent, 1);
+}
+
+static inline void netfront_notify_rx(NetfrontQueue *q)
+{
+    xen_queue_notify(&q->base, netfront_rx_port(q));
+    netif_count(&q->stats->rx.events_sent, 1);
+}
 
 /* Shared pages that the backend may have had in use when they were to be freed. */
 typedef struct NetfrontPages {
@@ -162,8 +168,7 @@ struct Netfront {
     guint retry_timer;
     guint close_timer;
     guint closed_idle;
-    int fault_fd;            /* eventfd: a queue broke */
-    guint fault_source;
+    XenFaults faults;
     guint lost_source;
     unsigned n_queues;
     NetfrontQueue *queue[NETIF_MAX_QUEUES];
@@ -195,7 +200,6 @@ NetfrontQueue *netfront_queue_new(Netfront *nf, unsigned index, const NetfrontPl
                                   GError **error);
 /* Hands it to a thread of its own; packets flow. */
 bool netfront_queue_start(NetfrontQueue *q, GError **error);
-void netfront_queue_set_paused(NetfrontQueue *q, bool paused);
 /* The netdev's descriptor is of another file now. */
 void netfront_queue_peer_reopened(NetfrontQueue *q);
 /* Stops its thread, closes its ports, gives its pages to netfront_pages_add(). NULL is fine. */
@@ -215,17 +219,14 @@ void netfront_pages_settled(Netfront *nf);
 
 /* --- the queue's thread --- */
 
-/* Nothing of this queue moves any more; main closes the connection. @reason: a literal. */
-void netfront_queue_break(NetfrontQueue *q, const char *reason);
-
-/* xen-netfront-tx.c; poll: true if there was something, arm: true if there is. */
+/* xen-netfront-tx.c; arm: true if there is something. */
 void netfront_tx_init(NetfrontQueue *q);
-bool netfront_tx_poll(NetfrontQueue *q);
+XenVerdict netfront_tx_poll(NetfrontQueue *q);
 bool netfront_tx_arm(NetfrontQueue *q);
 
 /* xen-netfront-rx.c */
 void netfront_rx_init(NetfrontQueue *q);
-bool netfront_rx_poll(NetfrontQueue *q);
+XenVerdict netfront_rx_poll(NetfrontQueue *q);
 bool netfront_rx_arm(NetfrontQueue *q);
 
 #endif

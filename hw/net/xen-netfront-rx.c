@@ -161,8 +161,7 @@ static bool rx_gather(NetfrontQueue *q)
     int avail = xen_ring_responses(&rx->ring);
 
     if (avail < 0) {
-        netfront_queue_break(q, "impossible rx response index");
-        return false;
+        return xen_queue_violation(&q->base, "impossible rx response index");
     }
     for (; avail > 0 && rx->n < NETFRONT_BATCH; avail--) {
         if (rx_take_slot(rx)) {
@@ -223,8 +222,7 @@ static void rx_repost(NetfrontQueue *q)
         rx_post(rx);
     }
     if (xen_ring_push_requests(&rx->ring)) {
-        q->ops->evtchn_notify(q->evtchn, rx->port);
-        netif_count(&q->stats->rx.events_sent, 1);
+        netfront_notify_rx(q);
     }
 }
 
@@ -245,24 +243,24 @@ static void rx_keep_open(NetfrontRx *rx, unsigned place)
     rx->n = 0;
 }
 
-bool netfront_rx_poll(NetfrontQueue *q)
+XenVerdict netfront_rx_poll(NetfrontQueue *q)
 {
     NetfrontRx *rx = &q->rx;
     uint32_t cons = rx->ring.cons;
     unsigned place;
 
     if (!rx_gather(q)) {
-        return false;
+        return XEN_VIOLATION;
     }
     if (rx->ring.cons == cons) {
-        return false;
+        return XEN_IDLE;
     }
     place = rx->n; /* of a packet that is not complete */
     rx_decode(q);
     rx_send(q);
     rx_repost(q);
     rx_keep_open(rx, place);
-    return true;
+    return XEN_WORK;
 }
 
 bool netfront_rx_arm(NetfrontQueue *q)

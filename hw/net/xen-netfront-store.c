@@ -164,11 +164,11 @@ static bool store_write_queue(Netfront *nf, XenTx tx, const char *dir, const Net
         !xen_store_printf(s, tx, dir, "rx-ring-ref", "%u", q->ring_refs[1])) {
         return false;
     }
-    if (q->tx.port == q->rx.port) {
-        return xen_store_printf(s, tx, dir, "event-channel", "%u", q->tx.port);
+    if (q->base.n_ports == 1) {
+        return xen_store_printf(s, tx, dir, "event-channel", "%u", q->base.port[0].port);
     }
-    return xen_store_printf(s, tx, dir, "event-channel-tx", "%u", q->tx.port) &&
-           xen_store_printf(s, tx, dir, "event-channel-rx", "%u", q->rx.port);
+    return xen_store_printf(s, tx, dir, "event-channel-tx", "%u", q->base.port[0].port) &&
+           xen_store_printf(s, tx, dir, "event-channel-rx", "%u", q->base.port[1].port);
 }
 
 static bool store_write_queues(Netfront *nf, XenTx tx, const NetfrontPlan *plan)

@@ -48,7 +48,7 @@ static unsigned tx_ids_in_flight(const NetfrontTx *tx)
 /*
  * Takes all responses. Their order is free, and what they say of a packet's fate does
  * not matter here; an id counts once, and so does an extra. So each slot in flight is an
- * id's or an extra's, and a free slot always finds a free id. False: the backend lies.
+ * id's or an extra's, and a free slot always finds a free id. False: a protocol violation.
  */
 static bool tx_reclaim(NetfrontQueue *q, int *ret_n)
 {
@@ -57,8 +57,7 @@ static bool tx_reclaim(NetfrontQueue *q, int *ret_n)
 
     *ret_n = n;
     if (n < 0) {
-        netfront_queue_break(q, "impossible tx response index");
-        return false;
+        return xen_queue_violation(&q->base, "impossible tx response index");
     }
     for (int i = 0; i < n; i++) {
         struct netif_tx_response rsp;
@@ -66,15 +65,15 @@ static bool tx_reclaim(NetfrontQueue *q, int *ret_n)
         xen_ring_take_response(&tx->ring, &rsp, sizeof(rsp));
         if (rsp.status == NETIF_RSP_NULL) {
             if (tx->n_extras == 0) {
-                netfront_queue_break(q, "tx response for an extra that is not in flight");
-                return false;
+                return xen_queue_violation(&q->base,
+                                           "tx response for an extra that is not in flight");
             }
             tx->n_extras--; /* its slot has no id */
             continue;
         }
         if (rsp.id >= NETFRONT_SLOTS || tx->page_of[rsp.id] == NETFRONT_NO_PAGE) {
-            netfront_queue_break(q, "tx response for a request that is not in flight");
-            return false;
+            return xen_queue_violation(&q->base,
+                                       "tx response for a request that is not in flight");
         }
         if (rsp.status != NETIF_RSP_OKAY && tx->first[rsp.id]) {
             netif_count(&q->stats->tx.drop_peer, 1);
@@ -270,13 +269,12 @@ static bool tx_publish(NetfrontQueue *q, uint32_t old_prod)
     }
     netif_count(&q->stats->tx.batches, 1);
     if (xen_ring_push_requests(&tx->ring)) {
-        q->ops->evtchn_notify(q->evtchn, tx->port);
-        netif_count(&q->stats->tx.events_sent, 1);
+        netfront_notify_tx(q);
     }
     return true;
 }
 
-bool netfront_tx_poll(NetfrontQueue *q)
+XenVerdict netfront_tx_poll(NetfrontQueue *q)
 {
     uint32_t old_prod = q->tx.ring.prod;
     int answered;
@@ -285,13 +283,13 @@ bool netfront_tx_poll(NetfrontQueue *q)
 
     q->tx.stuck = false;
     if (!tx_reclaim(q, &answered)) {
-        return false;
+        return XEN_VIOLATION;
     }
     tx_fill(q);
     read = q->tx.next < q->tx.n;
     tx_encode(q);
     put = tx_publish(q, old_prod);
-    return answered > 0 || put || (read && q->tx.next == q->tx.n);
+    return answered > 0 || put || (read && q->tx.next == q->tx.n) ? XEN_WORK : XEN_IDLE;
 }
 
 /*

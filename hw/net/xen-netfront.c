@@ -21,14 +21,9 @@
  */
 #include "xen-netfront-internal.h"
 
-#include <errno.h>
 #include <glib-unix.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "hw/xen/xenbus-state.h"
-#include "util/fd.h"
 
 #define MAX_STEPS    8     /* states that one update may walk through */
 #define RETRY_MIN_MS 500   /* between two connections */
@@ -374,26 +369,21 @@ static void netfront_update(void *opaque)
     netfront_pages_settled(nf);
 }
 
-/* A queue's thread found a backend that lies; xen-netfront-queue.c. */
-static gboolean netfront_fault(gint fd, GIOCondition cond, gpointer opaque)
+/* A queue's thread found a protocol violation. */
+static void netfront_fault(void *opaque)
 {
     Netfront *nf = opaque;
-    uint64_t n;
 
-    if (read(fd, &n, sizeof(n)) < 0) {
-        return G_SOURCE_CONTINUE;
-    }
     for (unsigned i = 0; i < nf->n_queues; i++) {
-        const char *broken = __atomic_load_n(&nf->queue[i]->broken, __ATOMIC_ACQUIRE);
+        const char *fault = xen_queue_fault(&nf->queue[i]->base);
 
-        if (broken) {
-            g_autofree char *reason = g_strdup_printf("queue %u: %s", i, broken);
+        if (fault) {
+            g_autofree char *reason = g_strdup_printf("queue %u: %s", i, fault);
 
             netfront_fail(nf, reason);
             break;
         }
     }
-    return G_SOURCE_CONTINUE;
 }
 
 /* There is nobody left to talk to, and there will not be: no XenStore either. */
@@ -514,7 +504,6 @@ Netfront *netfront_new(const NetfrontConfig *config, const NetfrontEnv *env, GEr
         return NULL;
     }
     nf = g_new0(Netfront, 1);
-    nf->fault_fd = -1;
     nf->env = *env;
     nf->config = *config;
     nf->config.id = nf->config.netdev = NULL;
@@ -530,13 +519,9 @@ Netfront *netfront_new(const NetfrontConfig *config, const NetfrontEnv *env, GEr
     if (!nf->share) {
         return NULL;
     }
-    nf->fault_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (nf->fault_fd < 0) {
-        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
-                    "cannot create an eventfd: %s", g_strerror(errno));
+    if (!xen_faults_init(&nf->faults, netfront_fault, nf, error)) {
         return NULL;
     }
-    nf->fault_source = g_unix_fd_add(nf->fault_fd, G_IO_IN, netfront_fault, nf);
     if (env->xen->ops->lost_fd) {
         nf->lost_source = g_unix_fd_add(env->xen->ops->lost_fd(env->xen),
                                         G_IO_IN | G_IO_HUP, netfront_lost, nf);
@@ -561,7 +546,7 @@ void netfront_pause(Netfront *nf, bool paused)
 {
     nf->paused = paused;
     for (unsigned i = 0; i < nf->n_queues; i++) {
-        netfront_queue_set_paused(nf->queue[i], paused);
+        xen_queue_set_paused(&nf->queue[i]->base, paused);
     }
 }
 
@@ -575,7 +560,7 @@ void netfront_free(Netfront *nf)
     netfront_free_queues(nf);
     nf->env.peer->changed = NULL;
     nf->env.peer->reopened = NULL;
-    clear_source(&nf->fault_source);
+    xen_faults_done(&nf->faults);
     clear_source(&nf->lost_source);
     clear_source(&nf->close_timer);
     clear_source(&nf->retry_timer);
@@ -585,7 +570,6 @@ void netfront_free(Netfront *nf)
     }
     clear_source(&nf->pages_timer);
     g_array_unref(nf->pages);
-    fd_close(&nf->fault_fd);
     g_aligned_free(nf->stats);
     g_free(nf->error);
     g_free(nf->be);
@@ -606,6 +590,6 @@ void netfront_info(Netfront *nf, NetfrontInfo *ret_info)
         .stats = nf->stats,
     };
     for (unsigned i = 0; i < ret_info->n_queues; i++) {
-        ret_info->tids[i] = io_thread_tid(nf->queue[i]->thread);
+        ret_info->tids[i] = io_thread_tid(nf->queue[i]->base.thread);
     }
 }

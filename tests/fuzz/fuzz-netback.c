@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "util/clock.h"
@@ -80,6 +79,7 @@ static const XenOps fuzz_ops = {
 FuzzQueue *fuzz_queue(const NetdevOps *ops)
 {
     static XenGnttab gnttab;
+    static Xen xen;
     static XenEvtchn evtchn;
     static FuzzQueue *f;
 
@@ -89,20 +89,20 @@ FuzzQueue *fuzz_queue(const NetdevOps *ops)
     clock_start_virtual();
     f = g_aligned_alloc0(1, sizeof(*f), 4096);
     f->pages = g_aligned_alloc0(FUZZ_PAGES, 4096, 4096);
-    f->nb.fault_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     f->nd.ops = ops;
     f->nd.has_vnet_hdr = true;
     f->nd.n_queues = 1;
     f->peer.nd = &f->nd;
     gnttab.f = evtchn.f = f;
-    f->q.nb = &f->nb;
-    f->q.ops = &fuzz_ops;
-    f->q.gnttab = &gnttab;
-    f->q.evtchn = &evtchn;
+    xen.ops = &fuzz_ops;
+    f->q.base.xen = &xen;
+    f->q.base.gnttab = &gnttab;
+    f->q.base.evtchn = &evtchn;
+    f->q.base.n_ports = 2;
+    f->q.base.port[0].port = 1;
+    f->q.base.port[1].port = 2;
     f->q.peer = &f->peer;
     f->q.stats = &f->stats;
-    f->q.tx_port = 1;
-    f->q.rx_port = 2;
     g_assert_true(netback_tx_init(&f->q));
     g_assert_true(netback_rx_init(&f->q));
     return f;
@@ -116,8 +116,8 @@ void fuzz_queue_reset(FuzzQueue *f)
     memset(&f->rx_page, 0, sizeof(f->rx_page));
     g_assert_true(xen_ring_attach_back(&q->tx, &f->tx_page, 1, sizeof(netif_tx_request_t)));
     g_assert_true(xen_ring_attach_back(&q->rx, &f->rx_page, 1, sizeof(netif_rx_request_t)));
-    q->broken = NULL;
-    q->poller.wake_ns = 0;
+    q->base.violation = NULL;
+    q->base.poller.wake_ns = 0;
     q->peer_ready = true;
     q->offload = 0;
     q->sg = true;

@@ -21,7 +21,6 @@ typedef struct FuzzRing {
 
 typedef struct FuzzQueue {
     NetbackQueue q;
-    Netback nb;
     NetifQueueStats stats;
     Netdev nd;
     NetdevQueue peer;

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "fake-netdev.h"
@@ -42,6 +41,10 @@ static const NetfrontPlan plan_all = {
 };
 
 /* The queue has no thread: the test calls it. */
+static void ignore_fault(void *opaque)
+{
+}
+
 static void fixture_up_stopped(Fixture *f, const NetfrontPlan *plan)
 {
     g_autoptr(GError) error = NULL;
@@ -55,7 +58,7 @@ static void fixture_up_stopped(Fixture *f, const NetfrontPlan *plan)
     f->nf.stats = f->stats;
     f->nf.pages = netfront_pages_new();
     f->nf.share = f->xen->ops->share_open(f->xen, NULL);
-    f->nf.fault_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    g_assert_true(xen_faults_init(&f->nf.faults, ignore_fault, NULL, &error));
     f->q = netfront_queue_new(&f->nf, 0, plan, &error);
     g_assert_no_error(error);
     g_assert_true(xen_ring_attach_back(&f->tx, f->q->rings, 1, sizeof(Slot)));
@@ -77,7 +80,7 @@ static void fixture_down(Fixture *f)
     g_assert_cmpuint(fake_xen_n_granted(f->xen), ==, 0);
     f->xen->ops->share_close(f->nf.share);
     g_array_unref(f->nf.pages);
-    close(f->nf.fault_fd);
+    xen_faults_done(&f->nf.faults);
     g_aligned_free(f->stats);
     netdev_free(f->nd);
     xen_close(f->xen);
@@ -87,7 +90,7 @@ static void fixture_down(Fixture *f)
 static bool wait_requests_or_broken(Fixture *f, int n)
 {
     for (unsigned i = 0; i < WAIT_MS && xen_ring_requests(&f->tx) < n; i++) {
-        if (__atomic_load_n(&f->q->broken, __ATOMIC_ACQUIRE)) {
+        if (xen_queue_fault(&f->q->base)) {
             return false;
         }
         g_usleep(1000);
@@ -115,16 +118,26 @@ static void wait_broken(Fixture *f, const char *reason)
     const char *broken = NULL;
 
     for (unsigned i = 0; i < WAIT_MS && !broken; i++) {
-        broken = __atomic_load_n(&f->q->broken, __ATOMIC_ACQUIRE);
+        broken = xen_queue_fault(&f->q->base);
         g_usleep(1000);
     }
     g_assert_cmpstr(broken, ==, reason);
 }
 
+static uint32_t tx_port(const Fixture *f)
+{
+    return f->q->base.port[0].port;
+}
+
+static uint32_t rx_port(const Fixture *f)
+{
+    return f->q->base.port[netfront_rx_port(f->q)].port;
+}
+
 static void push_responses(Fixture *f, XenRing *r)
 {
     if (xen_ring_push_responses(r)) {
-        fake_xen_raise(f->xen, r == &f->tx ? f->q->tx.port : f->q->rx.port);
+        fake_xen_raise(f->xen, r == &f->tx ? tx_port(f) : rx_port(f));
     }
 }
 
@@ -223,7 +236,7 @@ static void test_tx_small(void)
     take_packet(&f, p);
     g_assert_cmpuint(p->flags, ==, 0);
     assert_frame(&spec, p->data, p->len);
-    g_assert_cmpuint(fake_xen_notified(f.xen, f.q->tx.port), ==, 1);
+    g_assert_cmpuint(fake_xen_notified(f.xen, tx_port(&f)), ==, 1);
     g_assert_cmpuint(netif_counter(&f.stats->tx.packets), ==, 1);
     g_assert_cmpuint(netif_counter(&f.stats->tx.bytes), ==, p->len);
     answer_packet(&f, p);
@@ -398,12 +411,12 @@ static void test_tx_cut_at_pool_end(void)
         }
     }
     push_responses(&f, &f.tx);
-    fake_xen_raise(f.xen, f.q->tx.port);
+    fake_xen_raise(f.xen, tx_port(&f));
     give_frame(&f, &cut, 600);
     g_usleep(QUIET_MS * 1000);
     answer_packet(&f, p); /* the last one in flight: no other answer will come */
     push_responses(&f, &f.tx);
-    fake_xen_raise(f.xen, f.q->tx.port);
+    fake_xen_raise(f.xen, tx_port(&f));
     take_pieces(&f, &cut);
     g_assert_cmpuint(netif_counter(&f.stats->tx.drop_full), ==, 0);
     fixture_down(&f);
@@ -472,7 +485,7 @@ static void test_tx_full_reverse(void)
         push_responses(&f, &f.tx);
     }
     wait_counter(&f.stats->tx.packets, 1000);
-    g_assert_null(f.q->broken);
+    g_assert_null(xen_queue_fault(&f.q->base));
     fixture_down(&f);
 }
 
@@ -490,7 +503,7 @@ static void test_tx_error_counted(void)
         answer(&f, p->ids[i], NETIF_RSP_ERROR);
     }
     push_responses(&f, &f.tx);
-    fake_xen_raise(f.xen, f.q->tx.port);
+    fake_xen_raise(f.xen, tx_port(&f));
     wait_counter(&f.stats->tx.drop_peer, 1);
     fixture_down(&f);
 }
@@ -509,7 +522,7 @@ static void tx_lie(uint16_t id_xor, int16_t status, unsigned copies, const char 
         answer(&f, p->ids[0] ^ id_xor, status);
     }
     xen_ring_push_responses(&f.tx);
-    fake_xen_raise(f.xen, f.q->tx.port);
+    fake_xen_raise(f.xen, tx_port(&f));
     wait_broken(&f, reason);
     fixture_down(&f);
 }
@@ -548,12 +561,12 @@ static void test_tx_lie_null_twice(void)
     g_assert_true(p->extra[1]);
     answer(&f, p->ids[1], NETIF_RSP_NULL);
     xen_ring_push_responses(&f.tx);
-    fake_xen_raise(f.xen, f.q->tx.port);
+    fake_xen_raise(f.xen, tx_port(&f));
     g_usleep(QUIET_MS * 1000);
-    g_assert_null(__atomic_load_n(&f.q->broken, __ATOMIC_ACQUIRE));
+    g_assert_null(xen_queue_fault(&f.q->base));
     answer(&f, p->ids[1], NETIF_RSP_NULL);
     xen_ring_push_responses(&f.tx);
-    fake_xen_raise(f.xen, f.q->tx.port);
+    fake_xen_raise(f.xen, tx_port(&f));
     wait_broken(&f, "tx response for an extra that is not in flight");
     fixture_down(&f);
 }
@@ -581,7 +594,7 @@ static void test_tx_lie_null_on_and_on(void)
         give_frame(&f, &spec, 0);
         answer(&f, p->ids[0], NETIF_RSP_NULL);
         xen_ring_push_responses(&f.tx);
-        fake_xen_raise(f.xen, f.q->tx.port);
+        fake_xen_raise(f.xen, tx_port(&f));
     }
     wait_broken(&f, "tx response for an extra that is not in flight");
     fixture_down(&f);
@@ -593,7 +606,7 @@ static void test_tx_lie_index(void)
 
     fixture_up(&f, &plan_all);
     __atomic_store_n(&f.tx.page->rsp_prod, 1, __ATOMIC_RELEASE);
-    fake_xen_raise(f.xen, f.q->tx.port);
+    fake_xen_raise(f.xen, tx_port(&f));
     wait_broken(&f, "impossible tx response index");
     fixture_down(&f);
 }
@@ -883,7 +896,7 @@ static void test_rx_lie_index(void)
 
     fixture_up(&f, &plan_all);
     __atomic_store_n(&f.rx.page->rsp_prod, 257, __ATOMIC_RELEASE);
-    fake_xen_raise(f.xen, f.q->rx.port);
+    fake_xen_raise(f.xen, rx_port(&f));
     wait_broken(&f, "impossible rx response index");
     fixture_down(&f);
 }
@@ -919,7 +932,7 @@ static void test_single_event_channel(void)
 
     plan.split = false;
     fixture_up(&f, &plan);
-    g_assert_cmpuint(f.q->tx.port, ==, f.q->rx.port);
+    g_assert_cmpuint(f.q->base.n_ports, ==, 1);
     give_frame(&f, &spec, 0);
     wait_requests(&f, 1);
     take_packet(&f, p);
