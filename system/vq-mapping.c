@@ -7,14 +7,15 @@
 #include "vq-mapping.h"
 
 #include "hw/net/netif-info.h"
+#include "util/vq-mapping.h"
 
-static bool mapping_check(System *s, const GPtrArray *mapping, unsigned n_queues, GError **error)
+static bool mapping_check(System *s, const GArray *mapping, unsigned n_queues, GError **error)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
-    bool has_vqs = ((VqMapping *)g_ptr_array_index(mapping, 0))->vqs != NULL;
+    bool has_vqs = g_array_index(mapping, VqMapping *, 0)->vqs != NULL;
 
     for (guint i = 0; i < mapping->len; i++) {
-        const VqMapping *map = g_ptr_array_index(mapping, i);
+        const VqMapping *map = g_array_index(mapping, VqMapping *, i);
 
         if (!object_find(s, map->iothread)) {
             return system_set_error(error, "IOThread \"%s\" object does not exist",
@@ -41,11 +42,11 @@ static bool mapping_check(System *s, const GPtrArray *mapping, unsigned n_queues
     return true;
 }
 
-static bool mapping_assign(System *s, const GPtrArray *mapping, unsigned n_queues,
+static bool mapping_assign(System *s, const GArray *mapping, unsigned n_queues,
                            IoThread **threads, GError **error)
 {
     for (guint i = 0; i < mapping->len; i++) {
-        const VqMapping *map = g_ptr_array_index(mapping, i);
+        const VqMapping *map = g_array_index(mapping, VqMapping *, i);
         IoThread *thread = object_find(s, map->iothread)->thread;
 
         for (guint j = 0; map->vqs && j < map->vqs->len; j++) {
@@ -97,7 +98,7 @@ static bool mapping_set_all(Device *d, const char *iothread, IoThread **threads,
     return true;
 }
 
-bool vq_mapping_resolve(Device *d, const char *iothread, const GPtrArray *mapping,
+bool vq_mapping_resolve(Device *d, const char *iothread, const GArray *mapping,
                         IoThread **threads, GError **error)
 {
     if (iothread && mapping) {
@@ -118,7 +119,7 @@ bool vq_mapping_resolve(Device *d, const char *iothread, const GPtrArray *mappin
         return false;
     }
     for (guint i = 0; i < mapping->len; i++) {
-        const VqMapping *map = g_ptr_array_index(mapping, i);
+        const VqMapping *map = g_array_index(mapping, VqMapping *, i);
 
         mapping_use(d, object_find(d->s, map->iothread));
     }

@@ -12,7 +12,7 @@ unsigned vq_mapping_queues(const Device *d);
  * (not both, that is an error; with neither it stays as it is). The iothreads are in use
  * until the device is freed.
  */
-bool vq_mapping_resolve(Device *d, const char *iothread, const GPtrArray *mapping,
+bool vq_mapping_resolve(Device *d, const char *iothread, const GArray *mapping,
                         IoThread **threads, GError **error);
 
 #endif

@@ -83,6 +83,26 @@ void opt_dict_use(const OptDict *d, const char *key)
     }
 }
 
+OptDict *opt_dict_take_dotted(OptDict *d, const char *key)
+{
+    size_t len = strlen(key);
+    OptDict *below = NULL;
+
+    for (guint i = 0; i < d->entries->len; i++) {
+        OptEntry *e = g_ptr_array_index(d->entries, i);
+
+        if (e->used || !e->text || !g_str_has_prefix(e->key, key) || e->key[len] != '.') {
+            continue;
+        }
+        if (!below) {
+            below = opt_dict_new();
+        }
+        opt_dict_add(below, g_strdup(e->key + len + 1))->text = g_strdup(e->text);
+        e->used = true;
+    }
+    return below;
+}
+
 static const char *opt_entry_str(const OptEntry *e)
 {
     if (e->text) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hw/net/xen-netback.h"
+#include "util/vq-mapping.h"
 
 #define OFF(m) offsetof(NetbackConfig, m)
 
@@ -11,7 +12,7 @@ static const OptMember members[] = {
     { "idx", OPT_INT32, OFF(idx), .def = "-1",
       .help = "number of the vif in the guest, -1: the first free one" },
     { "iothread", OPT_STR, OFF(iothread), .help = "ID of the iothread for all queues" },
-    { "iothread-vq-mapping", OPT_VQ_MAPPING, OFF(vq_mapping),
+    { "iothread-vq-mapping", OPT_LIST, OFF(vq_mapping), .item = &vq_mapping_item,
       .help = "iothreads for queues (JSON: [{\"iothread\":ID,\"vqs\":[N,...]},...])" },
     { "addr", OPT_STR, 0, .ignored = true, .help = "accepted, no effect" },
     { "mq", OPT_BOOL, 0, .ignored = true, .help = "accepted, no effect" },

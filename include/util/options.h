@@ -20,23 +20,35 @@ typedef enum OnOffAuto {
 } OnOffAuto;
 
 typedef enum OptType {
-    OPT_STR,        /* char *, NULL when absent */
+    OPT_STR,        /* char *, NULL when absent; a NUL in it (JSON can) is 0xc0 0x80, as in QEMU */
     OPT_BOOL,       /* bool */
     OPT_ON_OFF_AUTO,/* OnOffAuto: auto when absent, else on or off */
+    OPT_UINT16,     /* uint16_t */
     OPT_UINT32,     /* uint32_t */
     OPT_INT32,      /* int32_t */
+    OPT_UINT64,     /* uint64_t */
+    OPT_INT64,      /* int64_t */
     OPT_SIZE,       /* uint64_t, with K M G T suffix */
     OPT_MAC,        /* char *, checked: six hexadecimal bytes with colons, not multicast */
-    OPT_VQ_MAPPING, /* GPtrArray * of VqMapping *; JSON only, as in QEMU */
+    OPT_ENUM,       /* int: index of one of .values */
+    OPT_STRUCT,     /* T *, filled by .table, NULL when absent; a union if that has branches */
+    OPT_LIST,       /* GArray * of what .item says, NULL when absent */
+    OPT_ANY,        /* struct json_object *: any value; only JSON has it */
 } OptType;
 
-/* One item of iothread-vq-mapping=[{"iothread":"io0","vqs":[0,1]},...]. */
-typedef struct VqMapping {
-    char *iothread;
-    GArray *vqs; /* of uint16_t; NULL when "vqs" is absent */
-} VqMapping;
+typedef struct OptEnum {
+    const char *name;          /* "RunState" */
+    const char *const *values; /* ends with NULL */
+} OptEnum;
 
-typedef struct OptMember {
+typedef struct OptTable OptTable;
+typedef struct OptMember OptMember;
+
+/*
+ * A member of an object, or with a NULL name the item of a list. The user's nested objects
+ * and lists come as JSON or, of a Parameter, as "addr.type=unix,addr.path=/x".
+ */
+struct OptMember {
     const char *name;
     OptType type;
     size_t offset;     /* of the value in the config struct */
@@ -45,13 +57,27 @@ typedef struct OptMember {
     const char *help;  /* one clause, no full stop */
     bool required;
     bool ignored;      /* taken from QEMU's callers (bus, addr, vectors...): any value, no effect */
-} OptMember;
+    bool lookup;       /* an "id" of what is there already: any text, or it is not found */
+    const OptEnum *values;  /* OPT_ENUM */
+    const OptTable *table;  /* OPT_STRUCT */
+    const OptMember *item;  /* OPT_LIST */
+};
 
-typedef struct OptTable {
+/* What a union has besides, where its tag has this value. */
+typedef struct OptBranch {
+    const char *value;
+    const OptTable *table;
+} OptBranch;
+
+struct OptTable {
     const char *name;  /* "tap", "xen-net-device" */
     size_t size;       /* of the config struct; its first member must not be a has_ flag */
     const OptMember *members; /* ends with a NULL name */
-} OptTable;
+    /* a union: */
+    const char *tag;           /* name of the OPT_ENUM among the members that tells the branch */
+    const OptBranch *branches; /* ends with a NULL value; a value of the tag may have none */
+    size_t branch_offset;      /* of a void *: the struct of the branch's table, or NULL */
+};
 
 /*
  * What a user said, before it is known which table judges it: keys and values in
@@ -95,6 +121,19 @@ bool opt_dict_wants_help(const OptDict *d);
  */
 void *opt_config_new(const OptTable *table, OptDict *d, OptWords words, GError **error);
 void opt_config_free(const OptTable *table, void *config); /* NULL is fine */
+
+/* The value of @m at @slot, as in a config struct, is freed and becomes absent. */
+void opt_value_clear(const OptMember *m, void *slot);
+/*
+ * The value of @m at @slot as JSON, the caller's. Members of an object that are required must
+ * be there; of the others a string, object or list that is NULL, or a value whose "was given"
+ * is false (that is zero, if it has none), is left out.
+ */
+struct json_object *opt_value_to_json(const OptMember *m, const void *slot);
+/* Whether @json is as opt_value_to_json() would make it of a value of @m; for tests and asserts. */
+bool opt_value_matches(const OptMember *m, struct json_object *json);
+/* A text of ours as a JSON string: 0xc0 0x80 is a NUL, what else is no UTF-8 is U+FFFD. */
+struct json_object *opt_json_string(const char *text);
 
 /* "X options:" and a line for each member, sorted by name, as -device X,help of QEMU. */
 char *opt_table_help(const OptTable *table);

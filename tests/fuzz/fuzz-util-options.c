@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "util/options.h"
+#include "util/vq-mapping.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,7 +22,7 @@ typedef struct Config {
     int32_t number;
     uint64_t size;
     char *mac;
-    GPtrArray *mapping;
+    GArray *mapping;
 } Config;
 
 static const OptMember members[] = {
@@ -33,7 +34,7 @@ static const OptMember members[] = {
     { "number", OPT_INT32, offsetof(Config, number) },
     { "size", OPT_SIZE, offsetof(Config, size) },
     { "mac", OPT_MAC, offsetof(Config, mac) },
-    { "mapping", OPT_VQ_MAPPING, offsetof(Config, mapping) },
+    { "mapping", OPT_LIST, offsetof(Config, mapping), .item = &vq_mapping_item },
     { "bus", OPT_STR, .ignored = true },
     { 0 },
 };
@@ -45,7 +46,7 @@ static void check_config(const Config *c)
     g_assert_nonnull(c->name);
     g_assert_true(!c->mac || strlen(c->mac) == 17);
     for (guint i = 0; c->mapping && i < c->mapping->len; i++) {
-        g_assert_nonnull(((VqMapping *)g_ptr_array_index(c->mapping, i))->iothread);
+        g_assert_nonnull(g_array_index(c->mapping, VqMapping *, i)->iothread);
     }
 }
 

@@ -4,6 +4,8 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "util/vq-mapping.h"
+
 typedef struct Config {
     char *id;
     char *name;
@@ -14,7 +16,7 @@ typedef struct Config {
     int32_t number;
     uint64_t size;
     char *mac;
-    GPtrArray *mapping;
+    GArray *mapping;
 } Config;
 
 static const OptMember members[] = {
@@ -26,7 +28,7 @@ static const OptMember members[] = {
     { "number", OPT_INT32, offsetof(Config, number), .def = "-1" },
     { "size", OPT_SIZE, offsetof(Config, size) },
     { "mac", OPT_MAC, offsetof(Config, mac) },
-    { "mapping", OPT_VQ_MAPPING, offsetof(Config, mapping) },
+    { "mapping", OPT_LIST, offsetof(Config, mapping), .item = &vq_mapping_item },
     { "bus", OPT_STR, .ignored = true },
     { 0 },
 };
@@ -316,8 +318,8 @@ static void test_mapping(void)
 {
     Config *c = parse_ok("{\"mapping\":[{\"iothread\":\"io0\",\"vqs\":[0,2]},"
                          "{\"iothread\":\"io1\"}]}");
-    const VqMapping *first = g_ptr_array_index(c->mapping, 0);
-    const VqMapping *second = g_ptr_array_index(c->mapping, 1);
+    const VqMapping *first = g_array_index(c->mapping, VqMapping *, 0);
+    const VqMapping *second = g_array_index(c->mapping, VqMapping *, 1);
 
     g_assert_cmpuint(c->mapping->len, ==, 2);
     g_assert_cmpstr(first->iothread, ==, "io0");
@@ -333,18 +335,19 @@ static void test_mapping_refused(void)
     assert_refused("{\"mapping\":1}", OPT_PROPERTIES,
                    "Invalid parameter type for 'mapping', expected: array");
     assert_refused("{\"mapping\":[1]}", OPT_PROPERTIES,
-                   "Invalid parameter type for 'mapping', expected: object");
-    assert_refused("{\"mapping\":[{}]}", OPT_PROPERTIES, "Parameter 'iothread' is missing");
+                   "Invalid parameter type for 'mapping[0]', expected: object");
+    assert_refused("{\"mapping\":[{}]}", OPT_PROPERTIES,
+                   "Parameter 'mapping[0].iothread' is missing");
     assert_refused("{\"mapping\":[{\"iothread\":1}]}", OPT_PROPERTIES,
-                   "Invalid parameter type for 'iothread', expected: string");
+                   "Invalid parameter type for 'mapping[0].iothread', expected: string");
     assert_refused("{\"mapping\":[{\"iothread\":\"a\",\"x\":1}]}", OPT_PROPERTIES,
-                   "Parameter 'x' is unexpected");
+                   "Parameter 'mapping[0].x' is unexpected");
     assert_refused("{\"mapping\":[{\"iothread\":\"a\",\"vqs\":1}]}", OPT_PROPERTIES,
-                   "Invalid parameter type for 'vqs', expected: array");
+                   "Invalid parameter type for 'mapping[0].vqs', expected: array");
     assert_refused("{\"mapping\":[{\"iothread\":\"a\",\"vqs\":[\"x\"]}]}", OPT_PROPERTIES,
-                   "Parameter 'vqs[0]' expects uint64");
+                   "Parameter 'mapping[0].vqs[0]' expects uint64");
     assert_refused("{\"mapping\":[{\"iothread\":\"a\",\"vqs\":[0,65536]}]}", OPT_PROPERTIES,
-                   "Parameter 'vqs[1]' expects uint16_t");
+                   "Parameter 'mapping[0].vqs[1]' expects uint16_t");
 }
 
 static void test_mac(void)

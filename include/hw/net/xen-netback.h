@@ -26,7 +26,7 @@ typedef struct NetbackConfig {
     char *mac;
     int32_t idx;           /* -1: the first free one */
     char *iothread;        /* one for all queues */
-    GPtrArray *vq_mapping; /* iothread-vq-mapping: VqMapping *; NULL: a thread for each queue */
+    GArray *vq_mapping;    /* iothread-vq-mapping: VqMapping *; NULL: a thread for each queue */
 } NetbackConfig;
 
 extern const OptTable netback_options;
