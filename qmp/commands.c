@@ -1,47 +1,82 @@
 /*
- * The index of QMP: every command, its arguments, who does it.
+ * The commands that are about QMP itself: the negotiation, the lists of what there is, the
+ * monitors and the descriptors that clients passed to them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qmp/qmp.h"
 
-#include <string.h>
-
 #include "qmp-internal.h"
 
-typedef struct NoArgs {
-    char unused;
-} NoArgs;
+/* What we promise to clients that look at QEMU's version. */
+#define QEMU_MAJOR 10
+#define QEMU_MINOR 0
+#define QEMU_MICRO 0
 
-static const OptMember no_members[] = { { 0 } };
-static const OptTable no_args = { "no arguments", sizeof(NoArgs), no_members };
+typedef struct VersionTriple {
+    int64_t major;
+    int64_t minor;
+    int64_t micro;
+} VersionTriple;
 
-typedef struct StrArgs {
-    char *str;
-} StrArgs;
+typedef struct VersionInfo {
+    VersionTriple *qemu;
+    char *package;
+} VersionInfo;
 
-static const OptMember fdname_members[] = {
-    { "fdname", OPT_STR, offsetof(StrArgs, str), .required = true },
+static const OptMember triple_members[] = {
+    { "micro", OPT_INT64, offsetof(VersionTriple, micro), .required = true },
+    { "minor", OPT_INT64, offsetof(VersionTriple, minor), .required = true },
+    { "major", OPT_INT64, offsetof(VersionTriple, major), .required = true },
     { 0 },
 };
-static const OptMember path_members[] = {
-    { "path", OPT_STR, offsetof(StrArgs, str), .required = true },
+static const OptTable triple_table = { "VersionTriple", sizeof(VersionTriple), triple_members };
+
+static const OptMember version_members[] = {
+    { "qemu", OPT_STRUCT, offsetof(VersionInfo, qemu), .required = true, .table = &triple_table },
+    { "package", OPT_STR, offsetof(VersionInfo, package), .required = true },
     { 0 },
 };
-static const OptTable fdname_args = { "fdname", sizeof(StrArgs), fdname_members };
-static const OptTable path_args = { "path", sizeof(StrArgs), path_members };
+static const OptTable version_table = { "VersionInfo", sizeof(VersionInfo), version_members };
+static const OptMember version_result = { .type = OPT_STRUCT, .table = &version_table };
 
-typedef struct LinkArgs {
+typedef struct ChardevInfo {
+    char *label;
+    char *filename;
+    bool frontend_open;
+} ChardevInfo;
+
+static const OptMember chardev_members[] = {
+    { "frontend-open", OPT_BOOL, offsetof(ChardevInfo, frontend_open), .required = true },
+    { "filename", OPT_STR, offsetof(ChardevInfo, filename), .required = true },
+    { "label", OPT_STR, offsetof(ChardevInfo, label), .required = true },
+    { 0 },
+};
+static const OptTable chardev_table = { "ChardevInfo", sizeof(ChardevInfo), chardev_members };
+static const OptMember chardev_item = { .type = OPT_STRUCT, .table = &chardev_table };
+static const OptMember chardev_result = { .type = OPT_LIST, .item = &chardev_item };
+
+typedef struct CommandInfo {
     char *name;
-    bool up;
-} LinkArgs;
+} CommandInfo;
 
-static const OptMember link_members[] = {
-    { "name", OPT_STR, offsetof(LinkArgs, name), .required = true },
-    { "up", OPT_BOOL, offsetof(LinkArgs, up), .required = true },
+static const OptMember command_members[] = {
+    { "name", OPT_STR, offsetof(CommandInfo, name), .required = true },
     { 0 },
 };
-static const OptTable link_args = { "set_link", sizeof(LinkArgs), link_members };
+static const OptTable command_table = { "CommandInfo", sizeof(CommandInfo), command_members };
+static const OptMember command_item = { .type = OPT_STRUCT, .table = &command_table };
+static const OptMember command_result = { .type = OPT_LIST, .item = &command_item };
+
+typedef struct FdArgs {
+    char *fdname;
+} FdArgs;
+
+static const OptMember fd_members[] = {
+    { "fdname", OPT_STR, offsetof(FdArgs, fdname), .required = true },
+    { 0 },
+};
+static const OptTable fd_args = { "fdname", sizeof(FdArgs), fd_members };
 
 typedef struct HmpArgs {
     char *command_line;
@@ -53,203 +88,130 @@ static const OptMember hmp_members[] = {
     { 0 },
 };
 static const OptTable hmp_args = { "human-monitor-command", sizeof(HmpArgs), hmp_members };
+static const OptMember hmp_result = { .type = OPT_STR };
 
-/* The session has judged it. */
+/* The session has validated it. */
+static const char *const capabilities[] = { "oob", NULL };
+static const OptEnum capability = { "QMPCapability", capabilities };
+static const OptMember capability_item = { .type = OPT_ENUM, .values = &capability };
 static const OptMember capabilities_members[] = {
-    { "enable", OPT_STR, .ignored = true },
+    { "enable", OPT_LIST, .ignored = true, .item = &capability_item },
     { 0 },
 };
-static const OptTable capabilities_args = { "qmp_capabilities", sizeof(NoArgs),
-                                            capabilities_members };
+static const OptTable capabilities_args = { "qmp_capabilities", 1, capabilities_members };
 
-static struct json_object *qmp_empty(bool ok)
+static VersionInfo *version_info(const Qmp *q)
 {
-    return ok ? json_object_new_object() : NULL;
+    VersionInfo *info = g_new0(VersionInfo, 1);
+
+    info->qemu = g_new0(VersionTriple, 1);
+    *info->qemu = (VersionTriple){ QEMU_MAJOR, QEMU_MINOR, QEMU_MICRO };
+    info->package = g_strdup_printf("ringtap %s", q->version);
+    return info;
 }
 
-static struct json_object *run_capabilities(QmpMonitor *m, const void *args, GError **error)
+struct json_object *qmp_version_json(const Qmp *q)
 {
-    return qmp_empty(true);
+    void *info = version_info(q);
+    struct json_object *json = opt_value_to_json(&version_result, &info);
+
+    opt_value_clear(&version_result, &info);
+    return json;
 }
 
-static struct json_object *run_stop(QmpMonitor *m, const void *args, GError **error)
+static bool query_version(void *opaque, QmpMonitor *m, const void *args, void *ret,
+                          GError **error)
 {
-    m->qmp->sys->stop(m->qmp->opaque);
-    return qmp_empty(true);
+    *(VersionInfo **)ret = version_info(opaque);
+    return true;
 }
 
-static struct json_object *run_cont(QmpMonitor *m, const void *args, GError **error)
+static bool query_commands(void *opaque, QmpMonitor *m, const void *args, void *ret,
+                           GError **error)
 {
-    m->qmp->sys->cont(m->qmp->opaque);
-    return qmp_empty(true);
-}
+    const Qmp *q = opaque;
+    GArray *list = g_array_new(FALSE, FALSE, sizeof(CommandInfo *));
 
-static struct json_object *run_quit(QmpMonitor *m, const void *args, GError **error)
-{
-    m->qmp->sys->quit(m->qmp->opaque);
-    return qmp_empty(true);
-}
+    for (guint i = 0; i < q->commands->len; i++) {
+        const QmpCommand *c = g_array_index(q->commands, QmpEntry, i).row;
+        CommandInfo *info = g_new0(CommandInfo, 1);
 
-static struct json_object *run_netdev_add(QmpMonitor *m, OptDict *args, GError **error)
-{
-    return qmp_empty(m->qmp->sys->netdev_add(m->qmp->opaque, args, m, error));
-}
-
-static struct json_object *run_device_add(QmpMonitor *m, OptDict *args, GError **error)
-{
-    return qmp_empty(m->qmp->sys->device_add(m->qmp->opaque, args, error));
-}
-
-static struct json_object *run_object_add(QmpMonitor *m, OptDict *args, GError **error)
-{
-    return qmp_empty(m->qmp->sys->object_add(m->qmp->opaque, args, error));
-}
-
-/*
- * The "id" of @args, and nothing else, is handed to @fn. No table: what does not exist is
- * "not found", also if it is no identifier.
- */
-static struct json_object *run_by_id(QmpMonitor *m, OptDict *args, GError **error,
-                                     bool (*fn)(void *opaque, const char *id, GError **error))
-{
-    g_autofree char *id = opt_dict_take(args, "id", error);
-    void *rest = id ? opt_config_new(&no_args, args, OPT_PARAMETERS, error) : NULL;
-
-    opt_config_free(&no_args, rest);
-    return qmp_empty(rest && fn(m->qmp->opaque, id, error));
-}
-
-static struct json_object *run_netdev_del(QmpMonitor *m, OptDict *args, GError **error)
-{
-    return run_by_id(m, args, error, m->qmp->sys->netdev_del);
-}
-
-static struct json_object *run_device_del(QmpMonitor *m, OptDict *args, GError **error)
-{
-    return run_by_id(m, args, error, m->qmp->sys->device_del);
-}
-
-static struct json_object *run_object_del(QmpMonitor *m, OptDict *args, GError **error)
-{
-    return run_by_id(m, args, error, m->qmp->sys->object_del);
-}
-
-static struct json_object *run_getfd(QmpMonitor *m, const void *opaque, GError **error)
-{
-    const StrArgs *args = opaque;
-
-    return qmp_empty(qmp_monitor_name_fd(m, args->str, error));
-}
-
-static struct json_object *run_closefd(QmpMonitor *m, const void *opaque, GError **error)
-{
-    const StrArgs *args = opaque;
-
-    if (!g_hash_table_remove(m->named_fds, args->str)) {
-        qmp_set_error(error, QMP_ERROR_GENERIC, "File descriptor named '%s' not found", args->str);
-        return NULL;
+        info->name = g_strdup(c->name);
+        g_array_append_val(list, info);
     }
-    return qmp_empty(true);
+    *(GArray **)ret = list;
+    return true;
 }
 
-static struct json_object *run_set_link(QmpMonitor *m, const void *opaque, GError **error)
+static bool query_chardev(void *opaque, QmpMonitor *m, const void *args, void *ret,
+                          GError **error)
 {
-    const LinkArgs *args = opaque;
+    const Qmp *q = opaque;
+    GArray *list = g_array_new(FALSE, FALSE, sizeof(ChardevInfo *));
 
-    return qmp_empty(m->qmp->sys->set_link(m->qmp->opaque, args->name, args->up, error));
-}
+    for (guint i = 0; i < q->monitors->len; i++) {
+        const QmpMonitor *each = g_ptr_array_index(q->monitors, i);
+        ChardevInfo *info = g_new0(ChardevInfo, 1);
 
-static struct json_object *run_qom_list(QmpMonitor *m, const void *opaque, GError **error)
-{
-    const StrArgs *args = opaque;
-
-    if (!g_str_equal(args->str, "/machine/peripheral")) {
-        qmp_set_error(error, QMP_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", args->str);
-        return NULL;
+        info->frontend_open = true;
+        info->filename = g_strdup(each->filename);
+        info->label = g_strdup(each->label);
+        g_array_append_val(list, info);
     }
-    return qmp_list_peripherals(m);
+    *(GArray **)ret = list;
+    return true;
 }
 
-static struct json_object *run_hmp(QmpMonitor *m, const void *opaque, GError **error)
+static bool run_capabilities(void *opaque, QmpMonitor *m, const void *args, void *ret,
+                             GError **error)
 {
-    const HmpArgs *args = opaque;
-    g_autofree char *text = hmp_run(m, args->command_line);
-
-    return json_object_new_string(text);
+    return true;
 }
 
-static struct json_object *run_query_commands(QmpMonitor *m, const void *args, GError **error);
-
-static const QmpCommand commands[] = {
-    { "qmp_capabilities", &capabilities_args, run_capabilities },
-
-    { "query-version", &no_args, qmp_query_version },
-    { "query-commands", &no_args, run_query_commands },
-    { "query-status", &no_args, qmp_query_status },
-    { "query-name", &no_args, qmp_query_name },
-    { "query-chardev", &no_args, qmp_query_chardev },
-    { "query-iothreads", &no_args, qmp_query_iothreads },
-    { "query-target", &no_args, qmp_query_target },
-    { "query-kvm", &no_args, qmp_query_kvm },
-    { "query-machines", &no_args, qmp_query_machines },
-    { "query-vif", &no_args, qmp_query_vif },
-
-    { "stop", &no_args, run_stop },
-    { "cont", &no_args, run_cont },
-    { "quit", &no_args, run_quit },
-
-    { "netdev_add", .run_dict = run_netdev_add },
-    { "netdev_del", .run_dict = run_netdev_del },
-    { "device_add", .run_dict = run_device_add },
-    { "device_del", .run_dict = run_device_del },
-    { "object-add", .run_dict = run_object_add },
-    { "object-del", .run_dict = run_object_del },
-    { "set_link", &link_args, run_set_link },
-    { "getfd", &fdname_args, run_getfd },
-    { "closefd", &fdname_args, run_closefd },
-
-    { "qom-list", &path_args, run_qom_list },
-    { "human-monitor-command", &hmp_args, run_hmp },
-};
-
-static struct json_object *run_query_commands(QmpMonitor *m, const void *args, GError **error)
+static bool run_getfd(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
 {
-    struct json_object *list = json_object_new_array();
-
-    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
-        struct json_object *item = json_object_new_object();
-
-        json_object_object_add(item, "name", json_object_new_string(commands[i].name));
-        json_object_array_add(list, item);
-    }
-    return list;
+    return qmp_monitor_name_fd(m, ((const FdArgs *)args)->fdname, error);
 }
 
-const QmpCommand *qmp_command_find(const char *name)
+static bool run_closefd(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
-        if (g_str_equal(commands[i].name, name)) {
-            return &commands[i];
-        }
+    const char *name = ((const FdArgs *)args)->fdname;
+
+    if (!g_hash_table_remove(m->named_fds, name)) {
+        qmp_set_error(error, QMP_ERROR_GENERIC, "File descriptor named '%s' not found", name);
+        return false;
     }
-    return NULL;
+    return true;
 }
 
-struct json_object *qmp_command_run(const QmpCommand *c, QmpMonitor *m,
-                                    struct json_object *arguments, GError **error)
+static bool run_hmp(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
 {
-    g_autoptr(OptDict) dict = opt_dict_from_json(arguments);
-    struct json_object *result;
-    void *args;
+    *(char **)ret = hmp_run(opaque, ((const HmpArgs *)args)->command_line);
+    return true;
+}
 
-    if (!c->args) {
-        return c->run_dict(m, dict, error);
-    }
-    args = opt_config_new(c->args, dict, OPT_PARAMETERS, error);
-    if (!args) {
-        return NULL;
-    }
-    result = c->run(m, args, error);
-    opt_config_free(c->args, args);
-    return result;
+static void hmp_version(void *opaque, GString *out)
+{
+    g_string_append_printf(out, "ringtap %s\r\n", ((const Qmp *)opaque)->version);
+}
+
+void qmp_register_own(Qmp *q)
+{
+    static const QmpCommand commands[] = {
+        { "qmp_capabilities", &capabilities_args, .run = run_capabilities },
+        { "query-version", NULL, &version_result, query_version },
+        { "query-commands", NULL, &command_result, query_commands },
+        { "query-chardev", NULL, &chardev_result, query_chardev },
+        { "getfd", &fd_args, .run = run_getfd },
+        { "closefd", &fd_args, .run = run_closefd },
+        { "human-monitor-command", &hmp_args, &hmp_result, run_hmp },
+        { 0 },
+    };
+    static const HmpCommand hmp[] = {
+        { "info version", "show the version", hmp_version },
+        { 0 },
+    };
+
+    qmp_register(q, commands, q);
+    qmp_register_hmp(q, hmp, q);
 }

@@ -2,7 +2,7 @@
  * A monitor: a socket, its client, and the descriptors that clients left by name.
  *
  * Output that a client does not read is kept up to a limit; long before it we stop
- * obeying the client's commands, so only events can reach it, and then the client goes.
+ * executing the client's commands, so only events can reach it, and then the client goes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,7 +20,7 @@
 
 #define READ_SIZE      4096
 #define MAX_PASSED_FDS 16         /* in one message, and waiting for getfd */
-#define OUT_PAUSE      (256u << 10) /* no commands are obeyed while so much waits */
+#define OUT_PAUSE      (256u << 10) /* no commands are executed while so much waits */
 #define OUT_MAX        (4u << 20)
 #define ACCEPT_PAUSE_S 1          /* after a failure, which would come again at once */
 
@@ -67,10 +67,10 @@ static bool qmp_monitor_write_out(QmpMonitor *m)
 }
 
 /*
- * Obeys what was read, as long as the client reads the answers. False: the client has to
+ * Executes what was read, as long as the client reads the answers. False: the client has to
  * go.
  */
-static bool qmp_monitor_obey(QmpMonitor *m)
+static bool qmp_monitor_execute(QmpMonitor *m)
 {
     while (m->in->len > 0 && m->out->len <= OUT_PAUSE) {
         size_t used;
@@ -84,9 +84,9 @@ static bool qmp_monitor_obey(QmpMonitor *m)
             return false;
         }
         g_byte_array_remove_range(m->in, 0, (guint)used);
-        m->obeyed = m->obeyed || qmp_session_has_obeyed(m->session);
+        m->executed = m->executed || qmp_session_has_executed(m->session);
     }
-    if (m->in->len == 0 && m->obeyed && !qmp_session_is_within(m->session)) {
+    if (m->in->len == 0 && m->executed && !qmp_session_is_within(m->session)) {
         qmp_monitor_close_fds(m); /* those that came with a command are for it only */
     }
     return true;
@@ -105,7 +105,7 @@ static gboolean qmp_monitor_writable(gint fd, GIOCondition cond, gpointer opaque
         return G_SOURCE_CONTINUE;
     }
     m->out_tag = 0;
-    if (!qmp_monitor_obey(m)) {
+    if (!qmp_monitor_execute(m)) {
         qmp_monitor_drop(m);
     } else if (m->out->len <= OUT_PAUSE) {
         qmp_monitor_watch(m);
@@ -189,9 +189,9 @@ static gboolean qmp_monitor_readable(gint fd, GIOCondition cond, gpointer opaque
     }
     if (n > 0) {
         g_byte_array_append(m->in, (const guint8 *)buf, (guint)n);
-        m->obeyed = false;
+        m->executed = false;
     }
-    if (n <= 0 || !qmp_monitor_obey(m)) {
+    if (n <= 0 || !qmp_monitor_execute(m)) {
         m->in_tag = 0;
         qmp_monitor_drop(m);
         return G_SOURCE_REMOVE;
@@ -294,13 +294,16 @@ static void qmp_monitor_free(gpointer opaque)
     g_free(m);
 }
 
-Qmp *qmp_new(const QmpSystem *sys, void *opaque)
+Qmp *qmp_new(const char *version)
 {
     Qmp *q = g_new0(Qmp, 1);
 
-    q->sys = sys;
-    q->opaque = opaque;
+    q->version = g_strdup(version);
     q->monitors = g_ptr_array_new_with_free_func(qmp_monitor_free);
+    q->commands = g_array_new(FALSE, FALSE, sizeof(QmpEntry));
+    q->events = g_array_new(FALSE, FALSE, sizeof(QmpEntry));
+    q->hmp = g_array_new(FALSE, FALSE, sizeof(QmpEntry));
+    qmp_register_own(q);
     return q;
 }
 
@@ -308,6 +311,10 @@ void qmp_free(Qmp *q)
 {
     if (q) {
         g_ptr_array_unref(q->monitors);
+        g_array_unref(q->commands);
+        g_array_unref(q->events);
+        g_array_unref(q->hmp);
+        g_free(q->version);
         g_free(q);
     }
 }

@@ -17,7 +17,7 @@ struct QmpSession {
     GString *text;     /* of the command that is being read */
     bool negotiated;
     bool skipping;     /* after an error: up to the end of the line */
-    bool obeyed;       /* a command, with the bytes that are being fed */
+    bool executed;       /* a command, with the bytes that are being fed */
 };
 
 static const char *const error_classes[] = {
@@ -90,7 +90,7 @@ static void qmp_session_reply(QmpSession *s, struct json_object *result, GError 
         struct json_object *e = json_object_new_object();
 
         json_object_object_add(e, "class", json_object_new_string(error_classes[code]));
-        json_object_object_add(e, "desc", json_object_new_string(desc));
+        json_object_object_add(e, "desc", opt_json_string(desc));
         json_object_object_add(msg, "error", e);
         g_error_free(error);
     } else {
@@ -190,7 +190,7 @@ static bool qmp_session_check_enable(struct json_object *arguments, GError **err
 static struct json_object *qmp_session_dispatch(QmpSession *s, const QmpRequest *r,
                                                 GError **error)
 {
-    const QmpCommand *c = qmp_command_find(r->execute);
+    const QmpEntry *c = qmp_command_find(s->m->qmp, r->execute);
     bool negotiates = g_str_equal(r->execute, "qmp_capabilities");
     struct json_object *result;
 
@@ -234,7 +234,7 @@ static void qmp_session_execute(QmpSession *s, struct json_object *object)
         result = qmp_session_dispatch(s, &r, &error);
     }
     qmp_session_reply(s, result, error, id);
-    s->obeyed = true;
+    s->executed = true;
     json_object_put(object);
 }
 
@@ -308,9 +308,9 @@ static void qmp_session_resync(QmpSession *s)
     g_string_truncate(s->text, 0);
 }
 
-bool qmp_session_has_obeyed(const QmpSession *s)
+bool qmp_session_has_executed(const QmpSession *s)
 {
-    return s->obeyed;
+    return s->executed;
 }
 
 bool qmp_session_is_within(const QmpSession *s)
@@ -322,8 +322,8 @@ bool qmp_session_feed(QmpSession *s, const char *data, size_t len, size_t *ret_u
 {
     const char *start = data;
 
-    s->obeyed = false;
-    while (len > 0 && !s->obeyed) {
+    s->executed = false;
+    while (len > 0 && !s->executed) {
         size_t chunk = qmp_session_chunk(data, len);
         size_t used = 1;
 

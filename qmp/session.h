@@ -22,13 +22,13 @@ QmpSession *qmp_session_new(QmpMonitor *m, QmpWriteFn *write, void *opaque);
 void qmp_session_free(QmpSession *s); /* NULL is fine; not from within qmp_session_feed() */
 
 /*
- * Obeys one command at most, the caller may not want the next one yet: @ret_used, of @len,
+ * Executes one command at most, the caller may not want the next one yet: @ret_used, of @len,
  * is up to its end. False: a command was too long, close the connection.
  */
 bool qmp_session_feed(QmpSession *s, const char *data, size_t len, size_t *ret_used);
 
-/* The last feed obeyed a command. */
-bool qmp_session_has_obeyed(const QmpSession *s);
+/* The last feed executed a command. */
+bool qmp_session_has_executed(const QmpSession *s);
 /* A command has begun, its end did not come yet. */
 bool qmp_session_is_within(const QmpSession *s);
 

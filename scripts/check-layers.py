@@ -20,7 +20,7 @@ LAYERS = {
     'hw/virtio': ['util'],
     'hw/net': ['hw/xen', 'hw/virtio', 'net', 'util'],
     'hw/block': ['hw/xen', 'hw/virtio', 'block', 'util'],
-    'qmp': ['hw/net', 'hw/block', 'hw/xen', 'hw/virtio', 'net', 'block', 'util'],
+    'qmp': ['util'],
     'system': ['qmp', 'hw/net', 'hw/block', 'hw/xen', 'hw/virtio', 'net', 'block', 'util'],
 }
 

@@ -15,14 +15,14 @@ static void event_send(Device *d, const DeviceEvent *e)
 {
     switch (e->kind) {
     case DEVICE_CONNECTED:
-        qmp_event_vif_connected(d->s->qmp, d->id, e->queues);
+        qmp_event_vif_connected(d->s, d->id, e->queues);
         break;
     case DEVICE_DISCONNECTED:
-        qmp_event_vif_disconnected(d->s->qmp, d->id);
+        qmp_event_vif_disconnected(d->s, d->id);
         break;
     case DEVICE_ERROR:
     default:
-        qmp_event_vif_error(d->s->qmp, d->id, e->reason);
+        qmp_event_vif_error(d->s, d->id, e->reason);
         break;
     }
 }

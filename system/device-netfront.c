@@ -81,13 +81,13 @@ static void front_free(void *impl)
     netfront_free(impl);
 }
 
-static void front_visit(Device *d, QmpVifFn *fn, void *ctx)
+static void front_visit(Device *d, VifInfoFn *fn, void *ctx)
 {
     NetfrontInfo info;
-    QmpVif vif;
+    VifInfo vif;
 
     netfront_info(d->impl, &info);
-    vif = (QmpVif){
+    vif = (VifInfo){
         .id = d->id,
         .type = d->type->options->name,
         .idx = info.idx,

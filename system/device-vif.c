@@ -103,13 +103,13 @@ static void vif_free(void *impl)
     netback_free(impl);
 }
 
-static void vif_visit(Device *d, QmpVifFn *fn, void *ctx)
+static void vif_visit(Device *d, VifInfoFn *fn, void *ctx)
 {
     NetbackInfo info;
-    QmpVif vif;
+    VifInfo vif;
 
     netback_info(d->impl, &info);
-    vif = (QmpVif){
+    vif = (VifInfo){
         .id = d->id,
         .type = d->type->options->name,
         .mac = info.mac,

@@ -6,10 +6,29 @@
 #ifndef SYSTEM_DEVICE_H
 #define SYSTEM_DEVICE_H
 
+#include "hw/net/netif-info.h"
 #include "system.h"
 #include "util/log.h"
 
 typedef struct Device Device;
+
+/* What there is to say of a vif; valid during the call that passes it. */
+typedef struct VifInfo {
+    const char *id;
+    const char *type;
+    const char *mac;     /* NULL: not known */
+    unsigned idx;
+    int frontend_id;     /* -1: it is a frontend itself */
+    const char *state;
+    const char *error;   /* NULL: none */
+    unsigned max_queues;
+    unsigned n_queues;
+    const NetifQueueStats *stats;
+    const int *tids;
+    Netdev *peer;
+} VifInfo;
+
+typedef void VifInfoFn(void *ctx, const VifInfo *vif);
 
 typedef struct DeviceType {
     const OptTable *options;
@@ -21,7 +40,7 @@ typedef struct DeviceType {
     void (*pause)(void *impl, bool paused); /* NULL: it cannot */
     void (*close)(void *impl, unsigned timeout_ms);
     void (*free)(void *impl);
-    void (*visit)(Device *d, QmpVifFn *fn, void *ctx);
+    void (*visit)(Device *d, VifInfoFn *fn, void *ctx);
 } DeviceType;
 
 typedef enum DeviceEventKind {

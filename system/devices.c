@@ -243,7 +243,7 @@ static gboolean device_remove(gpointer opaque)
     d->gone_tag = 0;
     device_events_flush(d);
     g_ptr_array_remove(s->devices, d);
-    qmp_event_device_deleted(s->qmp, id);
+    qmp_event_device_deleted(s, id);
     run_device_gone(s);
     return G_SOURCE_REMOVE;
 }

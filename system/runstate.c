@@ -16,25 +16,13 @@
 /* A device that does not report its end is not waited for much longer than its timeout. */
 #define CLOSE_GRACE_MS 500
 
-const char *run_state_name(RunState state)
-{
-    static const char *const names[] = {
-        [RUN_PRELAUNCH] = "prelaunch",
-        [RUN_RUNNING] = "running",
-        [RUN_PAUSED] = "paused",
-        [RUN_SHUTDOWN] = "shutdown",
-    };
-
-    return names[state];
-}
-
 void run_start(System *s)
 {
     if (s->state == RUN_PRELAUNCH && !s->start_paused) {
         s->state = RUN_RUNNING;
         devices_start(s);
         accel_record_running(s);
-        qmp_event_resume(s->qmp);
+        qmp_event_resume(s);
     }
 }
 
@@ -43,7 +31,7 @@ void run_stop(System *s)
     if (s->state == RUN_RUNNING) {
         s->state = RUN_PAUSED;
         devices_pause(s, true);
-        qmp_event_stop(s->qmp);
+        qmp_event_stop(s);
     } else if (!s->up) {
         s->start_paused = true;
     }
@@ -60,7 +48,7 @@ void run_cont(System *s)
         s->state = RUN_RUNNING;
         devices_pause(s, false);
         devices_start(s);
-        qmp_event_resume(s->qmp);
+        qmp_event_resume(s);
     }
 }
 
@@ -100,7 +88,7 @@ void run_shutdown(System *s, const char *reason)
         return;
     }
     s->state = RUN_SHUTDOWN;
-    qmp_event_shutdown(s->qmp, reason);
+    qmp_event_shutdown(s, reason);
     devices_close(s, timeout_ms);
     if (s->devices->len == 0) {
         /*

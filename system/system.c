@@ -40,7 +40,12 @@ void system_init(System *s)
     s->netdevs = g_ptr_array_new_with_free_func((GDestroyNotify)netdev_free);
     s->chardevs = g_ptr_array_new_with_free_func(chardev_free);
     s->devices = g_ptr_array_new_with_free_func(device_free);
-    s->qmp = system_qmp_new(s);
+    s->qmp = qmp_new(RINGTAP_VERSION);
+    qmp_state_register(s);
+    qmp_objects_register(s);
+    qmp_net_register(s);
+    qmp_devices_register(s);
+    qmp_vif_register(s);
 }
 
 /* In reverse: what uses something goes before it. */

@@ -15,6 +15,7 @@
 #include "net/tap.h"
 #include "qmp/qmp.h"
 #include "system/qtest.h"
+#include "util/iothread.h"
 
 #define CLOSE_TIMEOUT_MS 3000 /* for a guest to agree to a device's end */
 
@@ -101,7 +102,6 @@ char *system_help_topic(const char *arg, const char *implied_key);
 bool system_set_error(GError **error, const char *fmt, ...) G_GNUC_PRINTF(2, 3); /* false */
 
 /* runstate.c */
-const char *run_state_name(RunState state);
 void run_install_signals(System *s);
 void run_remove_timer(System *s);
 void run_start(System *s);                        /* at the end of start-up */
@@ -110,8 +110,25 @@ void run_cont(System *s);
 void run_shutdown(System *s, const char *reason); /* the second call ends at once */
 void run_device_gone(System *s);                  /* a device was removed from the list */
 
-/* system-qmp.c */
-Qmp *system_qmp_new(System *s);
+/* qmp-*.c: commands and events of QMP, registered with s->qmp */
+typedef struct QmpIdArgs {
+    char *id;
+} QmpIdArgs;
+
+extern const OptTable qmp_id_args; /* of device_del and its like */
+
+void qmp_state_register(System *s);
+void qmp_event_shutdown(System *s, const char *reason);
+void qmp_event_stop(System *s);
+void qmp_event_resume(System *s);
+void qmp_objects_register(System *s);
+void qmp_net_register(System *s);
+void qmp_devices_register(System *s);
+void qmp_event_device_deleted(System *s, const char *device);
+void qmp_vif_register(System *s);
+void qmp_event_vif_connected(System *s, const char *device, unsigned queues);
+void qmp_event_vif_disconnected(System *s, const char *device);
+void qmp_event_vif_error(System *s, const char *device, const char *reason);
 
 /* accel.c */
 bool accel_set(System *s, const char *arg, GError **error);      /* -accel */

@@ -1,7 +1,8 @@
 /*
  * QMP: the machine's way to talk to us, as QEMU's docs/interop/qmp-spec. A Qmp has
- * monitors, each a unix socket with one client at a time; what the commands do is the
- * system's, behind QmpSystem. Main thread only.
+ * monitors, each a unix socket with one client at a time, and a registry: who owns a thing
+ * registers the commands and events about it, with tables of what they take and give. All
+ * that is sent is made by these tables, and query-qmp-schema shows them. Main thread only.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,9 +12,6 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#include "hw/net/netif-info.h"
-#include "net/netdev.h"
-#include "util/iothread.h"
 #include "util/options.h"
 
 typedef struct Qmp Qmp;
@@ -28,54 +26,47 @@ typedef enum QmpError {
     QMP_ERROR_DEVICE_NOT_FOUND,
 } QmpError;
 
-/* One vif as query-vif shows it; valid during the call that passes it. */
-typedef struct QmpVif {
-    const char *id;
-    const char *type;
-    const char *mac;     /* NULL: not known */
-    unsigned idx;
-    int frontend_id;     /* -1: it is a frontend itself */
-    const char *state;
-    const char *error;   /* NULL: none */
-    unsigned max_queues;
-    unsigned n_queues;
-    const NetifQueueStats *stats;
-    const int *tids;
-    Netdev *peer;
-} QmpVif;
+/*
+ * A command. It has @run, or @run_dict where another table than @args decides what is taken
+ * (-device: the driver's). @opaque is what the command was registered with.
+ *
+ * The result is written to @ret, the zeroed value of @returns as in a config struct (an
+ * object: T **, a list: GArray **), and is freed by the caller; a list that stays NULL is
+ * empty. Without @returns, @ret is NULL and {} is sent. False: the error.
+ */
+typedef struct QmpCommand {
+    const char *name;
+    const OptTable *args;     /* NULL: none */
+    const OptMember *returns; /* without a name; NULL: nothing */
+    bool (*run)(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error);
+    bool (*run_dict)(void *opaque, QmpMonitor *m, OptDict *args, GError **error);
+} QmpCommand;
 
-typedef void QmpVifFn(void *ctx, const QmpVif *vif);
-typedef void QmpIoThreadFn(void *ctx, const char *id, const IoThread *thread);
-typedef void QmpNetdevFn(void *ctx, Netdev *nd);
-typedef void QmpNamedFn(void *ctx, const char *name);
+typedef struct QmpEvent {
+    const char *name;
+    const OptTable *data; /* NULL: none */
+} QmpEvent;
 
-/* What the commands need of the system. */
-typedef struct QmpSystem {
-    const char *version;                       /* ours: "0.1.0" */
-    const char *const *(*machines)(void);      /* names, then NULL; the first is the default */
-    const char *(*guest_name)(void *opaque);   /* NULL: none given */
-    const char *(*status)(void *opaque);       /* "running", "paused", "prelaunch"... */
-    void (*stop)(void *opaque);
-    void (*cont)(void *opaque);
-    void (*quit)(void *opaque);
-    /* @mon resolves the names of descriptors: qmp_monitor_take_fd(). */
-    bool (*netdev_add)(void *opaque, OptDict *args, QmpMonitor *mon, GError **error);
-    bool (*netdev_del)(void *opaque, const char *id, GError **error);
-    bool (*device_add)(void *opaque, OptDict *args, GError **error);
-    bool (*device_del)(void *opaque, const char *id, GError **error);
-    bool (*object_add)(void *opaque, OptDict *args, GError **error);
-    bool (*object_del)(void *opaque, const char *id, GError **error);
-    bool (*set_link)(void *opaque, const char *name, bool up, GError **error);
-    void (*foreach_vif)(void *opaque, QmpVifFn *fn, void *ctx);
-    void (*foreach_iothread)(void *opaque, QmpIoThreadFn *fn, void *ctx);
-    void (*foreach_netdev)(void *opaque, QmpNetdevFn *fn, void *ctx);
-} QmpSystem;
+/* A command of the human monitor: what it prints goes to @out, lines end in CR LF. */
+typedef struct HmpCommand {
+    const char *name; /* "info network" */
+    const char *help; /* one clause, no full stop */
+    void (*run)(void *opaque, GString *out);
+} HmpCommand;
 
-/* @sys and @opaque outlive it. */
-Qmp *qmp_new(const QmpSystem *sys, void *opaque);
+/* @version is ours: "0.1.0". */
+Qmp *qmp_new(const char *version);
 /* Closes everything; NULL is fine. */
 void qmp_free(Qmp *q);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qmp, qmp_free)
+
+/* Tables end with a NULL name; they and @opaque outlive @q. No name is registered twice. */
+void qmp_register(Qmp *q, const QmpCommand *commands, void *opaque);
+void qmp_register_events(Qmp *q, const QmpEvent *events);
+void qmp_register_hmp(Qmp *q, const HmpCommand *commands, void *opaque);
+
+/* To each client that has negotiated. @data is a struct as the event's table says. */
+void qmp_event_send(Qmp *q, const QmpEvent *event, const void *data);
 
 /* Gives clients what is queued for them, for at most @timeout_ms. */
 void qmp_flush(Qmp *q, unsigned timeout_ms);
@@ -91,14 +82,5 @@ bool qmp_monitor_is_connected(const QmpMonitor *m);
 
 /* The descriptor that getfd called @name, the caller's from now on; -1: there is none. */
 int qmp_monitor_take_fd(void *monitor, const char *name);
-
-/* Events, to each client that has negotiated. */
-void qmp_event_shutdown(Qmp *q, const char *reason);
-void qmp_event_stop(Qmp *q);
-void qmp_event_resume(Qmp *q);
-void qmp_event_device_deleted(Qmp *q, const char *device);
-void qmp_event_vif_connected(Qmp *q, const char *device, unsigned queues);
-void qmp_event_vif_disconnected(Qmp *q, const char *device);
-void qmp_event_vif_error(Qmp *q, const char *device, const char *reason);
 
 #endif

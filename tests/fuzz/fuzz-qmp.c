@@ -9,85 +9,156 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "qmp/qmp.h"
+#include "device.h"
 #include "session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const *fake_machines(void)
-{
-    static const char *const names[] = { "none", NULL };
+/*
+ * The adapters of system/ are the real ones; what they would do to the machine is not done.
+ */
+static const char *const machines[] = { "none", NULL };
 
-    return names;
+const char *const *machine_names(void)
+{
+    return machines;
 }
 
-static const char *fake_name(void *opaque)
+void run_stop(System *s)
 {
-    return NULL;
+    s->state = RUN_PAUSED;
+    qmp_event_stop(s);
 }
 
-static const char *fake_status(void *opaque)
+void run_cont(System *s)
 {
-    return "running";
+    s->state = RUN_RUNNING;
+    qmp_event_resume(s);
 }
 
-static void fake_nothing(void *opaque)
+void run_shutdown(System *s, const char *reason)
 {
+    qmp_event_shutdown(s, reason);
 }
 
-static bool fake_add(void *opaque, OptDict *args, GError **error)
+static bool fake_add(OptDict *args, GError **error)
 {
     return opt_dict_get(args, "id") != NULL || opt_dict_take(args, "id", error) != NULL;
 }
 
-static bool fake_netdev_add(void *opaque, OptDict *args, QmpMonitor *mon, GError **error)
+static bool fake_find(System *s, const char *id, GError **error)
 {
-    g_assert_cmpint(qmp_monitor_take_fd(mon, "none"), ==, -1);
-    return fake_add(opaque, args, error);
-}
-
-static bool fake_del(void *opaque, const char *id, GError **error)
-{
+    if (g_str_equal(id, "vif0")) {
+        qmp_event_device_deleted(s, id);
+        return true;
+    }
     g_set_error(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", id);
     return false;
 }
 
-static bool fake_link(void *opaque, const char *name, bool up, GError **error)
+bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GError **error)
 {
-    return true;
+    g_assert_cmpint(by_name(opaque, "none"), ==, -1);
+    return fake_add(args, error);
 }
 
-static void fake_vif(void *opaque, QmpVifFn *fn, void *ctx)
+bool netdev_del(System *s, const char *id, GError **error)
 {
+    return fake_find(s, id, error);
 }
 
-static void fake_iothread(void *opaque, QmpIoThreadFn *fn, void *ctx)
+bool device_add(System *s, OptDict *args, GError **error)
 {
+    return fake_add(args, error);
 }
 
-static void fake_netdev(void *opaque, QmpNetdevFn *fn, void *ctx)
+bool device_del(System *s, const char *id, GError **error)
 {
+    return fake_find(s, id, error);
 }
 
-static const QmpSystem fake = {
-    .version = "0",
-    .machines = fake_machines,
-    .guest_name = fake_name,
-    .status = fake_status,
-    .stop = fake_nothing,
-    .cont = fake_nothing,
-    .quit = fake_nothing,
-    .netdev_add = fake_netdev_add,
-    .netdev_del = fake_del,
-    .device_add = fake_add,
-    .device_del = fake_del,
-    .object_add = fake_add,
-    .object_del = fake_del,
-    .set_link = fake_link,
-    .foreach_vif = fake_vif,
-    .foreach_iothread = fake_iothread,
-    .foreach_netdev = fake_netdev,
+bool object_add(System *s, OptDict *args, GError **error)
+{
+    return fake_add(args, error);
+}
+
+bool object_del(System *s, const char *id, GError **error)
+{
+    return fake_find(s, id, error);
+}
+
+bool device_set_link(System *s, const char *name, bool up, GError **error)
+{
+    qmp_event_vif_disconnected(s, name);
+    return fake_find(s, name, error);
+}
+
+static char *netdev_info(Netdev *nd, unsigned queue)
+{
+    return g_strdup_printf("ifname=t%u", queue);
+}
+
+static const NetdevOps netdev_ops = { .type = "tap", .info = netdev_info };
+static Netdev netdevs[] = {
+    { .ops = &netdev_ops, .id = (char *)"n0", .n_queues = 2, .in_use = true },
+    { .ops = &netdev_ops, .id = (char *)"n1", .n_queues = 1 },
 };
+
+/* One that is connected and was refused before, and one that is neither. */
+static void fake_visit(Device *d, VifInfoFn *fn, void *ctx)
+{
+    static const NetifQueueStats stats[2] = { { .tx = { .packets = UINT64_MAX } } };
+    static const int tids[2] = { 1, 2 };
+    bool up = g_str_equal(d->id, "vif0");
+    VifInfo info = {
+        .id = d->id,
+        .type = d->type->options->name,
+        .mac = up ? "00:16:3e:00:00:01" : NULL,
+        .frontend_id = up ? 5 : -1,
+        .state = up ? "connected" : "closed",
+        .error = up ? "a \xff" : NULL,
+        .max_queues = 2,
+        .n_queues = up ? 2 : 0,
+        .stats = stats,
+        .tids = tids,
+        .peer = &netdevs[0],
+    };
+
+    fn(ctx, &info);
+}
+
+static const OptTable fake_options = { .name = "xen-net-device" };
+static const DeviceType fake_type = { .options = &fake_options, .visit = fake_visit };
+static Device devices[] = {
+    { .type = &fake_type, .id = "vif0" },
+    { .type = &fake_type, .id = "#dev0" },
+};
+
+static void fake_system_init(System *s)
+{
+    *s = (System){ .guest_name = (char *)"guest", .state = RUN_RUNNING };
+    s->iothreads = g_ptr_array_new();
+    s->netdevs = g_ptr_array_new();
+    s->devices = g_ptr_array_new();
+    for (size_t i = 0; i < 2; i++) {
+        g_ptr_array_add(s->netdevs, &netdevs[i]);
+        g_ptr_array_add(s->devices, &devices[i]);
+    }
+    s->qmp = qmp_new("0");
+    qmp_state_register(s);
+    qmp_objects_register(s);
+    qmp_net_register(s);
+    qmp_devices_register(s);
+    qmp_vif_register(s);
+}
+
+static void fake_system_done(System *s)
+{
+    qmp_free(s->qmp);
+    g_ptr_array_unref(s->iothreads);
+    g_ptr_array_unref(s->netdevs);
+    g_ptr_array_unref(s->devices);
+}
 
 static void check_line(void *opaque, const char *data, size_t len)
 {
@@ -123,7 +194,7 @@ static void feed(QmpSession *s, const char *data, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char sync[] = "\xff{\"execute\":\"qmp_capabilities\"}\n";
-    g_autoptr(Qmp) q = NULL;
+    System system;
     QmpSession *s;
     unsigned n_lines = 0;
     unsigned before;
@@ -133,8 +204,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     piece = data[0] ? data[0] : size;
-    q = qmp_new(&fake, NULL);
-    s = qmp_session_new(qmp_monitor_new(q, "m", "unix:m"), check_line, &n_lines);
+    fake_system_init(&system);
+    s = qmp_session_new(qmp_monitor_new(system.qmp, "m", "unix:m"), check_line, &n_lines);
     g_assert_cmpuint(n_lines, ==, 1);
     for (size_t at = 1; at < size; at += piece) {
         feed(s, (const char *)data + at, MIN(piece, size - at));
@@ -143,5 +214,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     feed(s, sync, sizeof(sync) - 1);
     g_assert_cmpuint(n_lines, ==, before + 1);
     qmp_session_free(s);
+    fake_system_done(&system);
     return 0;
 }

@@ -1,0 +1,97 @@
+/*
+ * QMP: netdevs, and the human monitor's "info network".
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "device.h"
+
+typedef struct LinkArgs {
+    char *name;
+    bool up;
+} LinkArgs;
+
+static const OptMember link_members[] = {
+    { "name", OPT_STR, offsetof(LinkArgs, name), .required = true },
+    { "up", OPT_BOOL, offsetof(LinkArgs, up), .required = true },
+    { 0 },
+};
+static const OptTable link_args = { "set_link", sizeof(LinkArgs), link_members };
+
+static bool qmp_netdev_add(void *opaque, QmpMonitor *m, OptDict *args, GError **error)
+{
+    return netdev_add(opaque, args, qmp_monitor_take_fd, m, error);
+}
+
+static bool qmp_netdev_del(void *opaque, QmpMonitor *m, const void *args, void *ret,
+                           GError **error)
+{
+    return netdev_del(opaque, ((const QmpIdArgs *)args)->id, error);
+}
+
+static bool qmp_set_link(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
+{
+    const LinkArgs *link = args;
+
+    return device_set_link(opaque, link->name, link->up, error);
+}
+
+static void print_netdev_queue(GString *out, Netdev *nd, unsigned queue, const char *indent)
+{
+    g_autofree char *info = nd->ops->info(nd, queue);
+
+    g_string_append_printf(out, "%s%s: index=%u,type=%s,%s\r\n", indent, nd->id, queue,
+                           nd->ops->type, info);
+}
+
+/* As QEMU: a NIC and its netdev in pairs, one for each queue. */
+static void print_vif(void *opaque, const VifInfo *vif)
+{
+    GString *out = opaque;
+
+    for (unsigned i = 0; i < vif->peer->n_queues; i++) {
+        g_string_append_printf(out, "%s: index=%u,type=nic,", vif->id, i);
+        if (i == 0) {
+            g_string_append_printf(out, "model=%s", vif->type);
+            if (vif->mac) {
+                g_string_append_printf(out, ",macaddr=%s", vif->mac);
+            }
+        }
+        g_string_append(out, "\r\n");
+        print_netdev_queue(out, vif->peer, i, " \\ ");
+    }
+}
+
+static void info_network(void *opaque, GString *out)
+{
+    System *s = opaque;
+
+    for (guint i = 0; i < s->devices->len; i++) {
+        Device *d = g_ptr_array_index(s->devices, i);
+
+        d->type->visit(d, print_vif, out);
+    }
+    for (guint i = 0; i < s->netdevs->len; i++) {
+        Netdev *nd = g_ptr_array_index(s->netdevs, i);
+
+        for (unsigned q = 0; !nd->in_use && q < nd->n_queues; q++) {
+            print_netdev_queue(out, nd, q, "");
+        }
+    }
+}
+
+void qmp_net_register(System *s)
+{
+    static const QmpCommand commands[] = {
+        { "netdev_add", .run_dict = qmp_netdev_add },
+        { "netdev_del", &qmp_id_args, .run = qmp_netdev_del },
+        { "set_link", &link_args, .run = qmp_set_link },
+        { 0 },
+    };
+    static const HmpCommand hmp[] = {
+        { "info network", "show the network state", info_network },
+        { 0 },
+    };
+
+    qmp_register(s->qmp, commands, s);
+    qmp_register_hmp(s->qmp, hmp, s);
+}

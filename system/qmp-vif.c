@@ -1,0 +1,192 @@
+/*
+ * QMP: vifs, their queues, counters and events.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "device.h"
+
+#include "hw/net/netif-info.h"
+
+static const OptMember dir_members[] = {
+    { "packets", OPT_UINT64, offsetof(NetifDirStats, packets), .required = true },
+    { "bytes", OPT_UINT64, offsetof(NetifDirStats, bytes), .required = true },
+    { "slots", OPT_UINT64, offsetof(NetifDirStats, slots), .required = true },
+    { "batches", OPT_UINT64, offsetof(NetifDirStats, batches), .required = true },
+    { "events-sent", OPT_UINT64, offsetof(NetifDirStats, events_sent), .required = true },
+    { "events-received", OPT_UINT64, offsetof(NetifDirStats, events_received), .required = true },
+    { "drop-malformed", OPT_UINT64, offsetof(NetifDirStats, drop_malformed), .required = true },
+    { "drop-grant", OPT_UINT64, offsetof(NetifDirStats, drop_grant), .required = true },
+    { "drop-peer", OPT_UINT64, offsetof(NetifDirStats, drop_peer), .required = true },
+    { "drop-full", OPT_UINT64, offsetof(NetifDirStats, drop_full), .required = true },
+    { 0 },
+};
+static const OptTable dir_table = { "VifDirStats", sizeof(NetifDirStats), dir_members };
+
+typedef struct QueueInfo {
+    uint32_t queue;
+    int32_t thread_id;
+    NetifDirStats *tx;
+    NetifDirStats *rx;
+} QueueInfo;
+
+static const OptMember queue_members[] = {
+    { "queue", OPT_UINT32, offsetof(QueueInfo, queue), .required = true },
+    { "thread-id", OPT_INT32, offsetof(QueueInfo, thread_id), .required = true },
+    { "tx", OPT_STRUCT, offsetof(QueueInfo, tx), .required = true, .table = &dir_table },
+    { "rx", OPT_STRUCT, offsetof(QueueInfo, rx), .required = true, .table = &dir_table },
+    { 0 },
+};
+static const OptTable queue_table = { "VifQueueInfo", sizeof(QueueInfo), queue_members };
+static const OptMember queue_item = { .type = OPT_STRUCT, .table = &queue_table };
+
+typedef struct VifResult {
+    char *id;
+    char *type;
+    char *mac;
+    uint32_t idx;
+    int32_t frontend_id;
+    bool has_frontend_id;
+    char *state;
+    char *error;
+    uint32_t max_queues;
+    GArray *queues;
+} VifResult;
+
+static const OptMember vif_members[] = {
+    { "id", OPT_STR, offsetof(VifResult, id), .required = true },
+    { "type", OPT_STR, offsetof(VifResult, type), .required = true },
+    { "mac", OPT_STR, offsetof(VifResult, mac) },
+    { "idx", OPT_UINT32, offsetof(VifResult, idx), .required = true },
+    { "frontend-id", OPT_INT32, offsetof(VifResult, frontend_id),
+      offsetof(VifResult, has_frontend_id) },
+    { "state", OPT_STR, offsetof(VifResult, state), .required = true },
+    { "error", OPT_STR, offsetof(VifResult, error) },
+    { "max-queues", OPT_UINT32, offsetof(VifResult, max_queues), .required = true },
+    { "queues", OPT_LIST, offsetof(VifResult, queues), .required = true, .item = &queue_item },
+    { 0 },
+};
+static const OptTable vif_table = { "VifInfo", sizeof(VifResult), vif_members };
+static const OptMember vif_item = { .type = OPT_STRUCT, .table = &vif_table };
+static const OptMember vif_result = { .type = OPT_LIST, .item = &vif_item };
+
+typedef struct VifEventData {
+    char *device;
+    uint32_t queues;
+    char *reason;
+} VifEventData;
+
+static const OptMember connected_members[] = {
+    { "device", OPT_STR, offsetof(VifEventData, device), .required = true },
+    { "queues", OPT_UINT32, offsetof(VifEventData, queues), .required = true },
+    { 0 },
+};
+static const OptMember disconnected_members[] = {
+    { "device", OPT_STR, offsetof(VifEventData, device), .required = true },
+    { 0 },
+};
+static const OptMember error_members[] = {
+    { "device", OPT_STR, offsetof(VifEventData, device), .required = true },
+    { "reason", OPT_STR, offsetof(VifEventData, reason), .required = true },
+    { 0 },
+};
+static const OptTable connected_data = { "VIF_CONNECTED", sizeof(VifEventData),
+                                         connected_members };
+static const OptTable disconnected_data = { "VIF_DISCONNECTED", sizeof(VifEventData),
+                                            disconnected_members };
+static const OptTable error_data = { "VIF_ERROR", sizeof(VifEventData), error_members };
+
+enum { EVENT_CONNECTED, EVENT_DISCONNECTED, EVENT_ERROR };
+static const QmpEvent events[] = {
+    [EVENT_CONNECTED] = { "VIF_CONNECTED", &connected_data },
+    [EVENT_DISCONNECTED] = { "VIF_DISCONNECTED", &disconnected_data },
+    [EVENT_ERROR] = { "VIF_ERROR", &error_data },
+    { 0 },
+};
+
+void qmp_event_vif_connected(System *s, const char *device, unsigned queues)
+{
+    qmp_event_send(s->qmp, &events[EVENT_CONNECTED],
+                   &(VifEventData){ .device = (char *)device, .queues = queues });
+}
+
+void qmp_event_vif_disconnected(System *s, const char *device)
+{
+    qmp_event_send(s->qmp, &events[EVENT_DISCONNECTED],
+                   &(VifEventData){ .device = (char *)device });
+}
+
+void qmp_event_vif_error(System *s, const char *device, const char *reason)
+{
+    qmp_event_send(s->qmp, &events[EVENT_ERROR],
+                   &(VifEventData){ .device = (char *)device, .reason = (char *)reason });
+}
+
+/* Counters that a queue's thread writes meanwhile. */
+static NetifDirStats *dir_copy(const NetifDirStats *dir)
+{
+    NetifDirStats *copy = g_new0(NetifDirStats, 1);
+
+    for (const OptMember *m = dir_members; m->name; m++) {
+        *(uint64_t *)(void *)((char *)copy + m->offset) =
+            netif_counter((const void *)((const char *)dir + m->offset));
+    }
+    return copy;
+}
+
+static GArray *queue_list(const VifInfo *vif)
+{
+    GArray *list = g_array_new(FALSE, FALSE, sizeof(QueueInfo *));
+
+    for (unsigned i = 0; i < vif->n_queues; i++) {
+        QueueInfo *info = g_new0(QueueInfo, 1);
+
+        info->queue = i;
+        info->thread_id = vif->tids[i];
+        info->tx = dir_copy(&vif->stats[i].tx);
+        info->rx = dir_copy(&vif->stats[i].rx);
+        g_array_append_val(list, info);
+    }
+    return list;
+}
+
+static void vif_add(void *list, const VifInfo *vif)
+{
+    VifResult *r = g_new0(VifResult, 1);
+
+    r->id = g_strdup(vif->id);
+    r->type = g_strdup(vif->type);
+    r->mac = g_strdup(vif->mac);
+    r->idx = vif->idx;
+    r->frontend_id = vif->frontend_id;
+    r->has_frontend_id = vif->frontend_id >= 0;
+    r->state = g_strdup(vif->state);
+    r->error = g_strdup(vif->error);
+    r->max_queues = vif->max_queues;
+    r->queues = queue_list(vif);
+    g_array_append_val((GArray *)list, r);
+}
+
+static bool query_vif(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
+{
+    const System *s = opaque;
+    GArray *list = g_array_new(FALSE, FALSE, sizeof(VifResult *));
+
+    for (guint i = 0; i < s->devices->len; i++) {
+        Device *d = g_ptr_array_index(s->devices, i);
+
+        d->type->visit(d, vif_add, list);
+    }
+    *(GArray **)ret = list;
+    return true;
+}
+
+void qmp_vif_register(System *s)
+{
+    static const QmpCommand commands[] = {
+        { "query-vif", NULL, &vif_result, query_vif },
+        { 0 },
+    };
+
+    qmp_register(s->qmp, commands, s);
+    qmp_register_events(s->qmp, events);
+}
