@@ -7,23 +7,24 @@
 
 #include "hw/net/xen-netfront.h"
 
-static void front_event(void *opaque, NetfrontEvent event, const char *detail)
+static void front_event(void *opaque, XenbusEvent event, const char *detail)
 {
     Device *d = opaque;
     NetfrontInfo info;
 
     switch (event) {
-    case NETFRONT_CONNECTED:
+    case XENBUS_CONNECTED:
         netfront_info(d->impl, &info);
         device_connected(d, info.n_queues);
         break;
-    case NETFRONT_DISCONNECTED:
+    case XENBUS_DISCONNECTED:
         device_disconnected(d);
         break;
-    case NETFRONT_ERROR:
+    case XENBUS_ERROR:
         device_failed(d, detail);
         break;
-    case NETFRONT_CLOSED:
+    case XENBUS_GONE:
+    case XENBUS_CLOSED:
         device_gone(d);
         break;
     }

@@ -8,27 +8,27 @@
 #include "hw/net/xen-netback.h"
 #include "vq-mapping.h"
 
-static void vif_event(void *opaque, NetbackEvent event, const char *detail)
+static void vif_event(void *opaque, XenbusEvent event, const char *detail)
 {
     Device *d = opaque;
     NetbackInfo info;
 
     switch (event) {
-    case NETBACK_CONNECTED:
+    case XENBUS_CONNECTED:
         netback_info(d->impl, &info);
         device_connected(d, info.n_queues);
         break;
-    case NETBACK_DISCONNECTED:
+    case XENBUS_DISCONNECTED:
         device_disconnected(d);
         break;
-    case NETBACK_ERROR:
+    case XENBUS_ERROR:
         device_failed(d, detail);
         break;
-    case NETBACK_GONE:
+    case XENBUS_GONE:
         info_report("%s: the guest or its toolstack took the device away", d->id);
         device_gone(d);
         break;
-    case NETBACK_CLOSED:
+    case XENBUS_CLOSED:
         device_gone(d);
         break;
     }

@@ -9,6 +9,7 @@
 #include "hw/net/xen-netback.h"
 #include "hw/xen/netif.h"
 #include "hw/xen/xen-queue.h"
+#include "hw/xen/xenbus-back.h"
 #include "net/pkt.h"
 #include "netif-offload.h"
 
@@ -24,7 +25,7 @@
 #define NETBACK_DRAIN_NOTIFY_NS  (30 * 1000000ull)    /* the same, if no event can be had */
 #define NETBACK_RETRY_NS         (1 * 1000000ull)     /* to look again where no event comes */
 
-/* What a frontend says in XenStore, judged: xen-netback-store.c. */
+/* What a frontend says in XenStore, validated: xen-netback-store.c. */
 typedef struct NetbackQueueKeys {
     uint32_t tx_ref;
     uint32_t rx_ref;
@@ -138,30 +139,13 @@ static inline void netback_notify_rx(NetbackQueue *q)
 }
 
 struct Netback {
+    XenbusBack bus;
     char *id;
     NetbackEnv env;
-    unsigned idx;
     char mac[18];
     unsigned max_queues;
-    bool created;        /* the nodes are ours; else a toolstack's */
-    bool started;
     bool paused;
-    bool closing;
-    bool closed_sent;
-    char *be;            /* backend directory */
-    char *fe;            /* frontend directory */
-    char *error_path;
-    enum xenbus_state state;
-    char *error;         /* last reason */
-    XenWatch *watch_front;
-    XenWatch *watch_online;
-    XenWatch *watch_hotplug;
-    XenWatch *watch_domain;
-    bool domain_seen;    /* only dom0 may ask whether a domain lives */
-    bool front_seen;
     bool peer_failed;    /* the netdev's error was reported */
-    guint close_timer;
-    guint closed_idle;
     XenFaults faults;
     unsigned n_queues;   /* connected */
     NetbackQueue *queue[NETIF_MAX_QUEUES];
@@ -173,29 +157,14 @@ GQuark netback_error_quark(void);
 
 /* --- xen-netback-store.c: main thread --- */
 
-/* Makes the nodes, or finds those of a toolstack. Sets be, fe, idx, mac, created. */
-bool netback_store_create(Netback *nb, const NetbackConfig *config, GError **error);
-/* Removes what netback_store_create() made. */
-void netback_store_remove(Netback *nb);
-/* The features, before InitWait. */
-bool netback_store_publish(Netback *nb, GError **error);
-/* Reads and judges all keys of the frontend, in one transaction. */
+/* As the callbacks of XenbusBackOps. */
+bool netback_store_write_nodes(Netback *nb, XenTx tx);
+void netback_store_take_over(Netback *nb);
+bool netback_store_publish(Netback *nb, XenTx tx);
+/* Reads and validates all keys of the frontend, in one transaction. */
 bool netback_store_read_keys(Netback *nb, NetbackKeys *ret, GError **error);
-/* Writes B/@key, unless a toolstack has removed B: it must not come back with one key. */
-void netback_store_update(Netback *nb, const char *key, unsigned value);
-/* The same for B/state, and remembers it. */
-void netback_store_set_state(Netback *nb, enum xenbus_state state);
-/*
- * Unknown: there is no node, so no device any more. What is there and makes no sense reads
- * as Initialised, which asks for nothing.
- */
-enum xenbus_state netback_store_front_state(Netback *nb);
 /* B/carrier and F/mtu, as the netdev has them now. */
 void netback_store_set_link(Netback *nb);
-/* B/online and B/hotplug-status as the toolstack left them; false if there is no B. */
-bool netback_store_read_control(Netback *nb, bool *ret_online, bool *ret_hotplug_done);
-/* The reason, for people: B's node under error/. NULL removes it. */
-void netback_store_set_error(Netback *nb, const char *reason);
 
 /* --- xen-netback-queue.c: main thread --- */
 

@@ -103,7 +103,7 @@ NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys
     NetbackQueue *q = g_new0(NetbackQueue, 1);
     const NetbackEnv *env = &nb->env;
     IoThread *thread = index < env->n_threads ? env->threads[index] : NULL;
-    g_autofree char *name = g_strdup_printf("vif%u.%u-q%u", env->frontend_id, nb->idx, index);
+    g_autofree char *name = g_strdup_printf("vif%u.%u-q%u", env->frontend_id, nb->bus.idx, index);
 
     xen_queue_init(&q->base, &netback_queue_ops, env->xen, env->frontend_id, index, &nb->faults);
     q->peer = env->peer->queue[index];

@@ -32,7 +32,7 @@
 static void netfront_update(void *opaque);
 static void netfront_finish_close(Netfront *nf);
 
-static void netfront_event(Netfront *nf, NetfrontEvent event, const char *detail)
+static void netfront_event(Netfront *nf, XenbusEvent event, const char *detail)
 {
     if (nf->env.event) {
         nf->env.event(nf->env.opaque, event, detail);
@@ -82,7 +82,7 @@ static void netfront_disconnect(Netfront *nf)
     netfront_pages_try(nf);
     netfront_follow_carrier(nf);
     if (was) {
-        netfront_event(nf, NETFRONT_DISCONNECTED, NULL);
+        netfront_event(nf, XENBUS_DISCONNECTED, NULL);
     }
 }
 
@@ -94,7 +94,7 @@ static void netfront_set_error(Netfront *nf, const char *reason)
     }
     g_free(nf->error);
     nf->error = g_strdup(reason);
-    netfront_event(nf, NETFRONT_ERROR, nf->error);
+    netfront_event(nf, XENBUS_ERROR, nf->error);
 }
 
 static void netfront_fail(Netfront *nf, const char *reason)
@@ -173,7 +173,7 @@ static void netfront_run(Netfront *nf)
     nf->retry_ms = RETRY_MIN_MS;
     g_clear_pointer(&nf->error, g_free);
     netfront_follow_carrier(nf);
-    netfront_event(nf, NETFRONT_CONNECTED, NULL);
+    netfront_event(nf, XENBUS_CONNECTED, NULL);
 }
 
 /* --- states --- */
@@ -406,7 +406,7 @@ static gboolean netfront_send_closed(gpointer opaque)
     Netfront *nf = opaque;
 
     nf->closed_idle = 0;
-    netfront_event(nf, NETFRONT_CLOSED, NULL); /* may free nf */
+    netfront_event(nf, XENBUS_CLOSED, NULL); /* may free nf */
     return G_SOURCE_REMOVE;
 }
 
@@ -465,7 +465,7 @@ static void netfront_peer_changed(void *opaque)
     const char *error = nf->env.peer->error;
 
     if (error && !nf->peer_failed) {
-        netfront_event(nf, NETFRONT_ERROR, error);
+        netfront_event(nf, XENBUS_ERROR, error);
     }
     nf->peer_failed = error != NULL;
 }

@@ -86,24 +86,24 @@ static void set_error(VifEnd *end, const char *detail)
     end->errors++;
 }
 
-static void back_event(void *opaque, NetbackEvent event, const char *detail)
+static void back_event(void *opaque, XenbusEvent event, const char *detail)
 {
     VifEnd *end = opaque;
 
     switch (event) {
-    case NETBACK_CONNECTED:
+    case XENBUS_CONNECTED:
         end->connected++;
         break;
-    case NETBACK_DISCONNECTED:
+    case XENBUS_DISCONNECTED:
         end->disconnected++;
         break;
-    case NETBACK_ERROR:
+    case XENBUS_ERROR:
         set_error(end, detail);
         break;
-    case NETBACK_CLOSED:
+    case XENBUS_CLOSED:
         end->closed = true;
         break;
-    case NETBACK_GONE:
+    case XENBUS_GONE:
         end->gone = true;
         break;
     default:
@@ -111,21 +111,21 @@ static void back_event(void *opaque, NetbackEvent event, const char *detail)
     }
 }
 
-static void front_event(void *opaque, NetfrontEvent event, const char *detail)
+static void front_event(void *opaque, XenbusEvent event, const char *detail)
 {
     VifEnd *end = opaque;
 
     switch (event) {
-    case NETFRONT_CONNECTED:
+    case XENBUS_CONNECTED:
         end->connected++;
         break;
-    case NETFRONT_DISCONNECTED:
+    case XENBUS_DISCONNECTED:
         end->disconnected++;
         break;
-    case NETFRONT_ERROR:
+    case XENBUS_ERROR:
         set_error(end, detail);
         break;
-    case NETFRONT_CLOSED:
+    case XENBUS_CLOSED:
         end->closed = true;
         break;
     default:

@@ -13,6 +13,7 @@
 #include "hw/net/netif-info.h"
 #include "hw/xen/xen-ops.h"
 #include "hw/xen/xen-store.h"
+#include "hw/xen/xenbus-event.h"
 #include "net/netdev.h"
 #include "util/iothread.h"
 #include "util/options.h"
@@ -31,14 +32,6 @@ typedef struct NetbackConfig {
 
 extern const OptTable netback_options;
 
-typedef enum NetbackEvent {
-    NETBACK_CONNECTED,    /* detail: NULL */
-    NETBACK_DISCONNECTED, /* detail: NULL */
-    NETBACK_ERROR,        /* detail: the reason, as in the XenStore error node */
-    NETBACK_CLOSED,       /* after netback_close(): it may be freed now (from an idle callback) */
-    NETBACK_GONE,         /* the domain died, or the toolstack took the device away */
-} NetbackEvent;
-
 /* What the system gives to a vif. Everything outlives it. */
 typedef struct NetbackEnv {
     Xen *xen;
@@ -48,7 +41,7 @@ typedef struct NetbackEnv {
     /* threads[i] serves queue i, for i < n_threads; queues without one get one of their own. */
     IoThread **threads;
     unsigned n_threads;
-    void (*event)(void *opaque, NetbackEvent event, const char *detail); /* main thread */
+    void (*event)(void *opaque, XenbusEvent event, const char *detail); /* main thread */
     void *opaque;
 } NetbackEnv;
 
@@ -67,7 +60,7 @@ void netback_pause(Netback *nb, bool paused);
 
 /*
  * Asks for the end: Closing, then Closed as soon as the frontend agrees or @timeout_ms
- * are over; NETBACK_CLOSED follows, from the main loop. Nodes that we created are removed.
+ * are over; XENBUS_CLOSED follows, from the main loop. Nodes that we created are removed.
  */
 void netback_close(Netback *nb, unsigned timeout_ms);
 

@@ -12,6 +12,7 @@
 #include "hw/net/netif-info.h"
 #include "hw/xen/xen-ops.h"
 #include "hw/xen/xen-store.h"
+#include "hw/xen/xenbus-event.h"
 #include "net/netdev.h"
 #include "util/iothread.h"
 #include "util/options.h"
@@ -34,18 +35,11 @@ typedef struct NetfrontConfig {
 
 extern const OptTable netfront_options;
 
-typedef enum NetfrontEvent {
-    NETFRONT_CONNECTED,
-    NETFRONT_DISCONNECTED, /* the backend closed; it connects again when it comes back */
-    NETFRONT_ERROR,        /* detail: why */
-    NETFRONT_CLOSED,       /* after netfront_close() */
-} NetfrontEvent;
-
 typedef struct NetfrontEnv {
     Xen *xen;       /* with share ops */
     XenStore *store;
     Netdev *peer;
-    void (*event)(void *opaque, NetfrontEvent event, const char *detail); /* main thread */
+    void (*event)(void *opaque, XenbusEvent event, const char *detail); /* main thread */
     void *opaque;
 } NetfrontEnv;
 
@@ -54,7 +48,7 @@ Netfront *netfront_new(const NetfrontConfig *config, const NetfrontEnv *env, GEr
 void netfront_start(Netfront *nf);
 /* Paused, it carries no packets; connections come and go as ever. */
 void netfront_pause(Netfront *nf, bool paused);
-/* Closing, waits for the backend at most @timeout_ms, Closed; then NETFRONT_CLOSED. */
+/* Closing, waits for the backend at most @timeout_ms, Closed; then XENBUS_CLOSED. */
 void netfront_close(Netfront *nf, unsigned timeout_ms);
 void netfront_free(Netfront *nf);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Netfront, netfront_free)

@@ -1,0 +1,31 @@
+/*
+ * What the two files of a backend share: xenbus-back-nodes.c has what is read and written,
+ * xenbus-back.c what follows from it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_XEN_XENBUS_BACK_INTERNAL_H
+#define HW_XEN_XENBUS_BACK_INTERNAL_H
+
+#include "hw/xen/xenbus-back.h"
+
+/* Makes the nodes, or finds those of a toolstack. Sets be, fe, idx, created. */
+bool xenbus_back_nodes_create(XenbusBack *b, int32_t idx, GError **error);
+/* Removes what xenbus_back_nodes_create() made. */
+void xenbus_back_nodes_remove(XenbusBack *b);
+
+/* Writes B/state, unless B was removed, and remembers it. */
+void xenbus_back_set_state(XenbusBack *b, enum xenbus_state state);
+/*
+ * Unknown: there is no node, so no device any more. What is there and makes no sense reads
+ * as Initialised, which asks for nothing.
+ */
+enum xenbus_state xenbus_back_front_state(XenbusBack *b);
+/* B/online and B/hotplug-status as the toolstack left them; false if there is no B. */
+bool xenbus_back_read_control(XenbusBack *b, bool *ret_online, bool *ret_hotplug_done);
+/* The reason, for people: B's node under error/. NULL removes it. */
+void xenbus_back_set_error(XenbusBack *b, const char *reason);
+/* The features, before InitWait. */
+bool xenbus_back_publish(XenbusBack *b, GError **error);
+
+#endif

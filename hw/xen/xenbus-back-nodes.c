@@ -1,0 +1,268 @@
+/*
+ * A backend's nodes in XenStore: those it makes, as a toolstack would, what it says in
+ * them, what it reads of the toolstack and of the frontend's state.
+ *
+ * Identity (paths, domid) is taken from the backend directory only: the frontend's
+ * directory belongs to the guest, who may write there what it likes.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "xenbus-back-internal.h"
+
+#define NODES_FAIL(error, ...) g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, __VA_ARGS__)
+
+/* --- making them --- */
+
+/* Makes @path readable for the guest, unless it is there. */
+static bool nodes_ensure_dir(XenbusBack *b, XenTx tx, const char *path)
+{
+    g_autofree char *old = xen_store_read(b->store, tx, path);
+
+    return old || xen_store_mkdir(b->store, tx, path, b->xen->domid, b->frontend_id);
+}
+
+/*
+ * The parents as a toolstack makes them: ours, readable by the guest, who scans them
+ * for its devices.
+ */
+static bool nodes_make_parents(XenbusBack *b, XenTx tx)
+{
+    g_autofree char *domain = g_strdup_printf("/local/domain/%u", b->frontend_id);
+    g_autofree char *device = g_strdup_printf("/local/domain/%u/device", b->frontend_id);
+    g_autofree char *kind = g_path_get_dirname(b->fe);
+
+    return nodes_ensure_dir(b, tx, domain) && nodes_ensure_dir(b, tx, device) &&
+           nodes_ensure_dir(b, tx, kind);
+}
+
+static bool nodes_write_front(XenbusBack *b, XenTx tx)
+{
+    XenStore *s = b->store;
+
+    return xen_store_mkdir(s, tx, b->fe, b->frontend_id, b->xen->domid) &&
+           xen_store_printf(s, tx, b->fe, "backend", "%s", b->be) &&
+           xen_store_printf(s, tx, b->fe, "backend-id", "%u", b->xen->domid) &&
+           xen_store_printf(s, tx, b->fe, "state", "%d", XenbusStateInitialising);
+}
+
+static bool nodes_write_back(XenbusBack *b, XenTx tx)
+{
+    XenStore *s = b->store;
+
+    return xen_store_mkdir(s, tx, b->be, b->xen->domid, b->frontend_id) &&
+           xen_store_printf(s, tx, b->be, "frontend", "%s", b->fe) &&
+           xen_store_printf(s, tx, b->be, "frontend-id", "%u", b->frontend_id) &&
+           xen_store_printf(s, tx, b->be, "online", "1") &&
+           xen_store_printf(s, tx, b->be, "hotplug-status", "connected") &&
+           xen_store_printf(s, tx, b->be, "state", "%d", XenbusStateInitialising);
+}
+
+static bool nodes_write(XenStore *s, XenTx tx, void *opaque)
+{
+    XenbusBack *b = opaque;
+
+    return xen_store_clear(s, tx, b->be) && xen_store_clear(s, tx, b->fe) &&
+           nodes_make_parents(b, tx) && nodes_write_back(b, tx) && nodes_write_front(b, tx) &&
+           b->ops->write_nodes(b, tx);
+}
+
+static void nodes_set_paths(XenbusBack *b, unsigned idx)
+{
+    unsigned us = b->xen->domid, fe = b->frontend_id;
+    const char *kind = b->ops->kind;
+
+    g_free(b->be);
+    g_free(b->fe);
+    g_free(b->error_path);
+    b->idx = idx;
+    b->be = g_strdup_printf("/local/domain/%u/backend/%s/%u/%u", us, kind, fe, idx);
+    b->fe = g_strdup_printf("/local/domain/%u/device/%s/%u", fe, kind, idx);
+    b->error_path = g_strdup_printf("/local/domain/%u/error/backend/%s/%u/%u", us, kind, fe, idx);
+}
+
+static bool nodes_choose_idx(XenbusBack *b, int32_t idx, GError **error)
+{
+    if (idx >= (int32_t)b->ops->max_idx) {
+        NODES_FAIL(error, "idx must be less than %u", b->ops->max_idx);
+        return false;
+    }
+    if (idx < -1) {
+        NODES_FAIL(error, "idx must not be negative, apart from -1: the first that is free");
+        return false;
+    }
+    if (idx >= 0) {
+        nodes_set_paths(b, (unsigned)idx);
+        return true;
+    }
+    for (unsigned i = 0; i < b->ops->max_idx; i++) {
+        nodes_set_paths(b, i);
+        if (!xen_store_has(b->store, 0, b->be, "frontend") &&
+            !xen_store_has(b->store, 0, b->fe, "backend")) {
+            return true;
+        }
+    }
+    NODES_FAIL(error, "cannot find device index for netdev device");
+    return false;
+}
+
+/* What a toolstack made: its frontend must be the one that we expect. */
+static bool nodes_take_over(XenbusBack *b, const char *frontend, GError **error)
+{
+    if (strcmp(frontend, b->fe) != 0) {
+        NODES_FAIL(error, "%s/frontend is %s, not %s", b->be, frontend, b->fe);
+        return false;
+    }
+    return b->ops->take_over(b, error);
+}
+
+bool xenbus_back_nodes_create(XenbusBack *b, int32_t idx, GError **error)
+{
+    g_autofree char *path = NULL;
+    g_autofree char *frontend = NULL;
+
+    if (!nodes_choose_idx(b, idx, error)) {
+        return false;
+    }
+    path = g_strdup_printf("%s/frontend", b->be);
+    frontend = xen_store_read(b->store, 0, path);
+    /* libxl always writes a script; what is left of a backend of our own has none */
+    if (frontend && xen_store_has(b->store, 0, b->be, "script")) {
+        return nodes_take_over(b, frontend, error);
+    }
+    b->created = xen_store_transaction(b->store, nodes_write, b);
+    if (!b->created) {
+        NODES_FAIL(error, "cannot create XenStore nodes for %s %u: %s", b->ops->kind, b->idx,
+                   g_strerror(errno));
+    }
+    return b->created;
+}
+
+void xenbus_back_nodes_remove(XenbusBack *b)
+{
+    g_autofree char *parent = NULL;
+    g_auto(GStrv) others = NULL;
+
+    if (!b->be) {
+        return;
+    }
+    xenbus_back_set_error(b, NULL);
+    if (!b->created) {
+        return;
+    }
+    xen_store_remove(b->store, 0, b->be);
+    xen_store_remove(b->store, 0, b->fe);
+    parent = g_path_get_dirname(b->be);
+    others = xen_store_list(b->store, 0, parent);
+    if (others && !others[0]) {
+        xen_store_remove(b->store, 0, parent);
+    }
+}
+
+/* --- what we say --- */
+
+typedef struct NodesUpdate {
+    const char *dir;
+    const char *key;
+    XenTxFn *fn;
+    void *opaque;
+} NodesUpdate;
+
+static bool nodes_update(XenStore *s, XenTx tx, void *opaque)
+{
+    const NodesUpdate *u = opaque;
+
+    return !xen_store_has(s, tx, u->dir, u->key) || u->fn(s, tx, u->opaque);
+}
+
+bool xenbus_back_update(XenbusBack *b, bool front, XenTxFn *fn, void *opaque)
+{
+    NodesUpdate u = {
+        .dir = front ? b->fe : b->be,
+        .key = front ? "backend" : "frontend",
+        .fn = fn,
+        .opaque = opaque,
+    };
+
+    return xen_store_transaction(b->store, nodes_update, &u);
+}
+
+typedef struct NodesNumber {
+    const XenbusBack *b;
+    const char *key;
+    unsigned value;
+} NodesNumber;
+
+static bool nodes_write_number(XenStore *s, XenTx tx, void *opaque)
+{
+    const NodesNumber *n = opaque;
+
+    return xen_store_printf(s, tx, n->b->be, n->key, "%u", n->value);
+}
+
+bool xenbus_back_write(XenbusBack *b, const char *key, unsigned value)
+{
+    NodesNumber n = { b, key, value };
+
+    return xenbus_back_update(b, false, nodes_write_number, &n);
+}
+
+void xenbus_back_set_state(XenbusBack *b, enum xenbus_state state)
+{
+    b->state = state;
+    xenbus_back_write(b, "state", state);
+}
+
+static bool nodes_publish(XenStore *s, XenTx tx, void *opaque)
+{
+    XenbusBack *b = opaque;
+
+    return b->ops->publish(b, tx);
+}
+
+bool xenbus_back_publish(XenbusBack *b, GError **error)
+{
+    if (xenbus_back_update(b, false, nodes_publish, b)) {
+        return true;
+    }
+    NODES_FAIL(error, "cannot write %s: %s", b->be, g_strerror(errno));
+    return false;
+}
+
+void xenbus_back_set_error(XenbusBack *b, const char *reason)
+{
+    if (reason) {
+        xen_store_printf(b->store, 0, b->error_path, "error", "%s", reason);
+    } else {
+        xen_store_remove(b->store, 0, b->error_path);
+    }
+}
+
+/* --- what others say --- */
+
+enum xenbus_state xenbus_back_front_state(XenbusBack *b)
+{
+    uint64_t v;
+
+    if (xen_store_read_uint(b->store, 0, b->fe, "state", XenbusStateReconfigured, &v)) {
+        return v != XenbusStateUnknown ? (enum xenbus_state)v : XenbusStateInitialised;
+    }
+    return errno == ENOENT ? XenbusStateUnknown : XenbusStateInitialised;
+}
+
+bool xenbus_back_read_control(XenbusBack *b, bool *ret_online, bool *ret_hotplug_done)
+{
+    g_autofree char *path = g_strdup_printf("%s/hotplug-status", b->be);
+    g_autofree char *hotplug = xen_store_read(b->store, 0, path);
+    uint64_t online = 0;
+
+    if (!xen_store_read_uint(b->store, 0, b->be, "online", 1, &online) &&
+        !xen_store_has(b->store, 0, b->be, "frontend")) {
+        return false;
+    }
+    *ret_online = online != 0;
+    *ret_hotplug_done = hotplug && strcmp(hotplug, "connected") == 0;
+    return true;
+}

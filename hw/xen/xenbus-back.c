@@ -1,0 +1,315 @@
+/*
+ * A backend's life: what the frontend's state and the toolstack ask for, and what we
+ * answer. xen/include/public/io/xenbus.h names the states.
+ *
+ *                    xenbus_back_start()
+ *     Initialising ------------------------> InitWait <--------------+
+ *                                               |                    |
+ *                    frontend Connected, keys good, hotplug done     |
+ *                                               v                    |
+ *                                           Connected                |
+ *                                               |                    | frontend
+ *   frontend Closing, xenbus_back_fail(), xenbus_back_close()        | Initialising
+ *                                               v                    |
+ *                                            Closing ----------------+
+ *                                               |                    |
+ *                                        frontend Closed             |
+ *                                               v                    |
+ *                                            Closed -----------------+
+ *
+ * Every step is really published, in this order: frontends wait for each of them. All of it
+ * happens in back_update(), which looks at what is there now and not at what changed: a
+ * guest may toggle its state as fast as it likes, it costs one look.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/xen/xenbus-back.h"
+
+#include "xenbus-back-internal.h"
+
+/* --- connection --- */
+
+static void back_disconnect(XenbusBack *b)
+{
+    if (b->connected) {
+        b->connected = false;
+        b->ops->disconnect(b);
+        b->ops->event(b, XENBUS_DISCONNECTED, NULL);
+    }
+}
+
+void xenbus_back_fail(XenbusBack *b, const char *reason)
+{
+    g_autofree char *copy = g_strdup(reason); /* it may be ours */
+
+    back_disconnect(b);
+    g_free(b->error);
+    b->error = g_steal_pointer(&copy);
+    xenbus_back_set_error(b, b->error);
+    xenbus_back_set_state(b, XenbusStateClosing);
+    b->ops->event(b, XENBUS_ERROR, b->error);
+}
+
+static void back_connect(XenbusBack *b)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!b->ops->connect(b, &error)) {
+        xenbus_back_fail(b, error->message);
+        return;
+    }
+    b->connected = true;
+    g_clear_pointer(&b->error, g_free);
+    xenbus_back_set_error(b, NULL);
+    xenbus_back_set_state(b, XenbusStateConnected);
+    b->ops->event(b, XENBUS_CONNECTED, NULL);
+}
+
+/* --- states --- */
+
+/* Walks to InitWait, with every state between published. */
+static void back_to_init_wait(XenbusBack *b)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (b->state == XenbusStateConnected) {
+        back_disconnect(b);
+        xenbus_back_set_state(b, XenbusStateClosing);
+    }
+    if (b->state == XenbusStateClosing) {
+        xenbus_back_set_state(b, XenbusStateClosed);
+    }
+    if (b->state == XenbusStateInitWait) {
+        return;
+    }
+    if (!xenbus_back_publish(b, &error)) {
+        xenbus_back_fail(b, error->message);
+        return;
+    }
+    xenbus_back_set_state(b, XenbusStateInitWait);
+}
+
+static void back_to_closing(XenbusBack *b)
+{
+    back_disconnect(b);
+    if (b->state != XenbusStateClosing && b->state != XenbusStateClosed) {
+        xenbus_back_set_state(b, XenbusStateClosing);
+    }
+}
+
+static void back_to_closed(XenbusBack *b)
+{
+    back_to_closing(b);
+    if (b->state != XenbusStateClosed) {
+        xenbus_back_set_state(b, XenbusStateClosed);
+    }
+}
+
+/* --- the end --- */
+
+static gboolean back_send_closed(gpointer opaque)
+{
+    XenbusBack *b = opaque;
+
+    b->closed_idle = 0;
+    b->ops->event(b, XENBUS_CLOSED, NULL); /* may free it */
+    return G_SOURCE_REMOVE;
+}
+
+static void back_finish_close(XenbusBack *b)
+{
+    if (b->closed_sent) {
+        return;
+    }
+    b->closed_sent = true;
+    g_clear_handle_id(&b->close_timer, g_source_remove);
+    back_to_closed(b);
+    b->closed_idle = g_idle_add_full(G_PRIORITY_DEFAULT, back_send_closed, b, NULL);
+}
+
+static gboolean back_send_gone(gpointer opaque)
+{
+    XenbusBack *b = opaque;
+
+    b->closed_idle = 0;
+    b->ops->event(b, XENBUS_GONE, NULL); /* may free it */
+    return G_SOURCE_REMOVE;
+}
+
+/* Nobody is left to talk to: the domain died, or the directories are gone. */
+static void back_gone(XenbusBack *b)
+{
+    back_disconnect(b);
+    if (b->closing) {
+        back_finish_close(b);
+    } else if (!b->closed_sent) {
+        b->closed_sent = true;
+        xenbus_back_set_state(b, XenbusStateClosed);
+        b->closed_idle = g_idle_add_full(G_PRIORITY_DEFAULT, back_send_gone, b, NULL);
+    }
+}
+
+/* --- what is there now --- */
+
+/* What the frontend's state asks for, while the device is offered. */
+static void back_follow_front(XenbusBack *b, enum xenbus_state front, bool online, bool hotplug)
+{
+    switch (front) {
+    case XenbusStateInitialising:
+        if (online) {
+            back_to_init_wait(b);
+        } else {
+            back_gone(b); /* unplugged before a driver took it */
+        }
+        break;
+    case XenbusStateConnected:
+        if (b->state == XenbusStateInitWait && hotplug) {
+            back_connect(b);
+        }
+        break;
+    case XenbusStateReconfiguring:
+        /* Linux's netfront waits for this answer without an end */
+        if (b->state == XenbusStateConnected) {
+            xenbus_back_write(b, "state", XenbusStateReconfigured);
+        }
+        break;
+    case XenbusStateClosing:
+        back_to_closing(b);
+        break;
+    case XenbusStateClosed:
+        back_to_closed(b);
+        if (!online) {
+            back_gone(b);
+        }
+        break;
+    case XenbusStateUnknown: /* no node: see back_update() */
+    case XenbusStateInitWait:
+    case XenbusStateInitialised: /* not a state of a vif's frontend */
+    case XenbusStateReconfigured:
+    default:
+        break;
+    }
+}
+
+/* A frontend in one of these has nothing of ours in use and need not be waited for. */
+static bool back_front_idle(enum xenbus_state front)
+{
+    return front == XenbusStateUnknown || front == XenbusStateInitialising ||
+           front == XenbusStateClosed;
+}
+
+static void back_update(void *opaque)
+{
+    XenbusBack *b = opaque;
+    bool online = false, hotplug = false;
+    enum xenbus_state front;
+
+    if (!b->started || b->closed_sent) {
+        return;
+    }
+    front = xenbus_back_front_state(b);
+    b->front_seen |= front != XenbusStateUnknown;
+    if (xen_store_domain_alive(b->store, b->frontend_id)) {
+        b->domain_seen = true;
+    } else if (b->domain_seen) {
+        back_gone(b); /* it was there, so this is its end */
+        return;
+    }
+    if (!xenbus_back_read_control(b, &online, &hotplug) ||
+        (front == XenbusStateUnknown && b->front_seen)) {
+        back_gone(b);
+        return;
+    }
+    if (b->closing) {
+        if (back_front_idle(front)) {
+            back_finish_close(b);
+        }
+        return;
+    }
+    back_follow_front(b, front, online, hotplug);
+}
+
+/* --- public --- */
+
+static bool back_watch(XenbusBack *b, XenWatch **w, const char *dir, const char *key,
+                       GError **error)
+{
+    g_autofree char *path = dir ? g_strdup_printf("%s/%s", dir, key) : g_strdup(key);
+
+    *w = xen_store_watch(b->store, path, back_update, b, error);
+    return *w != NULL;
+}
+
+bool xenbus_back_init(XenbusBack *b, const XenbusBackOps *ops, Xen *xen, XenStore *store,
+                      uint16_t frontend_id, int32_t idx, GError **error)
+{
+    *b = (XenbusBack){
+        .ops = ops,
+        .xen = xen,
+        .store = store,
+        .frontend_id = frontend_id,
+        .state = XenbusStateInitialising,
+    };
+    return xenbus_back_nodes_create(b, idx, error) &&
+           back_watch(b, &b->watch_front, b->fe, "state", error) &&
+           back_watch(b, &b->watch_online, b->be, "online", error) &&
+           back_watch(b, &b->watch_hotplug, b->be, "hotplug-status", error) &&
+           back_watch(b, &b->watch_domain, NULL, "@releaseDomain", error);
+}
+
+void xenbus_back_done(XenbusBack *b)
+{
+    if (b->connected) {
+        b->connected = false;
+        b->ops->disconnect(b);
+    }
+    xen_store_unwatch(g_steal_pointer(&b->watch_front));
+    xen_store_unwatch(g_steal_pointer(&b->watch_online));
+    xen_store_unwatch(g_steal_pointer(&b->watch_hotplug));
+    xen_store_unwatch(g_steal_pointer(&b->watch_domain));
+    g_clear_handle_id(&b->close_timer, g_source_remove);
+    g_clear_handle_id(&b->closed_idle, g_source_remove);
+    xenbus_back_nodes_remove(b);
+    g_clear_pointer(&b->error, g_free);
+    g_clear_pointer(&b->error_path, g_free);
+    g_clear_pointer(&b->be, g_free);
+    g_clear_pointer(&b->fe, g_free);
+}
+
+void xenbus_back_start(XenbusBack *b)
+{
+    if (b->started) {
+        return;
+    }
+    b->started = true;
+    if (xenbus_back_front_state(b) != XenbusStateClosed) {
+        back_to_init_wait(b);
+    }
+    back_update(b);
+}
+
+static gboolean back_close_timeout(gpointer opaque)
+{
+    XenbusBack *b = opaque;
+
+    b->close_timer = 0;
+    back_finish_close(b);
+    return G_SOURCE_REMOVE;
+}
+
+void xenbus_back_close(XenbusBack *b, unsigned timeout_ms)
+{
+    if (b->closed_sent) {
+        return; /* its event is on the way */
+    }
+    g_clear_handle_id(&b->close_timer, g_source_remove);
+    b->closing = true;
+    b->started = true;
+    xenbus_back_write(b, "online", 0);
+    if (b->state != XenbusStateClosing && b->state != XenbusStateClosed) {
+        /* the queues go on until the frontend has let go of them */
+        xenbus_back_set_state(b, XenbusStateClosing);
+    }
+    b->close_timer = g_timeout_add(timeout_ms, back_close_timeout, b);
+    back_update(b);
+}

@@ -1,0 +1,112 @@
+/*
+ * The backend of a Xen device, of whatever kind: its nodes in XenStore, its states, the
+ * frontend's, the toolstack's wishes (xen/include/public/io/xenbus.h;
+ * docs/xenstore-keys.rst). A device embeds it, and keeps what its keys and rings mean.
+ *
+ * Main thread only.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_XEN_XENBUS_BACK_H
+#define HW_XEN_XENBUS_BACK_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hw/xen/xen-ops.h"
+#include "hw/xen/xen-store.h"
+#include "hw/xen/xenbus-event.h"
+#include "hw/xen/xenbus-state.h"
+
+typedef struct XenbusBack XenbusBack;
+
+/* What a kind of device does. @b is embedded in the device: container_of(). */
+typedef struct XenbusBackOps {
+    const char *kind;    /* "vif": backend/KIND and device/KIND */
+    unsigned max_idx;    /* devices of a guest have an idx below it */
+
+    /*
+     * Nodes that a toolstack would have made besides those of every kind, in b->be and
+     * b->fe. Again, if the transaction was disturbed. False: errno.
+     */
+    bool (*write_nodes)(XenbusBack *b, XenTx tx);
+    /* A toolstack has made the nodes: reads what counts of them. */
+    bool (*take_over)(XenbusBack *b, GError **error);
+    /* Features in b->be, before InitWait; as write_nodes(). */
+    bool (*publish)(XenbusBack *b, XenTx tx);
+
+    /*
+     * The frontend is Connected: reads its keys and starts. On failure nothing is left, and
+     * the reason is what people see.
+     */
+    bool (*connect)(XenbusBack *b, GError **error);
+    /* Ends what connect() began: nothing of the guest's is used any more. */
+    void (*disconnect)(XenbusBack *b);
+
+    /* From within other calls, but for XENBUS_CLOSED and XENBUS_GONE: from the main loop. */
+    void (*event)(XenbusBack *b, XenbusEvent event, const char *detail);
+} XenbusBackOps;
+
+struct XenbusBack {
+    const XenbusBackOps *ops;
+    Xen *xen;
+    XenStore *store;
+    uint16_t frontend_id;
+    unsigned idx;
+    char *be;            /* backend directory */
+    char *fe;            /* frontend directory */
+    enum xenbus_state state;
+    char *error;         /* the last reason; NULL: all is well */
+    bool connected;
+    bool created;        /* the nodes are ours; else a toolstack's */
+
+    /* its own */
+    char *error_path;
+    bool started;
+    bool closing;
+    bool closed_sent;
+    bool domain_seen;    /* only dom0 may ask whether a domain lives */
+    bool front_seen;
+    XenWatch *watch_front;
+    XenWatch *watch_online;
+    XenWatch *watch_hotplug;
+    XenWatch *watch_domain;
+    guint close_timer;
+    guint closed_idle;
+};
+
+/*
+ * Creates the nodes of the device @idx (-1: the first that is free) of the domain @frontend_id,
+ * or takes over those of a toolstack. Does not offer it yet. @xen and @store outlive it.
+ * False: nothing is left but what xenbus_back_done() takes away.
+ */
+bool xenbus_back_init(XenbusBack *b, const XenbusBackOps *ops, Xen *xen, XenStore *store,
+                      uint16_t frontend_id, int32_t idx, GError **error);
+/* Disconnects, forgets everything, removes the nodes that were created. Fine for a zeroed one. */
+void xenbus_back_done(XenbusBack *b);
+
+/* Publishes features and InitWait; connects when the frontend does. Idempotent. */
+void xenbus_back_start(XenbusBack *b);
+
+/*
+ * Asks for the end: Closing, then Closed as soon as the frontend agrees or @timeout_ms are
+ * over; XENBUS_CLOSED follows. Packets or requests flow until the frontend agrees.
+ */
+void xenbus_back_close(XenbusBack *b, unsigned timeout_ms);
+
+/*
+ * The connection ends, @reason is written where people look, and the frontend is asked to
+ * close; it may come back through Initialising. XENBUS_ERROR.
+ */
+void xenbus_back_fail(XenbusBack *b, const char *reason);
+
+/*
+ * Calls @fn in a transaction, unless a toolstack has removed the backend's directory (or with
+ * @front the frontend's): what we write must not bring it back. False: errno.
+ */
+bool xenbus_back_update(XenbusBack *b, bool front, XenTxFn *fn, void *opaque);
+/* Writes a number to b->be/@key in that way. */
+bool xenbus_back_write(XenbusBack *b, const char *key, unsigned value);
+
+#endif
