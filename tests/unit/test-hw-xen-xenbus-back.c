@@ -1,0 +1,561 @@
+/*
+ * The life of a backend that is no vif: a made-up kind, whose frontend and toolstack are
+ * played by hand, in both orders of events.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/xen/xenbus-back.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+
+#include "util/container-of.h"
+
+#define BE "/local/domain/0/backend/toy/1/5"
+#define FE "/local/domain/1/device/toy/5"
+
+typedef struct Toy {
+    XenbusBack bus;
+    GString *log;        /* what happened, in order */
+    bool refuse_connect;
+    bool taken_over;
+} Toy;
+
+typedef struct Fixture {
+    char *dir;
+    Xen *host;
+    Xen *guest;
+    XenStore *dom0;
+    XenStore *domu;
+    XenWatch *watch_be;
+    GString *states;     /* that the frontend has seen of the backend */
+    Toy toy;
+} Fixture;
+
+static void toy_say(XenbusBack *b, const char *what)
+{
+    Toy *t = container_of(b, Toy, bus);
+
+    g_string_append_printf(t->log, "%s%s", t->log->len ? " " : "", what);
+}
+
+static bool toy_write_nodes(XenbusBack *b, XenTx tx)
+{
+    return xen_store_printf(b->store, tx, b->be, "colour", "red");
+}
+
+static bool toy_take_over(XenbusBack *b, GError **error)
+{
+    container_of(b, Toy, bus)->taken_over = true;
+    return true;
+}
+
+static bool toy_publish(XenbusBack *b, XenTx tx)
+{
+    return xen_store_printf(b->store, tx, b->be, "feature-bounce", "1");
+}
+
+static bool toy_connect(XenbusBack *b, GError **error)
+{
+    toy_say(b, "connect");
+    if (container_of(b, Toy, bus)->refuse_connect) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "the ring is square");
+        return false;
+    }
+    return true;
+}
+
+static void toy_disconnect(XenbusBack *b)
+{
+    toy_say(b, "disconnect");
+}
+
+static void toy_event(XenbusBack *b, XenbusEvent event, const char *detail)
+{
+    static const char *const names[] = {
+        [XENBUS_CONNECTED] = "CONNECTED",
+        [XENBUS_DISCONNECTED] = "DISCONNECTED",
+        [XENBUS_ERROR] = "ERROR",
+        [XENBUS_CLOSED] = "CLOSED",
+        [XENBUS_GONE] = "GONE",
+    };
+
+    toy_say(b, names[event]);
+}
+
+static const XenbusBackOps toy_ops = {
+    .kind = "toy",
+    .max_idx = 10,
+    .write_nodes = toy_write_nodes,
+    .take_over = toy_take_over,
+    .publish = toy_publish,
+    .connect = toy_connect,
+    .disconnect = toy_disconnect,
+    .event = toy_event,
+};
+
+/* --- the host, the guest, the toolstack --- */
+
+static char *get(Fixture *f, const char *dir, const char *key)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s", dir, key);
+
+    return xen_store_read(f->dom0, 0, path);
+}
+
+static bool is(Fixture *f, const char *dir, const char *key, const char *want)
+{
+    g_autofree char *value = get(f, dir, key);
+
+    return g_strcmp0(value, want) == 0;
+}
+
+static void put(Fixture *f, const char *dir, const char *key, const char *value)
+{
+    g_assert_true(xen_store_printf(f->dom0, 0, dir, key, "%s", value));
+}
+
+static void front(Fixture *f, int state)
+{
+    g_assert_true(xen_store_printf(f->domu, 0, FE, "state", "%d", state));
+}
+
+static gboolean tick(gpointer unused)
+{
+    return G_SOURCE_CONTINUE;
+}
+
+#define WAIT_FOR(cond) do {                                                 \
+        gint64 end = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;          \
+        guint source = g_timeout_add(5, tick, NULL);                        \
+        while (!(cond)) {                                                   \
+            g_assert_cmpint(g_get_monotonic_time(), <, end);                \
+            g_main_context_iteration(NULL, true);                           \
+        }                                                                   \
+        g_source_remove(source);                                            \
+    } while (0)
+
+/* So long that whatever is on its way has arrived. */
+static void settle(void)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        while (g_main_context_iteration(NULL, false)) {
+        }
+        g_usleep(5000);
+    }
+}
+
+static void see_state(void *opaque)
+{
+    Fixture *f = opaque;
+    g_autofree char *state = xen_store_read(f->domu, 0, BE "/state");
+
+    if (state && !g_str_has_suffix(f->states->str, state)) {
+        g_string_append(f->states, state);
+    }
+}
+
+static void up(Fixture *f)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = NULL;
+    g_autofree char *domu = NULL;
+
+    *f = (Fixture){ .dir = g_dir_make_tmp("test-xenbus-XXXXXX", &error) };
+    g_assert_no_error(error);
+    path = g_build_filename(f->dir, "host", NULL);
+    f->host = xen_xenemu_open_host(path, &error);
+    g_assert_no_error(error);
+    f->guest = xen_xenemu_open_guest(path, 1, 1 << 20, &error);
+    g_assert_no_error(error);
+    f->dom0 = xen_store_open(f->host->store_path, &error);
+    f->domu = xen_store_open(f->guest->store_path, &error);
+    g_assert_no_error(error);
+    f->states = g_string_new(NULL);
+    f->toy.log = g_string_new(NULL);
+}
+
+static void back_new(Fixture *f)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(xenbus_back_init(&f->toy.bus, &toy_ops, f->host, f->dom0, 1, 5, &error));
+    g_assert_no_error(error);
+    f->watch_be = xen_store_watch(f->domu, BE "/state", see_state, f, &error);
+    g_assert_no_error(error);
+}
+
+static void back_start(Fixture *f)
+{
+    back_new(f);
+    xenbus_back_start(&f->toy.bus);
+}
+
+static void guest_dies(Fixture *f)
+{
+    xen_store_unwatch(g_steal_pointer(&f->watch_be));
+    xen_store_close(g_steal_pointer(&f->domu));
+    xen_close(g_steal_pointer(&f->guest));
+}
+
+static void down(Fixture *f)
+{
+    xenbus_back_done(&f->toy.bus);
+    xenbus_back_done(&f->toy.bus);
+    if (f->guest) {
+        guest_dies(f);
+    }
+    xen_store_close(f->dom0);
+    xen_close(f->host);
+    g_rmdir(f->dir);
+    g_free(f->dir);
+    g_string_free(f->states, true);
+    g_string_free(f->toy.log, true);
+}
+
+static void expect_log(Fixture *f, const char *want)
+{
+    g_assert_cmpstr(f->toy.log->str, ==, want);
+    g_string_truncate(f->toy.log, 0);
+}
+
+/* What a toolstack makes, with its script yet to run. */
+static void toolstack_add(Fixture *f)
+{
+    g_assert_true(xen_store_mkdir(f->dom0, 0, BE, 0, 1));
+    put(f, BE, "frontend", FE);
+    put(f, BE, "frontend-id", "1");
+    put(f, BE, "online", "1");
+    put(f, BE, "state", "1");
+    put(f, BE, "script", "/etc/xen/scripts/toy");
+    put(f, BE, "hotplug-status", "");
+    g_assert_true(xen_store_mkdir(f->dom0, 0, FE, 1, 0));
+    put(f, FE, "backend", BE);
+    put(f, FE, "backend-id", "0");
+    put(f, FE, "state", "1");
+}
+
+static void connected(Fixture *f)
+{
+    up(f);
+    back_start(f);
+    front(f, 4);
+    WAIT_FOR(is(f, BE, "state", "4"));
+    expect_log(f, "connect CONNECTED");
+}
+
+/* --- tests --- */
+
+static void test_makes_nodes(void)
+{
+    Fixture f;
+
+    up(&f);
+    back_new(&f);
+    g_assert_true(f.toy.bus.created);
+    g_assert_true(is(&f, BE, "frontend", FE));
+    g_assert_true(is(&f, BE, "frontend-id", "1"));
+    g_assert_true(is(&f, BE, "online", "1"));
+    g_assert_true(is(&f, BE, "state", "1"));
+    g_assert_true(is(&f, BE, "colour", "red"));
+    g_assert_true(is(&f, FE, "backend", BE));
+    g_assert_true(is(&f, FE, "backend-id", "0"));
+    g_assert_true(is(&f, FE, "state", "1"));
+    g_assert_true(is(&f, BE, "feature-bounce", NULL)); /* not offered yet */
+    down(&f);
+    g_assert_null(f.toy.bus.be);
+}
+
+/* The frontend's driver comes after the backend. */
+static void test_back_first(void)
+{
+    Fixture f;
+
+    up(&f);
+    back_start(&f);
+    g_assert_true(is(&f, BE, "state", "2"));
+    g_assert_true(is(&f, BE, "feature-bounce", "1"));
+    settle();
+    expect_log(&f, "");
+    front(&f, 3); /* a state that this protocol does not use */
+    settle();
+    expect_log(&f, "");
+    front(&f, 4);
+    WAIT_FOR(f.toy.bus.connected);
+    expect_log(&f, "connect CONNECTED");
+    g_assert_true(is(&f, BE, "state", "4"));
+    front(&f, 4); /* said twice */
+    settle();
+    expect_log(&f, "");
+    down(&f);
+}
+
+/* The frontend had said Connected before the backend looked for the first time. */
+static void test_front_first(void)
+{
+    Fixture f;
+
+    up(&f);
+    toolstack_add(&f);
+    put(&f, BE, "hotplug-status", "connected");
+    front(&f, 4);
+    back_start(&f);
+    WAIT_FOR(f.toy.bus.connected);
+    g_assert_true(f.toy.taken_over);
+    g_assert_false(f.toy.bus.created);
+    expect_log(&f, "connect CONNECTED");
+    down(&f);
+}
+
+/* Nothing is connected before the toolstack's script has run. */
+static void test_waits_for_hotplug(void)
+{
+    Fixture f;
+
+    up(&f);
+    toolstack_add(&f);
+    back_start(&f);
+    front(&f, 4);
+    settle(); /* the main loop has seen the frontend's state, and more */
+    expect_log(&f, "");
+    g_assert_true(is(&f, BE, "state", "2"));
+    put(&f, BE, "hotplug-status", "connected");
+    WAIT_FOR(f.toy.bus.connected);
+    expect_log(&f, "connect CONNECTED");
+    down(&f);
+}
+
+/* A driver that is unloaded and loaded again sees each state on the way. */
+static void test_reconnect(void)
+{
+    Fixture f;
+
+    connected(&f);
+    WAIT_FOR(g_str_has_suffix(f.states->str, "4"));
+    g_string_truncate(f.states, 0);
+    front(&f, 5);
+    WAIT_FOR(g_str_has_suffix(f.states->str, "5"));
+    front(&f, 6);
+    WAIT_FOR(g_str_has_suffix(f.states->str, "6"));
+    front(&f, 1);
+    WAIT_FOR(g_str_has_suffix(f.states->str, "2"));
+    front(&f, 4);
+    WAIT_FOR(g_str_has_suffix(f.states->str, "4"));
+    expect_log(&f, "disconnect DISCONNECTED connect CONNECTED");
+    g_assert_cmpstr(f.states->str, ==, "5624");
+    down(&f);
+}
+
+/* A crashed kernel's successor starts at Initialising without a word of good-bye. */
+static void test_initialising_out_of_the_blue(void)
+{
+    Fixture f;
+
+    connected(&f);
+    front(&f, 1);
+    WAIT_FOR(is(&f, BE, "state", "2"));
+    expect_log(&f, "disconnect DISCONNECTED");
+    front(&f, 4);
+    WAIT_FOR(is(&f, BE, "state", "4"));
+    down(&f);
+}
+
+static void test_refused_connection(void)
+{
+    Fixture f;
+
+    up(&f);
+    back_start(&f);
+    f.toy.refuse_connect = true;
+    front(&f, 4);
+    WAIT_FOR(is(&f, BE, "state", "5"));
+    expect_log(&f, "connect ERROR");
+    g_assert_cmpstr(f.toy.bus.error, ==, "the ring is square");
+    g_assert_true(is(&f, "/local/domain/0/error/backend/toy/1/5", "error", "the ring is square"));
+    /* it may come back, and then the reason is gone */
+    f.toy.refuse_connect = false;
+    front(&f, 6);
+    WAIT_FOR(is(&f, BE, "state", "6"));
+    front(&f, 1);
+    WAIT_FOR(is(&f, BE, "state", "2"));
+    front(&f, 4);
+    WAIT_FOR(is(&f, BE, "state", "4"));
+    g_assert_null(f.toy.bus.error);
+    g_assert_true(is(&f, "/local/domain/0/error/backend/toy/1/5", "error", NULL));
+    down(&f);
+}
+
+static void test_fault_while_connected(void)
+{
+    Fixture f;
+
+    connected(&f);
+    xenbus_back_fail(&f.toy.bus, "queue 0: it has holes");
+    expect_log(&f, "disconnect DISCONNECTED ERROR");
+    g_assert_true(is(&f, BE, "state", "5"));
+    down(&f);
+}
+
+static void test_reconfiguring_is_answered(void)
+{
+    Fixture f;
+
+    connected(&f);
+    front(&f, 7);
+    WAIT_FOR(is(&f, BE, "state", "8"));
+    expect_log(&f, "");
+    front(&f, 4);
+    settle();
+    expect_log(&f, ""); /* still connected */
+    down(&f);
+}
+
+/* xl block-detach and its like: online 0, Closing; the frontend agrees. */
+static void test_unplug_by_toolstack(void)
+{
+    Fixture f;
+
+    up(&f);
+    toolstack_add(&f);
+    put(&f, BE, "hotplug-status", "connected");
+    back_start(&f);
+    front(&f, 4);
+    WAIT_FOR(f.toy.bus.connected);
+    g_string_truncate(f.toy.log, 0);
+    put(&f, BE, "online", "0");
+    put(&f, BE, "state", "5");
+    front(&f, 5);
+    WAIT_FOR(is(&f, BE, "state", "5") && !f.toy.bus.connected);
+    front(&f, 6);
+    WAIT_FOR(is(&f, BE, "state", "6"));
+    WAIT_FOR(g_str_has_suffix(f.toy.log->str, "GONE"));
+    expect_log(&f, "disconnect DISCONNECTED GONE");
+    xenbus_back_done(&f.toy.bus);
+    g_assert_true(is(&f, BE, "frontend", FE)); /* a toolstack removes its nodes itself */
+    down(&f);
+}
+
+/* Forced: the directory goes at once. It does not come back with what is written last. */
+static void test_directory_removed(void)
+{
+    Fixture f;
+
+    connected(&f);
+    g_assert_true(xen_store_remove(f.dom0, 0, BE));
+    WAIT_FOR(g_str_has_suffix(f.toy.log->str, "GONE"));
+    expect_log(&f, "disconnect DISCONNECTED GONE");
+    g_assert_true(is(&f, BE, "state", NULL));
+    down(&f);
+}
+
+static void test_frontend_removed(void)
+{
+    Fixture f;
+
+    connected(&f);
+    g_assert_true(xen_store_remove(f.domu, 0, FE));
+    WAIT_FOR(g_str_has_suffix(f.toy.log->str, "GONE"));
+    /* the function would be called, were the directory there */
+    g_assert_true(xenbus_back_update(&f.toy.bus, true, NULL, NULL));
+    down(&f);
+}
+
+static void test_domain_dies(void)
+{
+    Fixture f;
+
+    connected(&f);
+    guest_dies(&f);
+    WAIT_FOR(g_str_has_suffix(f.toy.log->str, "GONE"));
+    expect_log(&f, "disconnect DISCONNECTED GONE");
+    down(&f);
+}
+
+/* We go: requests are served until the frontend has agreed. */
+static void test_close(void)
+{
+    Fixture f;
+
+    connected(&f);
+    xenbus_back_close(&f.toy.bus, 60000);
+    g_assert_true(is(&f, BE, "online", "0"));
+    g_assert_true(is(&f, BE, "state", "5"));
+    settle();
+    g_assert_true(f.toy.bus.connected);
+    front(&f, 6);
+    WAIT_FOR(g_str_has_suffix(f.toy.log->str, "CLOSED"));
+    expect_log(&f, "disconnect DISCONNECTED CLOSED");
+    xenbus_back_done(&f.toy.bus);
+    g_assert_true(is(&f, BE, "frontend", NULL));
+    g_assert_true(is(&f, FE, "backend", NULL));
+    down(&f);
+}
+
+/* A frontend that never answers is waited for no longer than that. */
+static void test_close_times_out(void)
+{
+    Fixture f;
+
+    connected(&f);
+    xenbus_back_close(&f.toy.bus, 20);
+    WAIT_FOR(g_str_has_suffix(f.toy.log->str, "CLOSED"));
+    expect_log(&f, "disconnect DISCONNECTED CLOSED");
+    down(&f);
+}
+
+/* Nobody has it yet: closed at once. */
+static void test_close_unused(void)
+{
+    Fixture f;
+
+    up(&f);
+    back_new(&f);
+    xenbus_back_close(&f.toy.bus, 60000);
+    WAIT_FOR(g_str_has_suffix(f.toy.log->str, "CLOSED"));
+    down(&f);
+}
+
+static void test_idx(void)
+{
+    g_autoptr(GError) error = NULL;
+    XenbusBack other = { 0 };
+    Fixture f;
+
+    up(&f);
+    g_assert_false(xenbus_back_init(&other, &toy_ops, f.host, f.dom0, 1, 10, &error));
+    g_assert_cmpstr(error->message, ==, "idx must be less than 10");
+    g_clear_error(&error);
+    xenbus_back_done(&other);
+    for (int i = 0; i < 2; i++) {
+        g_assert_true(xenbus_back_init(&f.toy.bus, &toy_ops, f.host, f.dom0, 1, -1, &error));
+        g_assert_true(xenbus_back_init(&other, &toy_ops, f.host, f.dom0, 1, -1, &error));
+        g_assert_cmpuint(f.toy.bus.idx, !=, other.idx);
+        xenbus_back_done(&other);
+        xenbus_back_done(&f.toy.bus);
+    }
+    down(&f);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define TEST(name, fn) g_test_add_func("/hw/xen/xenbus-back/" name, fn)
+    TEST("makes-nodes", test_makes_nodes);
+    TEST("back-first", test_back_first);
+    TEST("front-first", test_front_first);
+    TEST("waits-for-hotplug", test_waits_for_hotplug);
+    TEST("reconnect", test_reconnect);
+    TEST("initialising-out-of-the-blue", test_initialising_out_of_the_blue);
+    TEST("refused-connection", test_refused_connection);
+    TEST("fault-while-connected", test_fault_while_connected);
+    TEST("reconfiguring-is-answered", test_reconfiguring_is_answered);
+    TEST("unplug-by-toolstack", test_unplug_by_toolstack);
+    TEST("directory-removed", test_directory_removed);
+    TEST("frontend-removed", test_frontend_removed);
+    TEST("domain-dies", test_domain_dies);
+    TEST("close", test_close);
+    TEST("close-times-out", test_close_times_out);
+    TEST("close-unused", test_close_unused);
+    TEST("idx", test_idx);
+    return g_test_run();
+}
