@@ -21,7 +21,8 @@ LAYERS = {
     'hw/net': ['hw/xen', 'hw/virtio', 'net', 'util'],
     'hw/block': ['hw/xen', 'hw/virtio', 'block', 'util'],
     'qmp': ['util'],
-    'system': ['qmp', 'hw/net', 'hw/block', 'hw/xen', 'hw/virtio', 'net', 'block', 'util'],
+    'qtest': ['hw/xen', 'util'],
+    'system': ['qmp', 'qtest', 'hw/net', 'hw/block', 'hw/xen', 'hw/virtio', 'net', 'block', 'util'],
 }
 
 # Third parties: header pattern, the files that may include it, and why not others.
@@ -50,7 +51,7 @@ THIRD_PARTIES = [
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 # Headers outside include/ that a directory offers: the emulated Xen host's public one.
 XENEMU = 'subprojects/xenemu'
-XENEMU_USERS = ['hw/xen/*', 'system/*', 'tests/*', f'{XENEMU}/*']
+XENEMU_USERS = ['hw/xen/*', 'qtest/*', 'system/*', 'tests/*', f'{XENEMU}/*']
 
 
 def layer_of(path):

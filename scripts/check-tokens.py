@@ -24,7 +24,7 @@ CODE_RULES = [
      'qemu-style strict parsing: see util/, errors must be seen'),
     (r'\b(v?printf|puts|putchar|g_print|g_printerr|perror)\s*\(', C,
      ['system/*', 'util/log.c', *TESTS], 'modules return errors; system/ prints'),
-    (r'\bv?fprintf\s*\(', C, ['system/*', 'util/log.c', *TESTS],
+    (r'\bv?fprintf\s*\(', C, ['system/*', 'qtest/qtest.c', 'util/log.c', *TESTS],
      'modules return errors; system/ prints'),
     (r'\b(usleep|sleep|nanosleep|g_usleep)\s*\(', C, TESTS,
      'wait for an event or a timer, not for time to pass'),

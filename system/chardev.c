@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "bound-path.h"
+#include "util/bound-path.h"
 #include "util/fd.h"
 #include "util/log.h"
 

@@ -14,7 +14,7 @@
 #include "hw/xen/xen-store.h"
 #include "net/tap.h"
 #include "qmp/qmp.h"
-#include "system/qtest.h"
+#include "qtest/qtest.h"
 #include "util/iothread.h"
 
 #define CLOSE_TIMEOUT_MS 3000 /* for a guest to agree to a device's end */

@@ -4,17 +4,17 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef SYSTEM_QTEST_INTERNAL_H
-#define SYSTEM_QTEST_INTERNAL_H
+#ifndef QTEST_QTEST_INTERNAL_H
+#define QTEST_QTEST_INTERNAL_H
 
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "bound-path.h"
 #include "hw/xen/xen-store.h"
-#include "system/qtest.h"
+#include "qtest/qtest.h"
+#include "util/bound-path.h"
 #include "util/log.h"
 #include "xenemu.h"
 

@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef SYSTEM_BOUND_PATH_H
-#define SYSTEM_BOUND_PATH_H
+#ifndef UTIL_BOUND_PATH_H
+#define UTIL_BOUND_PATH_H
 
 #include <stdbool.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "bound-path.h"
+#include "util/bound-path.h"
 
 #include <glib.h>
 #include <unistd.h>

@@ -5,8 +5,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef SYSTEM_QTEST_H
-#define SYSTEM_QTEST_H
+#ifndef QTEST_QTEST_H
+#define QTEST_QTEST_H
 
 #include <glib.h>
 #include <stdbool.h>
