@@ -72,7 +72,7 @@ static bool qmp_monitor_write_out(QmpMonitor *m)
  */
 static bool qmp_monitor_execute(QmpMonitor *m)
 {
-    while (m->in->len > 0 && m->out->len <= OUT_PAUSE) {
+    while (m->in->len > 0 && m->out->len <= OUT_PAUSE && !qmp_session_is_waiting(m->session)) {
         size_t used;
 
         if (!qmp_session_feed(m->session, (const char *)m->in->data, m->in->len, &used)) {
@@ -196,11 +196,20 @@ static gboolean qmp_monitor_readable(gint fd, GIOCondition cond, gpointer opaque
         qmp_monitor_drop(m);
         return G_SOURCE_REMOVE;
     }
-    if (m->out->len > OUT_PAUSE && m->in_tag == tag) {
+    if ((m->out->len > OUT_PAUSE || qmp_session_is_waiting(m->session)) && m->in_tag == tag) {
         m->in_tag = 0;
         return G_SOURCE_REMOVE;
     }
     return G_SOURCE_CONTINUE;
+}
+
+void qmp_monitor_go_on(QmpMonitor *m)
+{
+    if (m->doomed || !qmp_monitor_execute(m)) {
+        qmp_monitor_drop(m);
+    } else if (m->out->len <= OUT_PAUSE) {
+        qmp_monitor_watch(m);
+    }
 }
 
 void qmp_monitor_connect(QmpMonitor *m, int fd)
@@ -242,7 +251,7 @@ static gboolean qmp_monitor_accept(gint listen_fd, GIOCondition cond, gpointer o
 /* Waits for what comes next: a client, or its commands. */
 static void qmp_monitor_watch(QmpMonitor *m)
 {
-    if (m->session && m->in_tag == 0) {
+    if (m->session && m->in_tag == 0 && !qmp_session_is_waiting(m->session)) {
         m->in_tag = g_unix_fd_add(m->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, qmp_monitor_readable, m);
     } else if (!m->session && m->listen_fd >= 0 && m->listen_tag == 0) {
         m->listen_tag = g_unix_fd_add(m->listen_fd, G_IO_IN, qmp_monitor_accept, m);

@@ -60,6 +60,7 @@ void qmp_register_own(Qmp *q);
 char *hmp_run(const Qmp *q, const char *command_line);
 
 /* monitor.c */
+void qmp_monitor_go_on(QmpMonitor *m); /* with what waited for a reply; not from a command */
 bool qmp_monitor_name_fd(QmpMonitor *m, const char *name, GError **error);
 
 #endif

@@ -9,6 +9,11 @@
 
 #include "qmp-internal.h"
 
+struct QmpReply {
+    QmpSession *s;           /* NULL: the client is gone */
+    struct json_object *id;  /* of the request; NULL: it had none */
+};
+
 struct QmpSession {
     QmpMonitor *m;
     QmpWriteFn *write;
@@ -18,6 +23,7 @@ struct QmpSession {
     bool negotiated;
     bool skipping;     /* after an error: up to the end of the line */
     bool executed;       /* a command, with the bytes that are being fed */
+    QmpReply *later;   /* of the last command; NULL: it was answered */
 };
 
 static const char *const error_classes[] = {
@@ -65,6 +71,9 @@ QmpSession *qmp_session_new(QmpMonitor *m, QmpWriteFn *write, void *opaque)
 void qmp_session_free(QmpSession *s)
 {
     if (s) {
+        if (s->later) {
+            s->later->s = NULL;
+        }
         json_tokener_free(s->tok);
         g_string_free(s->text, TRUE);
         g_free(s);
@@ -233,9 +242,39 @@ static void qmp_session_execute(QmpSession *s, struct json_object *object)
     if (qmp_request_parse(object, &r, &error)) {
         result = qmp_session_dispatch(s, &r, &error);
     }
-    qmp_session_reply(s, result, error, id);
+    if (s->later) {
+        g_assert(result && !error);
+        s->later->id = json_object_get(id);
+        json_object_put(result);
+    } else {
+        qmp_session_reply(s, result, error, id);
+    }
     s->executed = true;
     json_object_put(object);
+}
+
+QmpReply *qmp_reply_later(QmpMonitor *m)
+{
+    QmpReply *r = g_new0(QmpReply, 1);
+
+    g_assert(m->session && !m->session->later);
+    r->s = m->session;
+    m->session->later = r;
+    return r;
+}
+
+void qmp_reply_send(QmpReply *r, const GError *error)
+{
+    QmpSession *s = r->s;
+
+    if (s) {
+        s->later = NULL;
+        qmp_session_reply(s, error ? NULL : json_object_new_object(),
+                          error ? g_error_copy(error) : NULL, r->id);
+        qmp_monitor_go_on(s->m);
+    }
+    json_object_put(r->id);
+    g_free(r);
 }
 
 static void qmp_session_bad_json(QmpSession *s, const char *why)
@@ -311,6 +350,11 @@ static void qmp_session_resync(QmpSession *s)
 bool qmp_session_has_executed(const QmpSession *s)
 {
     return s->executed;
+}
+
+bool qmp_session_is_waiting(const QmpSession *s)
+{
+    return s->later != NULL;
 }
 
 bool qmp_session_is_within(const QmpSession *s)

@@ -29,6 +29,8 @@ bool qmp_session_feed(QmpSession *s, const char *data, size_t len, size_t *ret_u
 
 /* The last feed executed a command. */
 bool qmp_session_has_executed(const QmpSession *s);
+/* A command will be answered later: nothing may be fed until then. */
+bool qmp_session_is_waiting(const QmpSession *s);
 /* A command has begun, its end did not come yet. */
 bool qmp_session_is_within(const QmpSession *s);
 

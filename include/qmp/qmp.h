@@ -16,6 +16,7 @@
 
 typedef struct Qmp Qmp;
 typedef struct QmpMonitor QmpMonitor;
+typedef struct QmpReply QmpReply;
 
 /* The classes of errors that clients tell apart; an error of another domain is generic. */
 #define QMP_ERROR qmp_error_quark()
@@ -82,5 +83,14 @@ bool qmp_monitor_is_connected(const QmpMonitor *m);
 
 /* The descriptor that getfd called @name, the caller's from now on; -1: there is none. */
 int qmp_monitor_take_fd(void *monitor, const char *name);
+
+/*
+ * From a command that takes its time: it returns true, and its reply comes by
+ * qmp_reply_send(), after the command has returned. The client's next command waits for it;
+ * other clients do not. The client may be gone until then.
+ */
+QmpReply *qmp_reply_later(QmpMonitor *m);
+/* {}, or @error if it is not NULL. @r is spent. From the main loop, not from a command. */
+void qmp_reply_send(QmpReply *r, const GError *error);
 
 #endif
