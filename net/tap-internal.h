@@ -36,6 +36,8 @@ typedef struct Tap {
     char *script;     /* NULL: none */
     char *downscript; /* NULL: none */
     bool script_ran;  /* or there was none to run: tear down what is set up */
+    int script_timeout_ms;
+    TapScript *again; /* script= of an interface that came back; NULL: not running */
 
     /* tap-follow.c */
     TapPlace place;
@@ -99,9 +101,6 @@ void tap_unfollow(Tap *tap);
 /* tap-reopen.c: NetdevOps.take; and opens what has the name of the interface that is gone. */
 bool tap_take(Netdev *nd, Netdev *from, GError **error);
 bool tap_reopen(Tap *tap, GError **error);
-
-/* tap-script.c: runs @script with @ifname and waits for it, but not forever. */
-bool tap_script_run(const char *script, const char *ifname, GError **error);
 
 /* Takes the half-built. Gives up all descriptors: a tap that we made is gone then. */
 void tap_free(Netdev *nd);

@@ -22,6 +22,9 @@
 #define TUN_PATH       "/dev/net/tun"
 #define DEFAULT_SCRIPT "/etc/qemu-ifup"
 #define DEFAULT_DOWN   "/etc/qemu-ifdown"
+/* Scripts wait for locks and for udev, but not longer than an operator does. */
+#define SCRIPT_TIMEOUT_MS 30000
+
 #define OPEN_WAIT_MS   1000 /* for another program to let go of its queues */
 
 /* Why TUNSETIFF refused, in words; NULL if only errno knows. */
@@ -289,10 +292,6 @@ static bool tap_set_up(Tap *tap, const TapConfig *config, GError **error)
     if (!nd->has_vnet_hdr && !netdev_add_scratch(nd, error)) {
         return false;
     }
-    if (tap->script && !tap_script_run(tap->script, nd->ifname, error)) {
-        return false;
-    }
-    tap->script_ran = true;
     return tap_follow(tap, error);
 }
 
@@ -360,8 +359,11 @@ static bool tap_open_all(Tap *tap, const TapConfig *config, GError **error)
     gint64 end = g_get_monotonic_time() + (config->at_start ? OPEN_WAIT_MS * 1000 : 0);
     g_autoptr(GError) why = NULL;
 
+    tap->script_timeout_ms = config->script_timeout_ms ? (int)config->script_timeout_ms
+                                                       : SCRIPT_TIMEOUT_MS;
     tap->script = choose_script(config->script, DEFAULT_SCRIPT);
     tap->downscript = choose_script(config->downscript, DEFAULT_DOWN);
+    tap->script_ran = !tap->script;
     while (!open_alone(tap, config, &why)) {
         if (!g_error_matches(why, G_FILE_ERROR, G_FILE_ERROR_AGAIN) ||
             g_get_monotonic_time() >= end) {

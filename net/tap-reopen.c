@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "util/container-of.h"
+#include "util/log.h"
 
 #define SWAP(a, b)                 \
     do {                           \
@@ -69,7 +70,7 @@ bool tap_take(Netdev *nd, Netdev *from, GError **error)
     SWAP(nd->ifname, from->ifname);
     SWAP(tap->script, new->script);
     SWAP(tap->downscript, new->downscript);
-    tap->script_ran = true;
+    tap->script_ran = new->script_ran;
     new->script_ran = false; /* what was set up is ours to take down */
     tap->multi_queue = new->multi_queue;
     tap->given = new->given;
@@ -85,6 +86,32 @@ bool tap_take(Netdev *nd, Netdev *from, GError **error)
     return tap_follow(tap, error);
 }
 
+static void script_again_done(void *opaque, const GError *error)
+{
+    Tap *tap = opaque;
+
+    tap->again = NULL;
+    if (error) {
+        warn_report("netdev %s: %s", tap->nd.id, error->message);
+    }
+}
+
+/* The interface is another one, and has to be set up as the first was. */
+static void start_script_again(Tap *tap)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (tap->again) {
+        tap_script_cancel(g_steal_pointer(&tap->again));
+    }
+    if (tap_script(&tap->nd, true)) {
+        tap->again = tap_script_start(&tap->nd, true, script_again_done, tap, &error);
+        if (!tap->again) {
+            script_again_done(tap, error);
+        }
+    }
+}
+
 bool tap_reopen(Tap *tap, GError **error)
 {
     Netdev *nd = &tap->nd;
@@ -98,8 +125,13 @@ bool tap_reopen(Tap *tap, GError **error)
         .has_sndbuf = tap->has_sndbuf,
         .queues = nd->n_queues,
         .has_queues = true,
+        .script_timeout_ms = (unsigned)tap->script_timeout_ms,
     };
     Netdev *fresh = tap_new(&config, NULL, NULL, error);
 
-    return fresh && netdev_replace(nd, fresh, error);
+    if (!fresh || !netdev_replace(nd, fresh, error)) {
+        return false;
+    }
+    start_script_again(tap);
+    return true;
 }

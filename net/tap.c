@@ -236,8 +236,10 @@ void tap_free(Netdev *nd)
     unsigned i;
 
     tap_unfollow(tap);
-    if (tap->script_ran && tap->downscript &&
-        !tap_script_run(tap->downscript, nd->ifname, &error)) {
+    if (tap->again) {
+        tap_script_cancel(tap->again);
+    }
+    if (!tap_script_run(nd, false, &error)) {
         warn_report("%s: %s", nd->id, error->message);
     }
     netdev_remove_scratch(nd);

@@ -39,7 +39,7 @@ static bool netdev_option(System *s, const char *arg, GError **error)
 {
     g_autoptr(OptDict) args = opt_dict_parse(arg, "type", error);
 
-    return args && netdev_add(s, args, NULL, NULL, error);
+    return args && netdev_add(s, args, error);
 }
 
 static bool device_option(System *s, const char *arg, GError **error)

@@ -51,10 +51,10 @@ static Netdev *netdev_new_tap(System *s, OptDict *args, TapFdByName *by_name, vo
     if (!config) {
         return NULL;
     }
-    if (netdev_find(s, config->id)) {
+    if (netdev_find(s, config->id) || netdev_job_has(s, config->id)) {
         system_set_error(error, s->up ? "Duplicate ID '%s'" : "Duplicate ID '%s' for netdev",
                          config->id);
-    } else if (s->netdevs->len >= MAX_NETDEVS) {
+    } else if (s->netdevs->len + s->netdev_jobs->len >= MAX_NETDEVS) {
         system_set_error(error, "there are %u netdevs already", MAX_NETDEVS);
     } else {
         config->at_start = !s->up;
@@ -78,23 +78,10 @@ static bool netdev_check_type(const char *type, const OptDict *args, GError **er
                : system_set_error(error, "Parameter 'id' is missing");
 }
 
-bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GError **error)
+bool netdev_insert(System *s, Netdev *nd, GError **error)
 {
-    g_autofree char *type = NULL;
-    Netdev *nd, *waiting;
+    Netdev *waiting = netdev_find_deleted(s, nd->id);
 
-    if (!opt_dict_get(args, "type") && !opt_dict_get(args, "id")) {
-        return system_set_error(error, "Parameter 'id' is missing");
-    }
-    type = opt_dict_take(args, "type", error);
-    if (!type || !netdev_check_type(type, args, error)) {
-        return false;
-    }
-    nd = netdev_new_tap(s, args, by_name, opaque, error);
-    if (!nd) {
-        return false;
-    }
-    waiting = netdev_find_deleted(s, nd->id);
     if (waiting) {
         return netdev_replace(waiting, nd, error);
     }
@@ -102,15 +89,77 @@ bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GE
     return true;
 }
 
+static Netdev *netdev_new(System *s, OptDict *args, TapFdByName *by_name, void *opaque,
+                          GError **error)
+{
+    g_autofree char *type = NULL;
+
+    if (!opt_dict_get(args, "type") && !opt_dict_get(args, "id")) {
+        system_set_error(error, "Parameter 'id' is missing");
+        return NULL;
+    }
+    type = opt_dict_take(args, "type", error);
+    if (!type || !netdev_check_type(type, args, error)) {
+        return NULL;
+    }
+    return netdev_new_tap(s, args, by_name, opaque, error);
+}
+
+bool netdev_add(System *s, OptDict *args, GError **error)
+{
+    g_autoptr(Netdev) nd = netdev_new(s, args, NULL, NULL, error);
+
+    return nd && tap_script_run(nd, true, error) && netdev_insert(s, g_steal_pointer(&nd), error);
+}
+
+bool netdev_add_later(System *s, OptDict *args, QmpMonitor *mon, NetdevJob **ret_job,
+                      GError **error)
+{
+    g_autoptr(Netdev) nd = netdev_new(s, args, qmp_monitor_take_fd, mon, error);
+
+    if (!nd) {
+        return false;
+    }
+    if (!tap_script(nd, true)) {
+        return netdev_insert(s, g_steal_pointer(&nd), error);
+    }
+    *ret_job = netdev_job_start(s, nd, true, error);
+    if (!*ret_job) {
+        return false;
+    }
+    g_steal_pointer(&nd);
+    return true;
+}
+
+/* A script that cannot be started keeps no netdev. */
+static void netdev_end(System *s, Netdev *nd, NetdevJob **ret_job)
+{
+    g_autoptr(GError) error = NULL;
+    guint i;
+
+    if (!tap_script(nd, false)) {
+        g_ptr_array_remove(s->netdevs, nd);
+        return;
+    }
+    *ret_job = netdev_job_start(s, nd, false, &error);
+    if (!*ret_job) {
+        g_ptr_array_remove(s->netdevs, nd); /* tries it once more, and says why not */
+    } else if (g_ptr_array_find(s->netdevs, nd, &i)) {
+        g_ptr_array_steal_index(s->netdevs, i);
+    }
+}
+
 void netdev_release(System *s, Netdev *nd)
 {
     nd->in_use = false;
     if (nd->deleted) {
-        g_ptr_array_remove(s->netdevs, nd);
+        NetdevJob *job = NULL;
+
+        netdev_end(s, nd, &job);
     }
 }
 
-bool netdev_del(System *s, const char *id, GError **error)
+bool netdev_del(System *s, const char *id, NetdevJob **ret_job, GError **error)
 {
     Netdev *nd = netdev_find(s, id);
 
@@ -126,7 +175,7 @@ bool netdev_del(System *s, const char *id, GError **error)
     if (nd->in_use) {
         return system_set_error(error, "netdev '%s' is in use", id);
     }
-    g_ptr_array_remove(s->netdevs, nd);
+    netdev_end(s, nd, ret_job);
     return true;
 }
 

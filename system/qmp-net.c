@@ -17,15 +17,32 @@ static const OptMember link_members[] = {
 };
 static const OptTable link_args = { "set_link", sizeof(LinkArgs), link_members };
 
+static void netdev_reply(void *opaque, const GError *error)
+{
+    qmp_reply_send(opaque, error);
+}
+
 static bool qmp_netdev_add(void *opaque, QmpMonitor *m, OptDict *args, GError **error)
 {
-    return netdev_add(opaque, args, qmp_monitor_take_fd, m, error);
+    NetdevJob *job = NULL;
+    bool ok = netdev_add_later(opaque, args, m, &job, error);
+
+    if (job) {
+        netdev_job_then(job, netdev_reply, qmp_reply_later(m));
+    }
+    return ok;
 }
 
 static bool qmp_netdev_del(void *opaque, QmpMonitor *m, const void *args, void *ret,
                            GError **error)
 {
-    return netdev_del(opaque, ((const QmpIdArgs *)args)->id, error);
+    NetdevJob *job = NULL;
+    bool ok = netdev_del(opaque, ((const QmpIdArgs *)args)->id, &job, error);
+
+    if (job) {
+        netdev_job_then(job, netdev_reply, qmp_reply_later(m));
+    }
+    return ok;
 }
 
 static bool qmp_set_link(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)

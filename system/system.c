@@ -37,6 +37,7 @@ void system_init(System *s)
     };
     s->loop = g_main_loop_new(NULL, FALSE);
     s->iothreads = g_ptr_array_new_with_free_func(iothread_object_free);
+    s->netdev_jobs = g_ptr_array_new();
     s->netdevs = g_ptr_array_new_with_free_func((GDestroyNotify)netdev_free);
     s->chardevs = g_ptr_array_new_with_free_func(chardev_free);
     s->devices = g_ptr_array_new_with_free_func(device_free);
@@ -57,6 +58,8 @@ void system_done(System *s)
     g_clear_pointer(&s->qmp, qmp_free);
     g_ptr_array_unref(s->chardevs);
     g_ptr_array_unref(s->devices);
+    netdev_jobs_end(s);
+    g_ptr_array_unref(s->netdev_jobs);
     g_ptr_array_unref(s->netdevs);
     g_ptr_array_unref(s->iothreads);
     g_clear_pointer(&s->qtest_server, qtest_free);

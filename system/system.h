@@ -56,6 +56,9 @@ typedef struct Daemon {
     int report_fd;     /* the parent waits at the other end; -1: no parent */
 } Daemon;
 
+typedef struct NetdevJob NetdevJob;
+typedef void NetdevJobDone(void *opaque, const GError *error); /* NULL: it went well */
+
 typedef struct System {
     /* what the command line said */
     const MachineType *machine;
@@ -83,6 +86,7 @@ typedef struct System {
     char *private_dir;   /* of the emulated host's socket, made by us */
     GPtrArray *iothreads;
     GPtrArray *netdevs;
+    GPtrArray *netdev_jobs; /* NetdevJob *: netdevs that are coming or going */
     GPtrArray *chardevs;
     GPtrArray *devices;
     unsigned n_qmp;      /* -qmp options */
@@ -158,12 +162,25 @@ char *object_help(const char *arg, GError **error);
 void iothread_object_free(gpointer opaque);
 
 /* netdevs.c */
-bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GError **error);
-bool netdev_del(System *s, const char *id, GError **error);
+bool netdev_add(System *s, OptDict *args, GError **error); /* waits for script= */
+/*
+ * As QMP does it: true and a job in *@ret_job, which is NULL before, if a script is running
+ * that is to be waited for. The end of the job is the end of the command.
+ */
+bool netdev_add_later(System *s, OptDict *args, QmpMonitor *mon, NetdevJob **ret_job,
+                      GError **error);
+bool netdev_del(System *s, const char *id, NetdevJob **ret_job, GError **error);
+bool netdev_insert(System *s, Netdev *nd, GError **error); /* takes @nd */
 Netdev *netdev_find(System *s, const char *id);
 void netdev_release(System *s, Netdev *nd); /* by its NIC */
 void netdevs_warn_unused(System *s);
 char *netdev_help(const char *arg, GError **error);
+
+/* netdev-jobs.c */
+NetdevJob *netdev_job_start(System *s, Netdev *nd, bool up, GError **error); /* takes @nd */
+void netdev_job_then(NetdevJob *job, NetdevJobDone *done, void *opaque);
+bool netdev_job_has(System *s, const char *id);
+void netdev_jobs_end(System *s); /* at the program's end: waits, or cancels */
 
 /* chardev.c */
 bool chardev_add(System *s, const char *arg, GError **error);     /* -chardev */

@@ -32,6 +32,7 @@ typedef struct TapConfig {
     char *vhostfds;
     bool vhostforce;
     uint32_t poll_us;
+    unsigned script_timeout_ms; /* no option: for tests; 0: 30 s */
     bool at_start; /* no option: the caller may wait for a program that is just ending */
 } TapConfig;
 
@@ -46,8 +47,30 @@ typedef int TapFdByName(void *opaque, const char *name);
 
 /*
  * All or nothing: on failure nothing is left behind, and the error names what is wrong
- * in QEMU's words where QEMU has them. @config is not kept. Main thread.
+ * in QEMU's words where QEMU has them. @config is not kept. Main thread. script= is not
+ * run yet.
  */
 Netdev *tap_new(const TapConfig *config, TapFdByName *by_name, void *opaque, GError **error);
+
+/*
+ * The script that is to be run next with the interface of @nd: script= (@up) before a NIC has
+ * it, downscript= before it is freed. NULL: there is none, it has run, or @nd is no tap.
+ */
+const char *tap_script(const Netdev *nd, bool up);
+
+/*
+ * Starts tap_script(). It has 30 seconds; then it is killed with all that it started. @nd stays
+ * until @done was called, in the main loop, with what went wrong or NULL.
+ */
+typedef struct TapScript TapScript;
+typedef void TapScriptDone(void *opaque, const GError *error);
+TapScript *tap_script_start(Netdev *nd, bool up, TapScriptDone *done, void *opaque,
+                            GError **error);
+/* @s is spent, and @done not called: waits for its end here, or makes one. */
+bool tap_script_wait(TapScript *s, GError **error);
+void tap_script_cancel(TapScript *s);
+
+/* Runs tap_script(), if there is one, and waits: where there is no main loop to go on. */
+bool tap_script_run(Netdev *nd, bool up, GError **error);
 
 #endif

@@ -56,13 +56,18 @@ static bool fake_find(System *s, const char *id, GError **error)
     return false;
 }
 
-bool netdev_add(System *s, OptDict *args, TapFdByName *by_name, void *opaque, GError **error)
+void netdev_job_then(NetdevJob *job, NetdevJobDone *done, void *opaque)
 {
-    g_assert_cmpint(by_name(opaque, "none"), ==, -1);
+}
+
+bool netdev_add_later(System *s, OptDict *args, QmpMonitor *mon, NetdevJob **ret_job,
+                      GError **error)
+{
+    g_assert_cmpint(qmp_monitor_take_fd(mon, "none"), ==, -1);
     return fake_add(args, error);
 }
 
-bool netdev_del(System *s, const char *id, GError **error)
+bool netdev_del(System *s, const char *id, NetdevJob **ret_job, GError **error)
 {
     return fake_find(s, id, error);
 }

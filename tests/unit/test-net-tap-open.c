@@ -39,7 +39,7 @@ static char *error_of(const TapConfig *config)
     g_autoptr(GError) error = NULL;
     g_autoptr(Netdev) nd = tap_new(config, NULL, NULL, &error);
 
-    g_assert_null(nd);
+    g_assert_false(nd && tap_script_run(nd, true, &error));
     g_assert_nonnull(error);
     return g_strdup(error->message);
 }
@@ -58,6 +58,8 @@ static Netdev *must_open(const TapConfig *config)
 
     g_assert_no_error(error);
     g_assert_nonnull(nd);
+    tap_script_run(nd, true, &error);
+    g_assert_no_error(error);
     return nd;
 }
 
@@ -432,7 +434,7 @@ static void test_failing_script_leaves_nothing(void)
     g_autofree char *dir = g_dir_make_tmp("tap-XXXXXX", NULL);
     g_autofree char *up = write_script(dir, "up", "exit 1");
     g_autofree char *down = write_script(dir, "down", "touch $0.out");
-    g_autofree char *want = g_strdup_printf("network script %s failed with status 256", up);
+    g_autofree char *want = g_strdup_printf("network script %s failed with status 1", up);
     g_autofree char *launch = NULL;
     TapConfig config = config_of("tt0", 4);
     unsigned before;
@@ -451,6 +453,133 @@ static void test_failing_script_leaves_nothing(void)
     launch = error_of(&config);
     g_assert_true(g_str_has_prefix(launch, "could not launch network script /nonexistent"));
     g_assert_false(netns_has_interface("tt0"));
+    g_assert_true(netns_sh("rm -r %s", dir));
+}
+
+typedef struct Script {
+    bool done;
+    char *error; /* NULL: none */
+} Script;
+
+static void script_done(void *opaque, const GError *error)
+{
+    Script *s = opaque;
+
+    g_assert_false(s->done);
+    s->done = true;
+    s->error = error ? g_strdup(error->message) : NULL;
+}
+
+static void loop_until_done(const Script *s)
+{
+    while (!s->done) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+}
+
+/* A tap whose script runs, and what is to be seen of it then. */
+static Netdev *start_script(TapConfig *config, char *path, Script *ret_script, TapScript **ret_run)
+{
+    g_autoptr(GError) error = NULL;
+    Netdev *nd;
+
+    config->script = path;
+    nd = tap_new(config, NULL, NULL, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(tap_script(nd, true), ==, path);
+    g_assert_null(tap_script(nd, false)); /* nothing was set up yet */
+    *ret_run = tap_script_start(nd, true, script_done, ret_script, &error);
+    g_assert_no_error(error);
+    g_assert_nonnull(*ret_run);
+    return nd;
+}
+
+static void test_script_runs_beside_the_main_loop(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("tap-XXXXXX", NULL);
+    g_autofree char *up = write_script(dir, "up", "mkfifo $0.fifo && read line <$0.fifo");
+    g_autofree char *fifo = g_strdup_printf("%s.fifo", up);
+    TapConfig config = config_of("tt0", 2);
+    Script s = { 0 };
+    TapScript *run;
+    Netdev *nd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = start_script(&config, up, &s, &run);
+    while (!g_file_test(fifo, G_FILE_TEST_EXISTS)) {
+        g_main_context_iteration(NULL, FALSE);
+    }
+    g_assert_false(s.done);
+    g_assert_true(netns_sh("echo go >%s", fifo));
+    loop_until_done(&s);
+    g_assert_null(s.error);
+    g_assert_null(tap_script(nd, true));
+    netdev_free(nd);
+    g_assert_true(netns_sh("rm -r %s", dir));
+}
+
+/* With the children that hold it up; what it left in the background is of its group, too. */
+static void test_script_that_hangs_is_ended_with_its_children(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("tap-XXXXXX", NULL);
+    g_autofree char *up = write_script(dir, "up", "sleep 61 & echo $! >$0.pid; sleep 62");
+    g_autofree char *want = g_strdup_printf("network script %s did not end within 1 seconds", up);
+    TapConfig config = config_of("tt0", 2);
+    Script s = { 0 };
+    TapScript *run;
+    Netdev *nd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    config.script_timeout_ms = 1000;
+    nd = start_script(&config, up, &s, &run);
+    loop_until_done(&s);
+    g_assert_cmpstr(s.error, ==, want);
+    g_assert_false(netns_sh("kill -0 $(cat %s.pid) && ! grep -q \"State:.Z\" "
+                            "/proc/$(cat %s.pid)/status", up, up));
+    netdev_free(nd);
+    g_free(s.error);
+    g_assert_true(netns_sh("rm -r %s", dir));
+}
+
+static void test_script_ended_by_a_signal(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("tap-XXXXXX", NULL);
+    g_autofree char *up = write_script(dir, "up", "kill -TERM $$");
+    g_autofree char *want = g_strdup_printf("network script %s was ended by signal 15 "
+                                            "(Terminated)", up);
+    TapConfig config = config_of("tt0", 1);
+
+    if (!netns_enter()) {
+        return;
+    }
+    config.script = up;
+    assert_error(&config, want);
+    g_assert_true(netns_sh("rm -r %s", dir));
+}
+
+static void test_script_is_cancelled(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("tap-XXXXXX", NULL);
+    g_autofree char *up = write_script(dir, "up", "exec sleep 63");
+    TapConfig config = config_of("tt0", 1);
+    Script s = { 0 };
+    TapScript *run;
+    Netdev *nd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = start_script(&config, up, &s, &run);
+    tap_script_cancel(run);
+    netdev_free(nd);
+    while (g_main_context_iteration(NULL, FALSE)) {
+        continue;
+    }
+    g_assert_false(s.done);
     g_assert_true(netns_sh("rm -r %s", dir));
 }
 
@@ -784,6 +913,12 @@ int main(int argc, char **argv)
                     test_start_waits_for_the_end_of_another);
     g_test_add_func("/net/tap-open/last-queues-fail", test_last_queues_fail);
     g_test_add_func("/net/tap-open/scripts", test_scripts);
+    g_test_add_func("/net/tap-open/script-runs-beside-the-main-loop",
+                    test_script_runs_beside_the_main_loop);
+    g_test_add_func("/net/tap-open/script-that-hangs-is-ended-with-its-children",
+                    test_script_that_hangs_is_ended_with_its_children);
+    g_test_add_func("/net/tap-open/script-ended-by-a-signal", test_script_ended_by_a_signal);
+    g_test_add_func("/net/tap-open/script-is-cancelled", test_script_is_cancelled);
     g_test_add_func("/net/tap-open/failing-script-leaves-nothing",
                     test_failing_script_leaves_nothing);
     g_test_add_func("/net/tap-open/without-privilege", test_without_privilege);
