@@ -187,6 +187,7 @@ void netback_tx_done(NetbackQueue *q);
 XenVerdict netback_rx_poll(NetbackQueue *q);
 /* Asks for an event if a packet lacks slots. True: there are enough already. */
 bool netback_rx_arm(NetbackQueue *q);
+void netback_rx_resume(NetbackQueue *q, uint64_t ns); /* after it was paused for @ns */
 bool netback_rx_init(NetbackQueue *q);
 void netback_rx_purge(NetbackQueue *q);
 void netback_rx_done(NetbackQueue *q);

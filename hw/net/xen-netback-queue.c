@@ -55,6 +55,11 @@ static void queue_detach(XenQueue *base)
     io_thread_remove_source(base->thread, &q->peer_source);
 }
 
+static void queue_resume(XenQueue *base, uint64_t ns)
+{
+    netback_rx_resume(container_of(base, NetbackQueue, base), ns);
+}
+
 /* Closing the former file has taken it out of epoll. */
 static void queue_watch_peer(void *opaque)
 {
@@ -72,6 +77,7 @@ static const XenQueueOps netback_queue_ops = {
     .arm = queue_arm,
     .attach = queue_attach,
     .detach = queue_detach,
+    .resume = queue_resume,
 };
 
 /* --- main thread --- */

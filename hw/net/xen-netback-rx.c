@@ -172,6 +172,16 @@ static bool rx_hold(NetbackQueue *q, unsigned slots)
     return true;
 }
 
+/* The guest was stopped for @ns: it could not make room meanwhile. */
+void netback_rx_resume(NetbackQueue *q, uint64_t ns)
+{
+    RxBatch *b = &q->rx_batch;
+
+    if (b->held_since != 0) {
+        b->held_since += ns;
+    }
+}
+
 /* Gives slots to packets while there are both. Returns bytes. */
 static uint64_t rx_fill(NetbackQueue *q, unsigned slots, unsigned *ret_pkts)
 {

@@ -216,14 +216,23 @@ static void queue_pause(void *opaque)
 {
     XenQueue *q = opaque;
 
-    q->paused = true;
+    if (!q->paused) {
+        q->paused = true;
+        q->paused_at = clock_ns();
+    }
 }
 
 static void queue_resume(void *opaque)
 {
     XenQueue *q = opaque;
 
+    if (!q->paused) {
+        return;
+    }
     q->paused = false;
+    if (q->ops->resume) {
+        q->ops->resume(q, clock_ns() - q->paused_at);
+    }
 }
 
 /* --- main thread --- */

@@ -232,6 +232,44 @@ static void test_drain_timeout_by_deadline(VifTest *t)
     check_alive(t, q);
 }
 
+/* The time in which a guest is stopped is no time in which it could have made room. */
+static void test_held_while_stopped(VifTest *t)
+{
+    VifFrame f = { .payload = 20000, .csum_blank = true };
+    g_autofree FrontFrame *got = g_new(FrontFrame, 1);
+    g_autofree uint8_t *frame = g_malloc(FRAME_MAX);
+    FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
+    size_t len;
+
+    front_rx_post(q, 2);
+    len = send_frame(t, &f, 1448, frame);
+    wait_held(q, 6);
+    qtest_clock_step(t->qt, 5000 * MS);
+    for (unsigned i = 0; i < 2; i++) {
+        json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'stop'}"));
+        json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'stop'}")); /* is stopped already */
+        qtest_clock_step(t->qt, 60000 * MS);
+        json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'cont'}"));
+    }
+    qtest_clock_step(t->qt, 4900 * MS);
+    g_usleep(VIF_QUIET_MS * 1000);
+    g_assert_cmpuint(vif_test_counter(t, 0, "rx", "drop-full"), ==, 0);
+    front_rx_post(q, 4);
+    recv_frame(q, got);
+    g_assert_cmpmem(got->data, got->len, frame, len);
+    /* and what it could have had before and after counts together */
+    front_rx_post(q, 2);
+    send_frame(t, &f, 1448, frame);
+    wait_held(q, 6);
+    qtest_clock_step(t->qt, 5000 * MS);
+    json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'stop'}"));
+    qtest_clock_step(t->qt, 60000 * MS);
+    json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'cont'}"));
+    qtest_clock_step(t->qt, 5100 * MS);
+    qtest_wait_for(vif_test_counter(t, 0, "rx", "drop-full") == 1);
+    check_alive(t, q);
+}
+
 /* A frontend that sends no rx events is looked after every millisecond. */
 static void test_no_rx_notify(VifTest *t)
 {
@@ -690,6 +728,7 @@ static const VifTestCase cases[] = {
     { "slots/large-waits", test_large_waits_for_slots },
     { "slots/drain-timeout", test_drain_timeout },
     { "slots/drain-timeout-by-deadline", test_drain_timeout_by_deadline },
+    { "slots/held-while-stopped", test_held_while_stopped },
     { "slots/no-rx-notify", test_no_rx_notify },
     { "slots/no-rx-notify-drain-timeout", test_no_rx_notify_drain },
     { "slots/backlog-is-bounded", test_backlog_is_bounded },

@@ -40,6 +40,8 @@ typedef struct XenQueueOps {
     /* The thread takes the queue, or gives it back: more sources. 0 or -errno. Optional. */
     int (*attach)(XenQueue *q);
     void (*detach)(XenQueue *q);
+    /* It was paused for @ns of clock_ns(). Optional. */
+    void (*resume)(XenQueue *q, uint64_t ns);
 } XenQueueOps;
 
 /* Tells the main thread that a queue stopped; one for all queues of a device. */
@@ -81,6 +83,7 @@ struct XenQueue {
     IoPoller poller;
     IoSource evt_source;
     bool paused;
+    uint64_t paused_at;      /* in clock_ns() */
     bool worked;             /* since the last unmask */
     unsigned spurious;       /* events in a row that brought nothing */
     uint64_t throttle_until; /* events stay masked until then; 0: they do not */
