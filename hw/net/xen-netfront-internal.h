@@ -9,6 +9,7 @@
 #include "hw/net/xen-netfront.h"
 #include "hw/xen/netif.h"
 #include "hw/xen/xen-queue.h"
+#include "hw/xen/xenbus-front.h"
 #include "net/pkt.h"
 #include "netif-offload.h"
 #include "xen-netfront-pool.h"
@@ -128,48 +129,17 @@ static inline void netfront_notify_rx(NetfrontQueue *q)
     netif_count(&q->stats->rx.events_sent, 1);
 }
 
-/* Shared pages that the backend may have had in use when they were to be freed. */
-typedef struct NetfrontPages {
-    void *addr;
-    unsigned count;
-    char *be; /* until it has let go: the backend that was told of them. Else NULL */
-} NetfrontPages;
-
 struct Netfront {
+    XenbusFront bus;
     char *id;
     NetfrontConfig config;   /* without its strings */
     NetfrontEnv env;
     unsigned idx;
     unsigned max_queues;
-    char *fe;                /* our directory */
-    char *be;                /* the backend's; NULL: there is no device yet */
-    uint16_t backend_id;
-    enum xenbus_state state; /* ours; Unknown: no device */
-    bool started;
-    bool offered;            /* the backend was told of our queues */
-    bool running;            /* the backend is Connected, too: packets flow */
     bool carrier;            /* the netdev was told that there is one */
     bool paused;
-    bool closing;
-    bool closed_sent;
-    bool lost;               /* the host is gone, XenStore with it */
     bool peer_failed;        /* the netdev's error was reported */
-    char *error;             /* last reason */
-    XenWatch *watch_front;
-    XenWatch *watch_state;
-    XenWatch *watch_online;
-    XenWatch *watch_carrier;
-    XenShare *share;
-    GArray *pages;           /* NetfrontPages that wait to be freed */
-    guint pages_timer;
-    unsigned pages_tries;
-    gint64 retry_at_us;      /* no new connection before it */
-    unsigned retry_ms;
-    guint retry_timer;
-    guint close_timer;
-    guint closed_idle;
     XenFaults faults;
-    guint lost_source;
     unsigned n_queues;
     NetfrontQueue *queue[NETIF_MAX_QUEUES];
     NetifQueueStats *stats;  /* max_queues of them */
@@ -177,17 +147,6 @@ struct Netfront {
 
 /* --- xen-netfront-store.c: main thread --- */
 
-bool netfront_store_set_state(Netfront *nf, enum xenbus_state state);
-/* Unknown: not there. */
-enum xenbus_state netfront_store_own_state(Netfront *nf);
-enum xenbus_state netfront_store_backend_state(Netfront *nf);
-bool netfront_store_backend_online(Netfront *nf);
-/* The backend's link is up; it is if nothing is said of it. */
-bool netfront_store_carrier(Netfront *nf);
-/* The backend in @be does not use what it was told of: it is closed, new or gone. */
-bool netfront_store_released(Netfront *nf, const char *be);
-/* The path of the backend and its domain. NULL: there is no (complete) device. */
-char *netfront_store_backend(Netfront *nf, uint16_t *ret_id);
 /* Reads the backend's features. */
 bool netfront_store_plan(Netfront *nf, NetfrontPlan *ret, GError **error);
 /* All keys in one transaction; what earlier connections left is removed. */
@@ -202,20 +161,8 @@ NetfrontQueue *netfront_queue_new(Netfront *nf, unsigned index, const NetfrontPl
 bool netfront_queue_start(NetfrontQueue *q, GError **error);
 /* The netdev's descriptor is of another file now. */
 void netfront_queue_peer_reopened(NetfrontQueue *q);
-/* Stops its thread, closes its ports, gives its pages to netfront_pages_add(). NULL is fine. */
+/* Stops its thread, closes its ports, gives its pages to xenbus_front_unshare(). NULL is fine. */
 void netfront_queue_free(NetfrontQueue *q);
-
-/* --- xen-netfront-pages.c: main thread --- */
-
-GArray *netfront_pages_new(void);
-/* Frees @count shared pages at @addr, now or as soon as the backend has let go of them. */
-void netfront_pages_add(Netfront *nf, void *addr, unsigned count);
-/* Frees what can be. True: none is left. */
-bool netfront_pages_try(Netfront *nf);
-/* Closes nf->share. */
-void netfront_pages_close(Netfront *nf);
-/* The netfront's: no pages are waited for any more. */
-void netfront_pages_settled(Netfront *nf);
 
 /* --- the queue's thread --- */
 

@@ -92,7 +92,7 @@ static void *queue_share(NetfrontQueue *q, unsigned count, bool writable, uint32
                          GError **error)
 {
     Netfront *nf = q->nf;
-    void *addr = nf->env.xen->ops->share_alloc(nf->share, nf->backend_id, count, writable,
+    void *addr = nf->env.xen->ops->share_alloc(nf->bus.share, nf->bus.backend_id, count, writable,
                                                ret_refs);
 
     if (!addr) {
@@ -101,7 +101,7 @@ static void *queue_share(NetfrontQueue *q, unsigned count, bool writable, uint32
         /* a real Xen's gntalloc has a limit for all, of 1024 pages if nobody raised it */
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(saved),
                     "cannot share %u pages of queue %u with domain %u: %s%s", count, q->base.index,
-                    nf->backend_id, g_strerror(saved),
+                    nf->bus.backend_id, g_strerror(saved),
                     nf->env.xen->emulated
                         ? ""
                         : " (see /sys/module/xen_gntalloc/parameters/limit)");
@@ -128,7 +128,7 @@ NetfrontQueue *netfront_queue_new(Netfront *nf, unsigned index, const NetfrontPl
 {
     NetfrontQueue *q = g_new0(NetfrontQueue, 1);
 
-    xen_queue_init(&q->base, &netfront_queue_ops, nf->env.xen, nf->backend_id, index,
+    xen_queue_init(&q->base, &netfront_queue_ops, nf->env.xen, nf->bus.backend_id, index,
                    &nf->faults);
     q->nf = nf;
     q->peer = nf->env.peer->queue[index];
@@ -160,8 +160,8 @@ void netfront_queue_free(NetfrontQueue *q)
     }
     xen_queue_stop(&q->base);
     xen_queue_done(&q->base);
-    netfront_pages_add(q->nf, q->rings, 2);
-    netfront_pages_add(q->nf, q->tx.pool.base, NETFRONT_POOL_PAGES);
-    netfront_pages_add(q->nf, q->rx.pages, NETFRONT_SLOTS);
+    xenbus_front_unshare(&q->nf->bus, q->rings, 2);
+    xenbus_front_unshare(&q->nf->bus, q->tx.pool.base, NETFRONT_POOL_PAGES);
+    xenbus_front_unshare(&q->nf->bus, q->rx.pages, NETFRONT_SLOTS);
     g_free(q);
 }

@@ -13,80 +13,9 @@
 #define NETFRONT_FAIL(error, ...) \
     g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, __VA_ARGS__)
 
-bool netfront_store_set_state(Netfront *nf, enum xenbus_state state)
+static bool store_feature(Netfront *nf, const char *key)
 {
-    nf->state = state;
-    return xen_store_printf(nf->env.store, 0, nf->fe, "state", "%u", state);
-}
-
-static enum xenbus_state store_read_state(Netfront *nf, const char *dir)
-{
-    uint64_t v;
-
-    if (!xen_store_read_uint(nf->env.store, 0, dir, "state", XenbusStateReconfigured, &v)) {
-        return XenbusStateUnknown;
-    }
-    return (enum xenbus_state)v;
-}
-
-enum xenbus_state netfront_store_own_state(Netfront *nf)
-{
-    return store_read_state(nf, nf->fe);
-}
-
-enum xenbus_state netfront_store_backend_state(Netfront *nf)
-{
-    return store_read_state(nf, nf->be);
-}
-
-bool netfront_store_carrier(Netfront *nf)
-{
-    uint64_t v;
-
-    return !xen_store_read_uint(nf->env.store, 0, nf->be, "carrier", UINT32_MAX, &v) || v != 0;
-}
-
-bool netfront_store_released(Netfront *nf, const char *be)
-{
-    uint64_t v;
-
-    if (!xen_store_read_uint(nf->env.store, 0, be, "state", XenbusStateReconfigured, &v)) {
-        /* who may not read the directory is not told that the node is gone */
-        return errno == ENOENT || errno == EACCES;
-    }
-    return v == XenbusStateInitialising || v == XenbusStateInitWait || v == XenbusStateClosed;
-}
-
-bool netfront_store_backend_online(Netfront *nf)
-{
-    uint64_t v;
-
-    /* a backend whose toolstack does not know the key never goes away by it */
-    if (!xen_store_read_uint(nf->env.store, 0, nf->be, "online", UINT32_MAX, &v)) {
-        return errno == ENOENT;
-    }
-    return v != 0;
-}
-
-char *netfront_store_backend(Netfront *nf, uint16_t *ret_id)
-{
-    g_autofree char *path = g_strdup_printf("%s/backend", nf->fe);
-    g_autofree char *backend = xen_store_read(nf->env.store, 0, path);
-    uint64_t id;
-
-    if (!backend || !*backend ||
-        !xen_store_read_uint(nf->env.store, 0, nf->fe, "backend-id", UINT16_MAX, &id)) {
-        return NULL;
-    }
-    *ret_id = (uint16_t)id;
-    return g_steal_pointer(&backend);
-}
-
-static uint64_t store_feature(Netfront *nf, const char *key)
-{
-    uint64_t v;
-
-    return xen_store_read_uint(nf->env.store, 0, nf->be, key, UINT32_MAX, &v) ? v : 0;
+    return xenbus_front_feature(&nf->bus, key, 0) != 0;
 }
 
 static unsigned plan_offload(Netfront *nf, bool sg)
@@ -111,10 +40,10 @@ static unsigned plan_offload(Netfront *nf, bool sg)
 bool netfront_store_plan(Netfront *nf, NetfrontPlan *ret, GError **error)
 {
     bool sg = nf->config.sg && store_feature(nf, "feature-sg");
-    uint64_t max = store_feature(nf, "multi-queue-max-queues");
+    uint64_t max = xenbus_front_feature(&nf->bus, "multi-queue-max-queues", 0);
 
     if (!store_feature(nf, "feature-rx-copy")) {
-        NETFRONT_FAIL(error, "the backend %s does not copy (feature-rx-copy)", nf->be);
+        NETFRONT_FAIL(error, "the backend %s does not copy (feature-rx-copy)", nf->bus.be);
         return false;
     }
     *ret = (NetfrontPlan) {
@@ -130,9 +59,9 @@ bool netfront_store_plan(Netfront *nf, NetfrontPlan *ret, GError **error)
 
 static bool store_clear(Netfront *nf, XenTx tx, const char *key)
 {
-    g_autofree char *path = g_strdup_printf("%s/%s", nf->fe, key);
+    g_autofree char *path = g_strdup_printf("%s/%s", nf->bus.fe, key);
 
-    return xen_store_clear(nf->env.store, tx, path);
+    return xen_store_clear(nf->bus.store, tx, path);
 }
 
 /* A connection with more queues, or with one, left keys that would be read now. */
@@ -141,7 +70,7 @@ static bool store_clear_old(Netfront *nf, XenTx tx)
     static const char *const flat[] = { "tx-ring-ref", "rx-ring-ref", "event-channel",
                                         "event-channel-tx", "event-channel-rx",
                                         "multi-queue-num-queues" };
-    g_auto(GStrv) names = xen_store_list(nf->env.store, tx, nf->fe);
+    g_auto(GStrv) names = xen_store_list(nf->bus.store, tx, nf->bus.fe);
 
     for (unsigned i = 0; i < G_N_ELEMENTS(flat); i++) {
         if (!store_clear(nf, tx, flat[i])) {
@@ -158,7 +87,7 @@ static bool store_clear_old(Netfront *nf, XenTx tx)
 
 static bool store_write_queue(Netfront *nf, XenTx tx, const char *dir, const NetfrontQueue *q)
 {
-    XenStore *s = nf->env.store;
+    XenStore *s = nf->bus.store;
 
     if (!xen_store_printf(s, tx, dir, "tx-ring-ref", "%u", q->ring_refs[0]) ||
         !xen_store_printf(s, tx, dir, "rx-ring-ref", "%u", q->ring_refs[1])) {
@@ -173,17 +102,17 @@ static bool store_write_queue(Netfront *nf, XenTx tx, const char *dir, const Net
 
 static bool store_write_queues(Netfront *nf, XenTx tx, const NetfrontPlan *plan)
 {
-    XenStore *s = nf->env.store;
+    XenStore *s = nf->bus.store;
 
     if (plan->max_queues > 0 &&
-        !xen_store_printf(s, tx, nf->fe, "multi-queue-num-queues", "%u", nf->n_queues)) {
+        !xen_store_printf(s, tx, nf->bus.fe, "multi-queue-num-queues", "%u", nf->n_queues)) {
         return false;
     }
     if (nf->n_queues == 1) {
-        return store_write_queue(nf, tx, nf->fe, nf->queue[0]);
+        return store_write_queue(nf, tx, nf->bus.fe, nf->queue[0]);
     }
     for (unsigned i = 0; i < nf->n_queues; i++) {
-        g_autofree char *dir = g_strdup_printf("%s/queue-%u", nf->fe, i);
+        g_autofree char *dir = g_strdup_printf("%s/queue-%u", nf->bus.fe, i);
 
         if (!store_write_queue(nf, tx, dir, nf->queue[i])) {
             return false;
@@ -194,7 +123,7 @@ static bool store_write_queues(Netfront *nf, XenTx tx, const NetfrontPlan *plan)
 
 static bool store_write_flag(Netfront *nf, XenTx tx, const char *key, bool value)
 {
-    return xen_store_printf(nf->env.store, tx, nf->fe, key, "%d", value);
+    return xen_store_printf(nf->bus.store, tx, nf->bus.fe, key, "%d", value);
 }
 
 static bool store_write_features(Netfront *nf, XenTx tx)
@@ -227,8 +156,8 @@ bool netfront_store_write_keys(Netfront *nf, const NetfrontPlan *plan, GError **
 {
     KeysWrite w = { nf, plan };
 
-    if (!xen_store_transaction(nf->env.store, keys_write, &w)) {
-        NETFRONT_FAIL(error, "cannot write %s: %s", nf->fe, g_strerror(errno));
+    if (!xen_store_transaction(nf->bus.store, keys_write, &w)) {
+        NETFRONT_FAIL(error, "cannot write %s: %s", nf->bus.fe, g_strerror(errno));
         return false;
     }
     return true;

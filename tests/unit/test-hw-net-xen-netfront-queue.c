@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "xen-netfront-internal.h"
+#include "xenbus-front-internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -56,8 +57,9 @@ static void fixture_up_stopped(Fixture *f, const NetfrontPlan *plan)
     f->nf.env.xen = f->xen;
     f->nf.env.peer = f->nd;
     f->nf.stats = f->stats;
-    f->nf.pages = netfront_pages_new();
-    f->nf.share = f->xen->ops->share_open(f->xen, NULL);
+    f->nf.bus.xen = f->xen;
+    f->nf.bus.pages = xenbus_front_pages_new();
+    f->nf.bus.share = f->xen->ops->share_open(f->xen, NULL);
     g_assert_true(xen_faults_init(&f->nf.faults, ignore_fault, NULL, &error));
     f->q = netfront_queue_new(&f->nf, 0, plan, &error);
     g_assert_no_error(error);
@@ -78,8 +80,7 @@ static void fixture_down(Fixture *f)
 {
     netfront_queue_free(f->q);
     g_assert_cmpuint(fake_xen_n_granted(f->xen), ==, 0);
-    f->xen->ops->share_close(f->nf.share);
-    g_array_unref(f->nf.pages);
+    xenbus_front_pages_done(&f->nf.bus);
     xen_faults_done(&f->nf.faults);
     g_aligned_free(f->stats);
     netdev_free(f->nd);
@@ -984,7 +985,7 @@ static void test_busy_pages(void)
     for (unsigned i = 0; i < 100 && fake_xen_n_granted(f.xen) > 0; i++) {
         g_main_context_iteration(NULL, true);
     }
-    g_assert_cmpuint(f.nf.pages_timer, ==, 0);
+    g_assert_cmpuint(f.nf.bus.pages_timer, ==, 0);
     fixture_down(&f);
 }
 
