@@ -19,3 +19,15 @@ void xen_close(Xen *xen)
     g_free(xen->store_path);
     g_free(xen);
 }
+
+unsigned xen_gnttab_map_pages(Xen *xen, XenGnttab *g, uint16_t domid, const uint32_t *refs,
+                              unsigned count, bool writable, void **ret_pages)
+{
+    for (unsigned i = 0; i < count; i++) {
+        ret_pages[i] = xen->ops->gnttab_map(g, domid, &refs[i], 1, writable);
+        if (!ret_pages[i]) {
+            return i;
+        }
+    }
+    return count;
+}

@@ -133,6 +133,74 @@ static void test_share_full(Fixture *f, gconstpointer data)
     f->guest->ops->share_close(s);
 }
 
+/* A mapping larger than any ring, which is left as a whole. */
+static void test_map_many(Fixture *f, gconstpointer data)
+{
+    XenShare *s = f->guest->ops->share_open(f->guest, NULL);
+    XenGnttab *g = f->host->ops->gnttab_open(f->host, NULL);
+    g_autofree uint32_t *refs = g_new(uint32_t, 200);
+    uint8_t *pages = f->guest->ops->share_alloc(s, 0, 200, true, refs), *mapped;
+
+    for (unsigned i = 0; i < 200; i++) {
+        pages[i * XEN_PAGE_SIZE] = (uint8_t)i;
+    }
+    mapped = f->host->ops->gnttab_map(g, 5, refs, 200, true);
+    g_assert_nonnull(mapped);
+    for (unsigned i = 0; i < 200; i++) {
+        g_assert_cmpuint(mapped[i * XEN_PAGE_SIZE], ==, i);
+    }
+    g_assert_cmpint(f->host->ops->gnttab_unmap(g, mapped, 200), ==, 0);
+    g_assert_cmpint(f->guest->ops->share_free(s, pages, 200), ==, 0);
+    f->host->ops->gnttab_close(g);
+    f->guest->ops->share_close(s);
+}
+
+/* Pages that are kept are mapped one by one, and go one by one, in any order. */
+static void test_map_pages(Fixture *f, gconstpointer data)
+{
+    XenShare *s = f->guest->ops->share_open(f->guest, NULL);
+    XenGnttab *g = f->host->ops->gnttab_open(f->host, NULL);
+    g_autofree uint32_t *refs = g_new(uint32_t, 100);
+    g_autofree void **mapped = g_new(void *, 100);
+    uint8_t *pages = f->guest->ops->share_alloc(s, 0, 100, true, refs);
+
+    g_assert_cmpuint(xen_gnttab_map_pages(f->host, g, 5, refs, 100, true, mapped), ==, 100);
+    for (unsigned i = 0; i < 100; i++) {
+        *(uint8_t *)mapped[i] = (uint8_t)i;
+        g_assert_cmpuint(pages[i * XEN_PAGE_SIZE], ==, i);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        unsigned k = (i * 37) % 100;
+
+        g_assert_cmpint(f->host->ops->gnttab_unmap(g, mapped[k], 1), ==, 0);
+        if (i < 99) {
+            g_assert_cmpint(f->guest->ops->share_free(s, pages, 100), ==, -EBUSY);
+        }
+    }
+    g_assert_cmpint(f->guest->ops->share_free(s, pages, 100), ==, 0);
+    f->host->ops->gnttab_close(g);
+    f->guest->ops->share_close(s);
+}
+
+/* One that is not granted: those before it are mapped and stay. */
+static void test_map_pages_fails(Fixture *f, gconstpointer data)
+{
+    XenShare *s = f->guest->ops->share_open(f->guest, NULL);
+    XenGnttab *g = f->host->ops->gnttab_open(f->host, NULL);
+    uint32_t refs[3];
+    void *mapped[3] = { NULL };
+    uint8_t *pages = f->guest->ops->share_alloc(s, 0, 3, true, refs);
+
+    refs[2] += 10;
+    g_assert_cmpuint(xen_gnttab_map_pages(f->host, g, 5, refs, 3, true, mapped), ==, 2);
+    g_assert_cmpint(errno, !=, 0);
+    g_assert_cmpint(f->host->ops->gnttab_unmap(g, mapped[0], 1), ==, 0);
+    g_assert_cmpint(f->host->ops->gnttab_unmap(g, mapped[1], 1), ==, 0);
+    g_assert_cmpint(f->guest->ops->share_free(s, pages, 3), ==, 0);
+    f->host->ops->gnttab_close(g);
+    f->guest->ops->share_close(s);
+}
+
 static void test_readonly(Fixture *f, gconstpointer data)
 {
     XenShare *s = f->guest->ops->share_open(f->guest, NULL);
@@ -190,6 +258,9 @@ int main(int argc, char **argv)
     ADD("share", test_share);
     ADD("share-busy", test_share_busy);
     ADD("share-full", test_share_full);
+    ADD("map-many", test_map_many);
+    ADD("map-pages", test_map_pages);
+    ADD("map-pages-fails", test_map_pages_fails);
     ADD("readonly", test_readonly);
     ADD("evtchn", test_evtchn);
     return g_test_run();

@@ -93,6 +93,14 @@ struct XenOps {
     int (*share_free)(XenShare *s, void *addr, unsigned count);
 };
 
+/*
+ * Maps @count pages each for itself, so that each is unmapped for itself (count 1) and kept as
+ * long as it is of use; @ret_pages has room for @count. How many, in order: less than @count
+ * with errno, and those before it stay mapped. @g's thread.
+ */
+unsigned xen_gnttab_map_pages(Xen *xen, XenGnttab *g, uint16_t domid, const uint32_t *refs,
+                              unsigned count, bool writable, void **ret_pages);
+
 /* @s is closed with @xen and not before: a peer that never answered may use its pages. */
 void xen_leave_share(Xen *xen, XenShare *s);
 
