@@ -108,6 +108,11 @@ static TapPlace locate(Tap *tap, TapLink *ret_link)
     return TAP_ELSEWHERE;
 }
 
+bool tap_is_ours_to_see(const Tap *tap)
+{
+    return tap->place == TAP_FOLLOWED && tap->nsid == TAP_NSID_OURS;
+}
+
 /* --- its end --- */
 
 static void update(Tap *tap);

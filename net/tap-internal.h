@@ -32,6 +32,8 @@ typedef struct Tap {
     bool has_sndbuf;
     uint64_t sndbuf;
     unsigned offload; /* as the NIC asked last */
+    bool has_offload; /* it was told to the kernel, as tun_offload */
+    unsigned tun_offload;
     unsigned n_active;
     char *script;     /* NULL: none */
     char *downscript; /* NULL: none */
@@ -97,6 +99,19 @@ int tap_link_socket(unsigned groups);
  */
 bool tap_follow(Tap *tap, GError **error);
 void tap_unfollow(Tap *tap);
+
+/* Its name means the same interface to us as to its descriptor. */
+bool tap_is_ours_to_see(const Tap *tap);
+
+/* tap-features.c: the features of an interface that ethtool -K changes. 0 or -errno. */
+#define TAP_FEATURE_WORDS 4u
+typedef struct TapFeatures {
+    unsigned n;
+    uint32_t changeable[TAP_FEATURE_WORDS];
+    uint32_t wanted[TAP_FEATURE_WORDS];
+} TapFeatures;
+int tap_features_read(const char *ifname, TapFeatures *ret_features);
+int tap_features_want(const char *ifname, const TapFeatures *features);
 
 /* tap-reopen.c: NetdevOps.take; and opens what has the name of the interface that is gone. */
 bool tap_take(Netdev *nd, Netdev *from, GError **error);

@@ -280,9 +280,6 @@ static bool tap_set_up(Tap *tap, const TapConfig *config, GError **error)
     if (nd->has_vnet_hdr && ioctl(fd, TUNSETVNETHDRSZ, &hdr_len) < 0) {
         return tap_fail(error, errno, "TUNSETVNETHDRSZ ioctl failed");
     }
-    if (!tap_ops.set_offload(nd, 0, error)) {
-        return false;
-    }
     tap->has_sndbuf = config->has_sndbuf;
     tap->sndbuf = config->sndbuf;
     /* Not unless asked for: any limit takes the kernel off its fast path. */
@@ -292,7 +289,7 @@ static bool tap_set_up(Tap *tap, const TapConfig *config, GError **error)
     if (!nd->has_vnet_hdr && !netdev_add_scratch(nd, error)) {
         return false;
     }
-    return tap_follow(tap, error);
+    return tap_follow(tap, error) && tap_ops.set_offload(nd, 0, error);
 }
 
 static bool open_queues(Tap *tap, const TapConfig *config, GError **error)

@@ -77,13 +77,14 @@ bool tap_take(Netdev *nd, Netdev *from, GError **error)
     tap->has_sndbuf = new->has_sndbuf;
     tap->sndbuf = new->sndbuf;
     g_clear_pointer(&tap->reopen_error, g_free);
-    if (!tap_ops.set_offload(nd, offload, error) ||
+    tap->has_offload = false;
+    g_clear_pointer(&nd->error, g_free);
+    if (!tap_follow(tap, error) || !tap_ops.set_offload(nd, offload, error) ||
         !tap_ops.set_active(nd, tap->n_active, error)) {
         return false;
     }
     netdev_set_carrier(nd, nd->nic_carrier);
-    g_clear_pointer(&nd->error, g_free);
-    return tap_follow(tap, error);
+    return true;
 }
 
 static void script_again_done(void *opaque, const GError *error)

@@ -146,20 +146,32 @@ static unsigned tap_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec
  */
 static bool tap_set_offload(Netdev *nd, unsigned offload, GError **error)
 {
+    Tap *tap = tap_of(nd);
+    TapFeatures before;
+    bool known;
     unsigned f = 0;
 
-    tap_of(nd)->offload = offload;
+    tap->offload = offload;
     if (nd->has_vnet_hdr) {
         f |= offload & (NETDEV_CSUM4 | NETDEV_CSUM6) ? TUN_F_CSUM : 0;
         f |= (offload & NETDEV_CSUM4) && (offload & NETDEV_TSO4) ? TUN_F_TSO4 : 0;
         f |= (offload & NETDEV_CSUM6) && (offload & NETDEV_TSO6) ? TUN_F_TSO6 : 0;
     }
+    if (tap->has_offload && tap->tun_offload == f) {
+        return true; /* and what an administrator made of it stays, whatever our rights are */
+    }
+    known = tap_is_ours_to_see(tap) && tap_features_read(nd->ifname, &before) == 0;
     if (ioctl(nd->queue[0]->fd, TUNSETOFFLOAD, (unsigned long)f) < 0) {
         int err = errno;
 
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(err),
                     "TUNSETOFFLOAD ioctl failed: %s", g_strerror(err));
         return false;
+    }
+    tap->has_offload = true;
+    tap->tun_offload = f;
+    if (known) {
+        (void)tap_features_want(nd->ifname, &before); /* needs CAP_NET_ADMIN */
     }
     return true;
 }

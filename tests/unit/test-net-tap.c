@@ -621,6 +621,74 @@ static void test_offloads_as_asked(void)
     }
 }
 
+/* "on" or "off" as the kernel does it, of a feature of tt0. */
+static bool feature_is_on(const char *name)
+{
+    g_autofree char *want = g_strdup_printf("%s: on", name);
+
+    return netns_sh("ethtool -k tt0 | grep -q '^[[:space:]]*%s'", want);
+}
+
+static bool has_ethtool(void)
+{
+    if (netns_sh("ethtool --version")) {
+        return true;
+    }
+    g_test_skip("no ethtool");
+    return false;
+}
+
+/* As for guests that forward what has a blank checksum. */
+static void test_ethtool_is_kept(void)
+{
+    const unsigned all = NETDEV_CSUM4 | NETDEV_CSUM6 | NETDEV_TSO4 | NETDEV_TSO6;
+    const unsigned offloads[] = { all, 0, all, NETDEV_CSUM4 | NETDEV_TSO4, all };
+    g_autoptr(Netdev) nd = NULL;
+
+    if (!netns_enter() || !has_ethtool()) {
+        return;
+    }
+    nd = open_tap("tt0", 2, ON_OFF_AUTO_AUTO);
+    g_assert_true(nd->ops->set_offload(nd, all, NULL));
+    g_assert_true(feature_is_on("tx-checksum-ip-generic"));
+    g_assert_true(feature_is_on("tx-tcp-segmentation"));
+    g_assert_true(netns_sh("ethtool -K tt0 tx off sg off"));
+    for (unsigned i = 0; i < G_N_ELEMENTS(offloads); i++) { /* guests come and go */
+        g_assert_true(nd->ops->set_offload(nd, offloads[i], NULL));
+        g_assert_false(feature_is_on("tx-checksum-ip-generic"));
+        g_assert_false(feature_is_on("tx-tcp-segmentation"));
+        g_assert_false(feature_is_on("tx-scatter-gather"));
+    }
+    g_assert_true(netns_sh("ethtool -K tt0 tx on sg on"));
+    g_assert_true(feature_is_on("tx-checksum-ip-generic"));
+    g_assert_true(feature_is_on("tx-tcp-segmentation"));
+    g_assert_true(nd->ops->set_offload(nd, 0, NULL));
+    g_assert_false(feature_is_on("tx-checksum-ip-generic"));
+    g_assert_true(nd->ops->set_offload(nd, all, NULL));
+    g_assert_true(feature_is_on("tx-checksum-ip-generic"));
+    g_assert_true(feature_is_on("tx-tcp6-segmentation"));
+}
+
+/* Before we had it, and after a restart without a good-bye. */
+static void test_ethtool_is_kept_by_a_persistent_tap(void)
+{
+    const unsigned all = NETDEV_CSUM4 | NETDEV_CSUM6 | NETDEV_TSO4 | NETDEV_TSO6;
+
+    if (!netns_enter() || !has_ethtool()) {
+        return;
+    }
+    g_assert_true(netns_sh("ip tuntap add tt0 mode tap multi_queue vnet_hdr && "
+                           "ethtool -K tt0 tso off"));
+    for (unsigned i = 0; i < 3; i++) {
+        g_autoptr(Netdev) nd = open_tap("tt0", 2, ON_OFF_AUTO_AUTO);
+
+        g_assert_true(nd->ops->set_offload(nd, all, NULL));
+        g_assert_true(feature_is_on("tx-checksum-ip-generic"));
+        g_assert_false(feature_is_on("tx-tcp-segmentation"));
+        g_assert_true(nd->ops->set_offload(nd, i == 0 ? all : i == 1 ? 0 : NETDEV_CSUM4, NULL));
+    }
+}
+
 static unsigned attached_queues(const char *ifname)
 {
     TapLink l;
@@ -824,6 +892,9 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap/recv-stops-at-a-full-arena", test_recv_stops_at_a_full_arena);
     g_test_add_func("/net/tap/kernel-cuts-what-we-send", test_kernel_cuts_what_we_send);
     g_test_add_func("/net/tap/offloads-as-asked", test_offloads_as_asked);
+    g_test_add_func("/net/tap/ethtool-is-kept", test_ethtool_is_kept);
+    g_test_add_func("/net/tap/ethtool-is-kept-by-a-persistent-tap",
+                    test_ethtool_is_kept_by_a_persistent_tap);
     g_test_add_func("/net/tap/set-active", test_set_active);
     g_test_add_func("/net/tap/set-active-of-a-single-queue", test_set_active_of_a_single_queue);
     g_test_add_func("/net/tap/set-active-reports-failure", test_set_active_reports_failure);
