@@ -144,6 +144,8 @@ struct Netback {
     NetbackEnv env;
     char mac[18];
     unsigned max_queues;
+    unsigned from_guest; /* NETDEV_* offloads that are offered */
+    unsigned to_guest;   /* those that are used if the guest can */
     bool paused;
     bool peer_failed;    /* the netdev's error was reported */
     XenFaults faults;

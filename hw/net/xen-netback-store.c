@@ -54,22 +54,23 @@ void netback_store_take_over(Netback *nb)
 
 bool netback_store_publish(Netback *nb, XenTx tx)
 {
-    static const struct {
+    const struct {
         const char *key;
-        const char *value;
+        bool value;
     } features[] = {
-        { "feature-sg", "1" },
-        { "feature-gso-tcpv4", "1" },
-        { "feature-gso-tcpv6", "1" },
-        { "feature-ipv6-csum-offload", "1" },
-        { "feature-rx-copy", "1" },
-        { "feature-rx-flip", "0" },
-        { "feature-split-event-channels", "1" },
+        { "feature-sg", true },
+        { "feature-gso-tcpv4", nb->from_guest & NETDEV_TSO4 },
+        { "feature-gso-tcpv6", nb->from_guest & NETDEV_TSO6 },
+        { "feature-no-csum-offload", !(nb->from_guest & NETDEV_CSUM4) },
+        { "feature-ipv6-csum-offload", nb->from_guest & NETDEV_CSUM6 },
+        { "feature-rx-copy", true },
+        { "feature-rx-flip", false },
+        { "feature-split-event-channels", true },
     };
     XenStore *s = nb->bus.store;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(features); i++) {
-        if (!xen_store_printf(s, tx, nb->bus.be, features[i].key, "%s", features[i].value)) {
+        if (!xen_store_printf(s, tx, nb->bus.be, features[i].key, "%d", features[i].value)) {
             return false;
         }
     }
@@ -166,7 +167,7 @@ static bool keys_read_queue(XenStore *s, XenTx tx, const char *dir, NetbackQueue
 }
 
 static bool keys_read_features(XenStore *s, XenTx tx, const char *fe, NetbackKeys *k,
-                               GError **error)
+                               unsigned usable, GError **error)
 {
     bool rx_copy = false, no_csum4 = false, csum6 = false, gso4 = false, gso6 = false;
 
@@ -188,6 +189,7 @@ static bool keys_read_features(XenStore *s, XenTx tx, const char *fe, NetbackKey
     /* a segment needs its checksum made, and more than one slot */
     k->offload |= gso4 && k->sg && (k->offload & NETDEV_CSUM4) ? NETDEV_TSO4 : 0;
     k->offload |= gso6 && k->sg && (k->offload & NETDEV_CSUM6) ? NETDEV_TSO6 : 0;
+    k->offload &= usable;
     return true;
 }
 
@@ -215,7 +217,7 @@ static bool keys_read_all(Netback *nb, XenTx tx, NetbackKeys *k, GError **error)
             return false;
         }
     }
-    return keys_read_features(s, tx, nb->bus.fe, k, error);
+    return keys_read_features(s, tx, nb->bus.fe, k, nb->to_guest, error);
 }
 
 /* No ring may be shared between queues or directions, and no port between queues. */

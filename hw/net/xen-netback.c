@@ -160,6 +160,17 @@ static bool netback_can_map(const NetbackEnv *env, GError **error)
     return true;
 }
 
+/* Segments need their checksums made. */
+static void netback_set_offloads(Netback *nb, const NetbackConfig *c)
+{
+    nb->from_guest = c->csum ? NETDEV_CSUM4 | NETDEV_CSUM6 : 0;
+    nb->from_guest |= c->csum && c->gso && c->host_tso4 ? NETDEV_TSO4 : 0;
+    nb->from_guest |= c->csum && c->gso && c->host_tso6 ? NETDEV_TSO6 : 0;
+    nb->to_guest = c->guest_csum ? NETDEV_CSUM4 | NETDEV_CSUM6 : 0;
+    nb->to_guest |= c->guest_csum && c->guest_tso4 ? NETDEV_TSO4 : 0;
+    nb->to_guest |= c->guest_csum && c->guest_tso6 ? NETDEV_TSO6 : 0;
+}
+
 Netback *netback_new(const NetbackConfig *config, const NetbackEnv *env, GError **error)
 {
     g_autoptr(Netback) nb = NULL;
@@ -171,6 +182,7 @@ Netback *netback_new(const NetbackConfig *config, const NetbackEnv *env, GError 
     nb->env = *env;
     nb->env.threads = g_memdup2(env->threads, sizeof(env->threads[0]) * env->n_threads);
     nb->id = g_strdup(config->id);
+    netback_set_offloads(nb, config);
     if (config->mac) {
         g_strlcpy(nb->mac, config->mac, sizeof(nb->mac));
     }

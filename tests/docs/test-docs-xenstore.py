@@ -13,7 +13,7 @@ import tap  # noqa: E402
 CALL = re.compile(r'\b(?:xen_store|xenbus_back|xenbus_front|back|front|keys|store|netback|netfront)_(\w+)\s*\(')
 LIST = re.compile(r'\bconst\s+char\s*\*\s*const\s+\w+\[\]\s*=\s*\{([^}]*)\}', re.S)
 PATH = re.compile(r'(?:%s|%u(?=/device-model))/([a-z][a-z-]*)')
-ROW = re.compile(r'\{\s*"((?:feature|request|multi-queue)-[a-z0-9-]+)",\s*"\d"\s*\}')
+ROW = re.compile(r'\{\s*"((?:feature|request|multi-queue)-[a-z0-9-]+)",[^{}]*\}')
 KEY = re.compile(r'^[a-z][a-z0-9-]*$')
 LITERAL = re.compile(r'"((?:\\.|[^"\\])*)"')
 

@@ -83,6 +83,23 @@ static void test_published_features(VifTest *t)
     g_assert_cmpstr(max, ==, "4");
 }
 
+/* What an option of the device holds back is not offered: tcpv4, tcpv6, ipv6-csum, no-csum. */
+static void test_offloads_held_back(VifTest *t)
+{
+    static const char *const keys[] = {
+        "feature-gso-tcpv4", "feature-gso-tcpv6", "feature-ipv6-csum-offload",
+        "feature-no-csum-offload",
+    };
+    const char *want = t->arg;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(keys); i++) {
+        g_autofree char *value = front_read_back(t->f, keys[i]);
+
+        g_assert_nonnull(value);
+        g_assert_cmpint(value[0], ==, want[i]);
+    }
+}
+
 /* More queue directories, and flat keys, of an earlier life: not looked at. */
 static void test_stale_keys(VifTest *t)
 {
@@ -290,6 +307,15 @@ static const VifTestCase cases[] = {
     SHAPE("8-mixed", 8, FRONT_MIXED),
     { "front-first", test_front_first, .queues = 2, .args = "-S", .not_offered = true },
     { "published-features", test_published_features, .queues = 4 },
+    { "held-back/none", test_offloads_held_back, .arg = "1110" },
+    { "held-back/csum", test_offloads_held_back, .options = ",csum=off", .arg = "0001" },
+    { "held-back/gso", test_offloads_held_back, .options = ",gso=off", .arg = "0010" },
+    { "held-back/host_tso4", test_offloads_held_back, .options = ",host_tso4=off",
+      .arg = "0110" },
+    { "held-back/host_tso6", test_offloads_held_back, .options = ",host_tso6=off",
+      .arg = "1010" },
+    { "held-back/guest", test_offloads_held_back,
+      .options = ",guest_csum=off,guest_tso4=off,guest_tso6=off", .arg = "1110" },
     { "stale-keys", test_stale_keys, .queues = 4 },
     { "one-queue-explicit", test_one_explicit, .queues = 4 },
     { "both-kinds-of-ports", test_both_ports_written },

@@ -668,6 +668,10 @@ static void test_csum_of_fragment(VifTest *t)
 
 #define SHAPE(name_, ...) \
     { .name = name_, .run = test_shape, .arg = &(const Shape){ __VA_ARGS__ } }
+/* The guest could take it, and an option of the device holds it back. */
+#define HELD_BACK(name_, options_, ...) \
+    { .name = name_, .run = test_shape, .options = options_, \
+      .arg = &(const Shape){ __VA_ARGS__ } }
 #define UDP(len, ...) { .udp = true, .payload = (len) - 42, __VA_ARGS__ }
 
 static const VifTestCase cases[] = {
@@ -722,6 +726,21 @@ static const VifTestCase cases[] = {
           .mss = 1448, .config = { .no_sg = true }, .pieces = 14),
     SHAPE("gso/vlan", .frame = { .vlan = true, .payload = 20000, .csum_blank = true },
           .mss = 1448, .pieces = 14, .complete = true),
+    HELD_BACK("held-back/guest-csum", ",guest_csum=off",
+              .frame = UDP(1000, .csum_blank = true), .slots = 1, .complete = true),
+    HELD_BACK("held-back/guest-csum-v6", ",guest_csum=off",
+              .frame = UDP(1000, .ipv6 = true, .csum_blank = true), .slots = 1,
+              .complete = true),
+    HELD_BACK("held-back/guest-csum-gso", ",guest_csum=off",
+              .frame = { .payload = 20000, .csum_blank = true }, .mss = 1448, .pieces = 14,
+              .complete = true),
+    HELD_BACK("held-back/guest-tso4", ",guest_tso4=off",
+              .frame = { .payload = 20000, .csum_blank = true }, .mss = 1448, .pieces = 14),
+    HELD_BACK("held-back/guest-tso6-is-not-tso4", ",guest_tso6=off",
+              .frame = { .payload = 3000, .csum_blank = true }, .mss = 1448, .slots = 2),
+    HELD_BACK("held-back/guest-tso6", ",guest_tso6=off",
+              .frame = { .ipv6 = true, .payload = 20000, .csum_blank = true }, .mss = 1428,
+              .pieces = 15),
     { "no-sg-too-long", test_no_sg_too_long },
 
     { "slots/18-take-64k", test_18_slots_take_64k },

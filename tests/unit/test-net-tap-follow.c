@@ -268,7 +268,8 @@ static void test_new_one_of_its_name(void)
         check_traffic(nic.nd);
         g_assert_true(netns_sh("ip link set tt0 mtu %u", 1400 + i));
         WAIT(nic.nd->mtu == 1400 + i);
-        g_assert_true(netns_sh("! ethtool --version || ethtool -k tt0 | grep -q \"^tx-checksumming: on\""));
+        g_assert_true(netns_sh("! ethtool --version || ethtool -k tt0 | "
+                               "grep -q \"^tx-checksumming: on\""));
     }
     netdev_free(nic.nd);
 }

@@ -28,6 +28,9 @@ typedef struct NetbackConfig {
     int32_t idx;           /* -1: the first free one */
     char *iothread;        /* one for all queues */
     GArray *vq_mapping;    /* iothread-vq-mapping: VqMapping *; NULL: a thread for each queue */
+    /* offloads, named as those of QEMU's virtio-net: what the guest may leave to the host... */
+    bool csum, gso, host_tso4, host_tso6;
+    bool guest_csum, guest_tso4, guest_tso6; /* ...and is left to the guest, if it can */
 } NetbackConfig;
 
 extern const OptTable netback_options;
