@@ -29,6 +29,7 @@ typedef struct Tap {
     bool multi_queue;
     bool given;       /* descriptors came from outside */
     bool carrier_off; /* we set it */
+    bool persist;     /* the interface is ours, and stays over our end */
     bool has_sndbuf;
     uint64_t sndbuf;
     unsigned offload; /* as the NIC asked last */

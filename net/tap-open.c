@@ -137,6 +137,12 @@ static bool check_exclusions(const TapConfig *c, GError **error)
     bool host = c->ifname || c->script || c->downscript || c->vnet_hdr != ON_OFF_AUTO_AUTO ||
                 c->has_queues;
 
+    if (c->persist && (c->fd || c->fds || c->helper)) {
+        return tap_fail(error, 0, "persist= is invalid with fd=, fds= and helper=");
+    }
+    if (c->persist && !c->ifname) {
+        return tap_fail(error, 0, "persist= is invalid without ifname=");
+    }
     if (c->fd && (host || c->helper || c->fds || c->vhostfds)) {
         return tap_fail(error, 0, "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, "
                         "fds=, and vhostfds= are invalid with fd=");
@@ -361,6 +367,8 @@ static bool tap_open_all(Tap *tap, const TapConfig *config, GError **error)
     tap->script = choose_script(config->script, DEFAULT_SCRIPT);
     tap->downscript = choose_script(config->downscript, DEFAULT_DOWN);
     tap->script_ran = !tap->script;
+    tap->nd.found = config->ifname && if_nametoindex(config->ifname) != 0;
+    tap->nd.keep = tap->nd.found;
     while (!open_alone(tap, config, &why)) {
         if (!g_error_matches(why, G_FILE_ERROR, G_FILE_ERROR_AGAIN) ||
             g_get_monotonic_time() >= end) {
@@ -370,6 +378,10 @@ static bool tap_open_all(Tap *tap, const TapConfig *config, GError **error)
         g_clear_error(&why);
         close_queues(tap);
         poll(NULL, 0, g_random_int_range(10, 60)); /* nothing tells of the end of one of several */
+    }
+    tap->persist = config->persist;
+    if (tap->persist && ioctl(tap->nd.queue[0]->fd, TUNSETPERSIST, 1ul) < 0) {
+        return tap_fail(error, errno, "TUNSETPERSIST ioctl failed");
     }
     return true;
 }

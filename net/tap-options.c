@@ -20,6 +20,9 @@ static const OptMember tap_members[] = {
       .help = "limit of bytes under way to the host's stack; 0: none" },
     { "queues", OPT_UINT32, OFF(queues), OFF(has_queues),
       .help = "number of queues, 1 to 256 (default: 1)" },
+    { "persist", OPT_BOOL, OFF(persist),
+      .help = "the interface stays, with its bridge and its settings, when the program ends and "
+              "the guest does not" },
     { "br", OPT_STR, OFF(br), .help = "bridge for helper=, no effect" },
     { "helper", OPT_STR, OFF(helper),
       .help = "not supported: make the tap beforehand and name it with ifname=, or pass fd=" },

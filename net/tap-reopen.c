@@ -73,6 +73,8 @@ bool tap_take(Netdev *nd, Netdev *from, GError **error)
     tap->script_ran = new->script_ran;
     new->script_ran = false; /* what was set up is ours to take down */
     tap->multi_queue = new->multi_queue;
+    tap->persist = new->persist;
+    new->persist = false;
     tap->given = new->given;
     tap->has_sndbuf = new->has_sndbuf;
     tap->sndbuf = new->sndbuf;
@@ -126,6 +128,7 @@ bool tap_reopen(Tap *tap, GError **error)
         .has_sndbuf = tap->has_sndbuf,
         .queues = nd->n_queues,
         .has_queues = true,
+        .persist = tap->persist,
         .script_timeout_ms = (unsigned)tap->script_timeout_ms,
     };
     Netdev *fresh = tap_new(&config, NULL, NULL, error);

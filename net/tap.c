@@ -254,6 +254,9 @@ void tap_free(Netdev *nd)
     if (!tap_script_run(nd, false, &error)) {
         warn_report("%s: %s", nd->id, error->message);
     }
+    if (tap->persist && !nd->keep) {
+        (void)ioctl(nd->queue[0]->fd, TUNSETPERSIST, 0ul); /* it is gone then already */
+    }
     netdev_remove_scratch(nd);
     for (i = 0; i < nd->n_queues; i++) {
         TapQueue *tq = tap_queue(nd, i);

@@ -70,6 +70,7 @@ static bool device_find_peer(Device *d, GError **error)
                                 d->type->options->name, id);
     }
     nd->in_use = true;
+    nd->keep = true;
     d->peer = nd;
     return true;
 }

@@ -152,6 +152,11 @@ static void netdev_end(System *s, Netdev *nd, NetdevJob **ret_job)
 void netdev_release(System *s, Netdev *nd)
 {
     nd->in_use = false;
+    if (!s->up) {
+        nd->keep = nd->found; /* the program did not get far: all as it was */
+    } else if (s->state != RUN_SHUTDOWN) {
+        nd->keep = false; /* the device will not be back with the program */
+    }
     if (nd->deleted) {
         NetdevJob *job = NULL;
 
@@ -175,6 +180,7 @@ bool netdev_del(System *s, const char *id, NetdevJob **ret_job, GError **error)
     if (nd->in_use) {
         return system_set_error(error, "netdev '%s' is in use", id);
     }
+    nd->keep = false;
     netdev_end(s, nd, ret_job);
     return true;
 }

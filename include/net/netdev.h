@@ -78,6 +78,8 @@ struct Netdev {
     bool link_off;      /* by netdev_set_link(); relaxed atomic */
     bool nic_carrier;   /* the NIC's last word to netdev_set_carrier() */
     bool in_use;        /* a NIC has it */
+    bool found;         /* its interface was there already */
+    bool keep;          /* and what was made for it stays when it is freed: it will be back */
     char *error;        /* why there is nothing behind it at present; NULL: there is */
     bool deleted;       /* by netdev_del while a NIC has it: waits for a new one of its id */
     /*

@@ -24,6 +24,7 @@ typedef struct TapConfig {
     bool has_sndbuf;
     uint32_t queues;
     bool has_queues;
+    bool persist;
     /* what QEMU's other ways to open and to serve a tap say */
     char *br;
     char *helper;

@@ -242,6 +242,8 @@ def test_netdev_errors():
             ('tap,id=a,vhost=on', VHOST), ('tap,id=a,vhostforce=on', VHOST),
             ('tap,id=a,vhostfd=3', VHOST), ('tap,id=a,fds=77:78,vhostfds=1:2:', VHOST),
             ('{"type":"tap","id":"a","vhost":true}', VHOST),
+            ('tap,id=a,persist=on,fd=3', 'persist= is invalid with fd=, fds= and helper='),
+            ('tap,id=a,persist=on', 'persist= is invalid without ifname='),
             ('tap,id=a,vhost=x', "Parameter 'vhost' expects 'on' or 'off'"),
             ('tap,id=a,poll-us=x', "Parameter 'poll-us' expects a uint64 value"),
             # what switches it off is no fault: the next one is found

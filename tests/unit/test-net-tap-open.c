@@ -232,6 +232,36 @@ static void test_persistent_tap_stays(void)
     netdev_free(must_open(&config)); /* and is good for another time */
 }
 
+/* Our end without a good-bye: the next one finds the bridge and all settings. */
+static void test_persist(void)
+{
+    TapConfig config = config_of("tt0", 2);
+    g_autoptr(Netdev) nd = NULL;
+    pid_t pid;
+
+    if (!netns_enter()) {
+        return;
+    }
+    config.persist = true;
+    pid = fork();
+    if (pid == 0) {
+        nd = must_open(&config);
+        g_assert_false(nd->found);
+        kill(getpid(), netns_sh("ip link add br0 type bridge && "
+                                "ip link set tt0 master br0 up mtu 1400") ? SIGKILL : SIGABRT);
+    }
+    g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
+    g_assert_true(netns_sh("ip link show tt0 up | grep -q 'mtu 1400.*master br0'"));
+    nd = must_open(&config);
+    g_assert_true(nd->found);
+    g_clear_pointer(&nd, netdev_free); /* it was there, and nobody says that it is over */
+    g_assert_true(netns_sh("ip link show tt0 up | grep -q 'mtu 1400.*master br0'"));
+    nd = must_open(&config);
+    nd->keep = false;
+    g_clear_pointer(&nd, netdev_free);
+    g_assert_false(netns_has_interface("tt0"));
+}
+
 static void test_tap_in_use(void)
 {
     TapConfig config = config_of("tt0", 1);
@@ -903,6 +933,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap-open/mismatch-is-named", test_mismatch_is_named);
     g_test_add_func("/net/tap-open/persistent-tap-stays", test_persistent_tap_stays);
     g_test_add_func("/net/tap-open/tap-in-use", test_tap_in_use);
+    g_test_add_func("/net/tap-open/persist", test_persist);
     g_test_add_func("/net/tap-open/queues-of-another-program",
                     test_queues_of_another_program);
     g_test_add_func("/net/tap-open/persistent-tap-with-a-queue-in-use",
