@@ -144,26 +144,38 @@ static bool keys_required(XenStore *s, XenTx tx, const char *dir, const char *ke
     return true;
 }
 
-static bool keys_read_queue(XenStore *s, XenTx tx, const char *dir, NetbackQueueKeys *q,
+/*
+ * A split pair, else a single event channel: as Linux netback, which an old half beside the
+ * single one does not disturb.
+ */
+static bool keys_read_ports(XenStore *s, XenTx tx, const char *dir, NetbackQueueKeys *q,
                             GError **error)
 {
-    g_autofree char *split = g_strdup_printf("%s/event-channel-tx", dir);
-    g_autofree char *value = NULL;
+    g_autoptr(GError) split_error = NULL;
+    bool split = xen_store_has(s, tx, dir, "event-channel-tx");
 
-    if (!keys_required(s, tx, dir, "tx-ring-ref", UINT32_MAX, &q->tx_ref, error) ||
-        !keys_required(s, tx, dir, "rx-ring-ref", UINT32_MAX, &q->rx_ref, error)) {
-        return false;
+    if (split &&
+        keys_required(s, tx, dir, "event-channel-tx", MAX_PORT - 1, &q->tx_port, &split_error) &&
+        keys_required(s, tx, dir, "event-channel-rx", MAX_PORT - 1, &q->rx_port, &split_error)) {
+        return true;
     }
-    value = xen_store_read(s, tx, split);
-    if (value) {
-        return keys_required(s, tx, dir, "event-channel-tx", MAX_PORT - 1, &q->tx_port, error) &&
-               keys_required(s, tx, dir, "event-channel-rx", MAX_PORT - 1, &q->rx_port, error);
+    if (split && !xen_store_has(s, tx, dir, "event-channel")) {
+        g_propagate_error(error, g_steal_pointer(&split_error));
+        return false;
     }
     if (!keys_required(s, tx, dir, "event-channel", MAX_PORT - 1, &q->tx_port, error)) {
         return false;
     }
     q->rx_port = q->tx_port;
     return true;
+}
+
+static bool keys_read_queue(XenStore *s, XenTx tx, const char *dir, NetbackQueueKeys *q,
+                            GError **error)
+{
+    return keys_required(s, tx, dir, "tx-ring-ref", UINT32_MAX, &q->tx_ref, error) &&
+           keys_required(s, tx, dir, "rx-ring-ref", UINT32_MAX, &q->rx_ref, error) &&
+           keys_read_ports(s, tx, dir, q, error);
 }
 
 static bool keys_read_features(XenStore *s, XenTx tx, const char *fe, NetbackKeys *k,

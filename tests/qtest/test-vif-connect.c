@@ -142,6 +142,34 @@ static void test_both_ports_written(VifTest *t)
     check_traffic(t);
 }
 
+/* Of an earlier life, beside the single event channel that counts. */
+static void test_stale_half_of_ports(VifTest *t)
+{
+    FrontConfig c = { .ports = FRONT_SINGLE };
+
+    front_make_queues(t->f, &c);
+    front_write_keys(t->f, &c);
+    front_write(t->f, t->arg, "250");
+    front_set_state(t->f, XenbusStateConnected);
+    front_wait_back(t->f, XenbusStateConnected);
+    host_tap_wait_running(t->tap);
+    check_traffic(t);
+    front_remove(t->f, t->arg);
+}
+
+static void test_stale_bad_pair(VifTest *t)
+{
+    FrontConfig c = { .ports = FRONT_SINGLE };
+
+    front_make_queues(t->f, &c);
+    front_write_keys(t->f, &c);
+    front_write(t->f, "event-channel-tx", "250");
+    front_write(t->f, "event-channel-rx", "rubbish");
+    front_set_state(t->f, XenbusStateConnected);
+    front_wait_back(t->f, XenbusStateConnected);
+    check_traffic(t);
+}
+
 static void test_thread_per_queue(VifTest *t)
 {
     FrontConfig c = { .queues = 4 };
@@ -319,6 +347,9 @@ static const VifTestCase cases[] = {
     { "stale-keys", test_stale_keys, .queues = 4 },
     { "one-queue-explicit", test_one_explicit, .queues = 4 },
     { "both-kinds-of-ports", test_both_ports_written },
+    { "stale-event-channel-tx", test_stale_half_of_ports, .arg = "event-channel-tx" },
+    { "stale-event-channel-rx", test_stale_half_of_ports, .arg = "event-channel-rx" },
+    { "stale-bad-pair", test_stale_bad_pair },
     { "threads/one-per-queue", test_thread_per_queue, .queues = 4 },
     { "threads/mapping", test_mapping, .queues = 4,
       .options = "-device '{\"driver\":\"xen-net-device\",\"id\":\"vif0\",\"netdev\":\"n0\","
