@@ -256,9 +256,14 @@ bool xen_store_end(XenStore *s, XenTx tx, bool abort)
     return xs_transaction_end(s->xs, tx, abort);
 }
 
-bool xen_store_domain_alive(XenStore *s, uint16_t domid)
+/* libxenstore says false for a failure as well, and leaves errno then. */
+XenDomainState xen_store_domain_state(XenStore *s, uint16_t domid)
 {
-    return xs_is_domain_introduced(s->xs, domid);
+    errno = 0;
+    if (xs_is_domain_introduced(s->xs, domid)) {
+        return XEN_DOMAIN_ALIVE;
+    }
+    return errno == 0 ? XEN_DOMAIN_DEAD : XEN_DOMAIN_UNKNOWN;
 }
 
 static void watch_free(XenWatch *w)

@@ -14,15 +14,28 @@ bool xenbus_back_nodes_create(XenbusBack *b, int32_t idx, GError **error);
 /* Removes what xenbus_back_nodes_create() made. */
 void xenbus_back_nodes_remove(XenbusBack *b);
 
-/* Writes B/state, unless B was removed, and remembers it. */
+/* Writes B/state, unless B was removed, and remembers it. Tried again if it fails. */
 void xenbus_back_set_state(XenbusBack *b, enum xenbus_state state);
 /*
  * Unknown: there is no node, so no device any more. What is there and makes no sense reads
  * as Initialised, which asks for nothing.
  */
 enum xenbus_state xenbus_back_front_state(XenbusBack *b);
-/* B/online and B/hotplug-status as the toolstack left them; false if there is no B. */
-bool xenbus_back_read_control(XenbusBack *b, bool *ret_online, bool *ret_hotplug_done);
+/* What a toolstack says in B. */
+typedef struct BackControl {
+    bool gone;         /* there is no B any more */
+    bool unknown;      /* XenStore did not say */
+    bool online;
+    bool hotplug_done;
+} BackControl;
+
+BackControl xenbus_back_read_control(XenbusBack *b);
+
+/*
+ * xenbus-back.c: XenStore did not take or give what was asked of it, for errno. That is reported
+ * once and tried again after a while; what we know stays as it is.
+ */
+void xenbus_back_store_failed(XenbusBack *b, bool write);
 /* The reason, for people: B's node under error/. NULL removes it. */
 void xenbus_back_set_error(XenbusBack *b, const char *reason);
 /* The features, before InitWait. */

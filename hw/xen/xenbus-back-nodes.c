@@ -212,7 +212,10 @@ bool xenbus_back_write(XenbusBack *b, const char *key, unsigned value)
 void xenbus_back_set_state(XenbusBack *b, enum xenbus_state state)
 {
     b->state = state;
-    xenbus_back_write(b, "state", state);
+    b->unwritten = !xenbus_back_write(b, "state", state);
+    if (b->unwritten) {
+        xenbus_back_store_failed(b, true);
+    }
 }
 
 static bool nodes_publish(XenStore *s, XenTx tx, void *opaque)
@@ -234,6 +237,8 @@ bool xenbus_back_publish(XenbusBack *b, GError **error)
 void xenbus_back_set_error(XenbusBack *b, const char *reason)
 {
     if (reason) {
+        /* readable for the guest, whose frontend has nothing else to tell its user */
+        xen_store_mkdir(b->store, 0, b->error_path, b->xen->domid, b->frontend_id);
         xen_store_printf(b->store, 0, b->error_path, "error", "%s", reason);
     } else {
         xen_store_remove(b->store, 0, b->error_path);
@@ -252,17 +257,21 @@ enum xenbus_state xenbus_back_front_state(XenbusBack *b)
     return errno == ENOENT ? XenbusStateUnknown : XenbusStateInitialised;
 }
 
-bool xenbus_back_read_control(XenbusBack *b, bool *ret_online, bool *ret_hotplug_done)
+BackControl xenbus_back_read_control(XenbusBack *b)
 {
+    BackControl c = { 0 };
     g_autofree char *path = g_strdup_printf("%s/hotplug-status", b->be);
-    g_autofree char *hotplug = xen_store_read(b->store, 0, path);
+    g_autofree char *hotplug = NULL;
     uint64_t online = 0;
 
-    if (!xen_store_read_uint(b->store, 0, b->be, "online", 1, &online) &&
-        !xen_store_has(b->store, 0, b->be, "frontend")) {
-        return false;
+    if (!xen_store_has(b->store, 0, b->be, "frontend")) {
+        c.gone = errno == ENOENT;
+        c.unknown = !c.gone;
+        return c;
     }
-    *ret_online = online != 0;
-    *ret_hotplug_done = hotplug && strcmp(hotplug, "connected") == 0;
-    return true;
+    xen_store_read_uint(b->store, 0, b->be, "online", 1, &online);
+    hotplug = xen_store_read(b->store, 0, path);
+    c.online = online != 0;
+    c.hotplug_done = hotplug && strcmp(hotplug, "connected") == 0;
+    return c;
 }

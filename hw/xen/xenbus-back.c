@@ -25,7 +25,11 @@
  */
 #include "hw/xen/xenbus-back.h"
 
+#include <errno.h>
+
 #include "xenbus-back-internal.h"
+
+#define STORE_RETRY_MS 1000
 
 /* --- connection --- */
 
@@ -152,18 +156,18 @@ static void back_gone(XenbusBack *b)
 /* --- what is there now --- */
 
 /* What the frontend's state asks for, while the device is offered. */
-static void back_follow_front(XenbusBack *b, enum xenbus_state front, bool online, bool hotplug)
+static void back_follow_front(XenbusBack *b, enum xenbus_state front, const BackControl *c)
 {
     switch (front) {
     case XenbusStateInitialising:
-        if (online) {
+        if (c->online) {
             back_to_init_wait(b);
         } else {
             back_gone(b); /* unplugged before a driver took it */
         }
         break;
     case XenbusStateConnected:
-        if (b->state == XenbusStateInitWait && hotplug) {
+        if (b->state == XenbusStateInitWait && c->hotplug_done) {
             back_connect(b);
         }
         break;
@@ -178,7 +182,7 @@ static void back_follow_front(XenbusBack *b, enum xenbus_state front, bool onlin
         break;
     case XenbusStateClosed:
         back_to_closed(b);
-        if (!online) {
+        if (!c->online) {
             back_gone(b);
         }
         break;
@@ -198,35 +202,68 @@ static bool back_front_idle(enum xenbus_state front)
            front == XenbusStateClosed;
 }
 
+/* The device's end has come: nobody is left who could use it. */
+static bool back_is_gone(XenbusBack *b, enum xenbus_state front, const BackControl *c)
+{
+    XenDomainState domain = xen_store_domain_state(b->store, b->frontend_id);
+
+    b->front_seen |= front != XenbusStateUnknown;
+    b->domain_seen |= domain == XEN_DOMAIN_ALIVE;
+    /* what was there before and is not there now */
+    return c->gone || (b->domain_seen && domain == XEN_DOMAIN_DEAD) ||
+           (b->front_seen && front == XenbusStateUnknown);
+}
+
 static void back_update(void *opaque)
 {
     XenbusBack *b = opaque;
-    bool online = false, hotplug = false;
     enum xenbus_state front;
+    BackControl c;
 
     if (!b->started || b->closed_sent) {
         return;
     }
     front = xenbus_back_front_state(b);
-    b->front_seen |= front != XenbusStateUnknown;
-    if (xen_store_domain_alive(b->store, b->frontend_id)) {
-        b->domain_seen = true;
-    } else if (b->domain_seen) {
-        back_gone(b); /* it was there, so this is its end */
+    c = xenbus_back_read_control(b);
+    if (c.unknown) {
+        xenbus_back_store_failed(b, false);
         return;
     }
-    if (!xenbus_back_read_control(b, &online, &hotplug) ||
-        (front == XenbusStateUnknown && b->front_seen)) {
+    b->store_failed = b->unwritten;
+    if (back_is_gone(b, front, &c)) {
         back_gone(b);
-        return;
+    } else if (!b->closing) {
+        back_follow_front(b, front, &c);
+    } else if (back_front_idle(front)) {
+        back_finish_close(b);
     }
-    if (b->closing) {
-        if (back_front_idle(front)) {
-            back_finish_close(b);
-        }
-        return;
+}
+
+static gboolean back_retry(gpointer opaque)
+{
+    XenbusBack *b = opaque;
+
+    b->retry_timer = 0;
+    if (b->unwritten) {
+        xenbus_back_set_state(b, b->state);
     }
-    back_follow_front(b, front, online, hotplug);
+    back_update(b);
+    return G_SOURCE_REMOVE;
+}
+
+void xenbus_back_store_failed(XenbusBack *b, bool write)
+{
+    g_autofree char *text = NULL;
+
+    if (!b->retry_timer) {
+        b->retry_timer = g_timeout_add(STORE_RETRY_MS, back_retry, b);
+    }
+    if (!b->store_failed) {
+        b->store_failed = true;
+        text = g_strdup_printf("XenStore: cannot %s %s: %s", write ? "write" : "read", b->be,
+                               g_strerror(errno));
+        b->ops->event(b, XENBUS_ERROR, text);
+    }
 }
 
 /* --- public --- */
@@ -267,6 +304,7 @@ void xenbus_back_done(XenbusBack *b)
     xen_store_unwatch(g_steal_pointer(&b->watch_online));
     xen_store_unwatch(g_steal_pointer(&b->watch_hotplug));
     xen_store_unwatch(g_steal_pointer(&b->watch_domain));
+    g_clear_handle_id(&b->retry_timer, g_source_remove);
     g_clear_handle_id(&b->close_timer, g_source_remove);
     g_clear_handle_id(&b->closed_idle, g_source_remove);
     xenbus_back_nodes_remove(b);

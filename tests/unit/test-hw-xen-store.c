@@ -258,8 +258,9 @@ static void test_mkdir(Fixture *f, gconstpointer unused)
     g_assert_no_error(error);
     theirs = xen_store_open(guest->store_path, &error);
     g_assert_no_error(error);
-    g_assert_true(xen_store_domain_alive(f->s, guest->domid));
-    g_assert_false(xen_store_domain_alive(f->s, (uint16_t)(guest->domid + 1)));
+    g_assert_cmpint(xen_store_domain_state(f->s, guest->domid), ==, XEN_DOMAIN_ALIVE);
+    g_assert_cmpint(xen_store_domain_state(f->s, (uint16_t)(guest->domid + 1)), ==,
+                    XEN_DOMAIN_DEAD);
 
     g_assert_true(xen_store_mkdir(f->s, 0, "/dev/of-guest", guest->domid, 0));
     g_assert_true(xen_store_mkdir(f->s, 0, "/dev/shown", 0, guest->domid));

@@ -515,6 +515,74 @@ static void test_close_unused(void)
     down(&f);
 }
 
+/* Who may use the nodes of the backend: their owner. */
+static void chown_back(Fixture *f, uint16_t owner, uint16_t reader)
+{
+    static const char *const keys[] = { "", "/frontend", "/frontend-id", "/online", "/state",
+                                        "/script", "/hotplug-status" };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(keys); i++) {
+        g_autofree char *path = g_strconcat(BE, keys[i], NULL);
+
+        g_assert_true(xen_store_mkdir(f->dom0, 0, path, owner, reader));
+    }
+}
+
+/* A backend whose XenStore connection has the rights of domain 1, which dom0 gives and takes. */
+static void restricted_start(Fixture *f)
+{
+    g_autoptr(GError) error = NULL;
+
+    up(f);
+    toolstack_add(f);
+    put(f, BE, "hotplug-status", "connected");
+    chown_back(f, 1, 0);
+    g_assert_true(xenbus_back_init(&f->toy.bus, &toy_ops, f->host, f->domu, 1, 5, &error));
+    g_assert_no_error(error);
+    xenbus_back_start(&f->toy.bus);
+    front(f, 4);
+    WAIT_FOR(is(f, BE, "state", "4"));
+    expect_log(f, "connect CONNECTED");
+}
+
+/* What cannot be read is not gone. */
+static void test_unreadable_is_not_gone(void)
+{
+    Fixture f;
+
+    restricted_start(&f);
+    chown_back(&f, 0, 0);
+    put(&f, BE, "online", "1"); /* wakes it */
+    settle();
+    front(&f, 4);
+    settle();
+    g_assert_true(f.toy.bus.connected);
+    expect_log(&f, "ERROR"); /* once */
+    chown_back(&f, 1, 0);
+    front(&f, 5);
+    WAIT_FOR(is(&f, BE, "state", "5"));
+    expect_log(&f, "disconnect DISCONNECTED");
+    down(&f);
+}
+
+/* A state that could not be written is written later. */
+static void test_unwritten_state_is_written_later(void)
+{
+    Fixture f;
+
+    restricted_start(&f);
+    chown_back(&f, 0, 1); /* it may read */
+    front(&f, 5);
+    WAIT_FOR(!f.toy.bus.connected);
+    settle();
+    g_assert_true(is(&f, BE, "state", "4"));
+    expect_log(&f, "disconnect DISCONNECTED ERROR");
+    chown_back(&f, 1, 0);
+    WAIT_FOR(is(&f, BE, "state", "5"));
+    expect_log(&f, "");
+    down(&f);
+}
+
 static void test_idx(void)
 {
     g_autoptr(GError) error = NULL;
@@ -556,6 +624,8 @@ int main(int argc, char **argv)
     TEST("close", test_close);
     TEST("close-times-out", test_close_times_out);
     TEST("close-unused", test_close_unused);
+    TEST("unreadable-is-not-gone", test_unreadable_is_not_gone);
+    TEST("unwritten-state-is-written-later", test_unwritten_state_is_written_later);
     TEST("idx", test_idx);
     return g_test_run();
 }

@@ -60,11 +60,17 @@ bool xen_store_transaction(XenStore *s, XenTxFn *fn, void *opaque);
 
 /* Removes @path; not being there at all is as good. */
 bool xen_store_clear(XenStore *s, XenTx tx, const char *path);
-/* @dir/@key can be read. */
+/* @dir/@key can be read. False: errno, ENOENT if it is not there. */
 bool xen_store_has(XenStore *s, XenTx tx, const char *dir, const char *key);
 
-/* True while the domain exists as far as XenStore is concerned. */
-bool xen_store_domain_alive(XenStore *s, uint16_t domid);
+typedef enum XenDomainState {
+    XEN_DOMAIN_UNKNOWN, /* XenStore did not say: errno; EACCES where only dom0 may ask */
+    XEN_DOMAIN_ALIVE,
+    XEN_DOMAIN_DEAD,
+} XenDomainState;
+
+/* Whether the domain exists, as far as XenStore is concerned. */
+XenDomainState xen_store_domain_state(XenStore *s, uint16_t domid);
 
 /*
  * Calls @fn from the main loop when @path or something below it changes, and once at

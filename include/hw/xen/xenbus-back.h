@@ -66,12 +66,15 @@ struct XenbusBack {
     bool started;
     bool closing;
     bool closed_sent;
-    bool domain_seen;    /* only dom0 may ask whether a domain lives */
+    bool unwritten;      /* the state is not in XenStore yet */
+    bool store_failed;   /* XenStore's failure was reported, and is not over */
+    bool domain_seen;
     bool front_seen;
     XenWatch *watch_front;
     XenWatch *watch_online;
     XenWatch *watch_hotplug;
     XenWatch *watch_domain;
+    guint retry_timer;
     guint close_timer;
     guint closed_idle;
 };
