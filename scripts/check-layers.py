@@ -16,13 +16,15 @@ LAYERS = {
     'util': [],
     'net': ['util'],
     'block': ['util'],
-    'hw/xen': ['util'],
-    'hw/virtio': ['util'],
-    'hw/net': ['hw/xen', 'hw/virtio', 'net', 'util'],
-    'hw/block': ['hw/xen', 'hw/virtio', 'block', 'util'],
+    'hw/core': ['util'],
+    'hw/xen': ['hw/core', 'util'],
+    'hw/virtio': ['hw/core', 'util'],
+    'hw/net': ['hw/xen', 'hw/virtio', 'hw/core', 'net', 'util'],
+    'hw/block': ['hw/xen', 'hw/virtio', 'hw/core', 'block', 'util'],
     'qmp': ['util'],
     'qtest': ['hw/xen', 'util'],
-    'system': ['qmp', 'qtest', 'hw/net', 'hw/block', 'hw/xen', 'hw/virtio', 'net', 'block', 'util'],
+    'system': ['qmp', 'qtest', 'hw/net', 'hw/block', 'hw/xen', 'hw/virtio', 'hw/core', 'net',
+               'block', 'util'],
 }
 
 # Third parties: header pattern, the files that may include it, and why not others.

@@ -205,6 +205,20 @@ bool accel_open(System *s, GError **error)
     return s->store != NULL;
 }
 
+static void *accel_get_bus(void *opaque)
+{
+    System *s = opaque;
+
+    s->xen_context = (XenContext){ s->xen, s->store, s->xen_domid };
+    return s->xen ? &s->xen_context : NULL;
+}
+
+const DeviceBus xen_bus = {
+    .type = "xen",
+    .instance = "xen-bus.0",
+    .get = accel_get_bus,
+};
+
 void accel_close(System *s)
 {
     g_clear_pointer(&s->store, xen_store_close);

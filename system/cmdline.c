@@ -46,7 +46,7 @@ static bool device_option(System *s, const char *arg, GError **error)
 {
     g_autoptr(OptDict) args = opt_dict_parse(arg, "driver", error);
 
-    return args && device_add(s, args, error);
+    return args && devices_add(s, args, error);
 }
 
 /* QEMU's shorter ways to have a NIC; "none" asks for what is so anyway. */
@@ -96,7 +96,7 @@ static const CmdOption options[] = {
       .phase = CMD_NETDEV, .handle = netdev_option, .topic = netdev_help },
     { "device", "DRIVER[,prop=value]",
       "the guest's side ('-device help' for list,\n'-device DRIVER,help' for properties)",
-      .phase = CMD_DEVICE, .handle = device_option, .topic = device_help },
+      .phase = CMD_DEVICE, .handle = device_option, .topic = devices_help },
 
     { "", .help = "Monitors and logs:" },
     { "chardev", "socket,id=ID,path=PATH|fd=N[,server=on|off][,wait=on|off]",

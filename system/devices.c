@@ -1,205 +1,139 @@
 /*
- * -device: the registry of devices and of their types.
+ * -device: what the devices of hw/core get from the program, and whom it tells of them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "device.h"
+#include "system.h"
 
-#include <string.h>
+#include "tables.h"
 
-#define MAX_DEVICES 1024u
-#define BUS_NAME    "xen-bus.0" /* QEMU's name for the one that we have */
-
-static const DeviceType *const device_types[] = { &device_vif, &device_netfront, NULL };
-
-static Device *device_find(System *s, const char *id)
+static IoThread *devices_find_thread(void *opaque, const char *id)
 {
-    for (guint i = 0; i < s->devices->len; i++) {
-        Device *d = g_ptr_array_index(s->devices, i);
+    IoThreadObject *o = object_find(opaque, id);
 
-        if (g_str_equal(d->id, id)) {
-            return d;
-        }
-    }
-    return NULL;
+    return o ? o->thread : NULL;
 }
 
-void device_free(gpointer opaque)
+static void devices_claim_thread(void *opaque, IoThread *thread)
 {
-    Device *d = opaque;
-
-    g_clear_handle_id(&d->gone_tag, g_source_remove);
-    if (d->impl) {
-        d->type->free(d->impl);
-    }
-    device_events_done(d);
-    for (guint i = 0; i < d->users->len; i++) {
-        ((IoThreadObject *)g_ptr_array_index(d->users, i))->users--;
-    }
-    if (d->peer) {
-        netdev_release(d->s, d->peer);
-    }
-    g_ptr_array_unref(d->users);
-    opt_config_free(d->type->options, d->config);
-    g_free(d);
+    object_of_thread(opaque, thread)->users++;
 }
 
-static void device_start(Device *d)
+static void devices_release_thread(void *opaque, IoThread *thread)
 {
-    if (!d->started) {
-        d->started = true;
-        d->type->start(d->impl);
+    object_of_thread(opaque, thread)->users--;
+}
+
+static void devices_log(void *opaque, Device *d, const DeviceEvent *e)
+{
+    switch (e->kind) {
+    case DEVICE_CONNECTED:
+        info_report_limited(&d->info_limit, "%s: connected, %u queue%s", d->id, e->queues,
+                            e->queues == 1 ? "" : "s");
+        break;
+    case DEVICE_DISCONNECTED:
+        info_report_limited(&d->info_limit, "%s: disconnected", d->id);
+        break;
+    case DEVICE_FAILED:
+        warn_report_limited(&d->warn_limit, "%s: %s", d->id, e->reason);
+        break;
+    case DEVICE_GONE:
+        info_report("%s: %s", d->id, e->reason);
+        break;
     }
 }
 
-static bool device_find_peer(Device *d, GError **error)
+static void devices_event(void *opaque, Device *d, const DeviceEvent *e)
 {
-    const char *id = *(char **)(void *)((char *)d->config + d->type->netdev_offset);
-    Netdev *nd;
+    System *s = opaque;
 
-    if (!id) {
-        return system_set_error(error, "Parameter 'netdev' is missing");
+    switch (e->kind) {
+    case DEVICE_CONNECTED:
+        qmp_event_vif_connected(s, d->id, e->queues);
+        break;
+    case DEVICE_DISCONNECTED:
+        qmp_event_vif_disconnected(s, d->id);
+        break;
+    case DEVICE_FAILED:
+        qmp_event_vif_error(s, d->id, e->reason);
+        break;
+    case DEVICE_GONE: /* DEVICE_DELETED follows */
+        break;
     }
-    nd = netdev_find(d->s, id);
-    if (!nd) {
-        return system_set_error(error, "Property '%s.netdev' can't find value '%s'",
-                                d->type->options->name, id);
-    }
-    if (nd->in_use) {
-        return system_set_error(error, "Property '%s.netdev' can't take value '%s', it's in use",
-                                d->type->options->name, id);
-    }
-    nd->in_use = true;
-    nd->keep = true;
-    d->peer = nd;
-    return true;
 }
 
-static bool device_set_id(Device *d, GError **error)
+static void devices_drained(void *opaque)
 {
-    char **id = (char **)(void *)((char *)d->config + d->type->id_offset);
+    System *s = opaque;
 
-    if (!*id) {
-        *id = g_strdup_printf("#dev%u", d->s->next_anon++);
-    } else if (device_find(d->s, *id)) {
-        return system_set_error(error, d->s->up ? "Duplicate device ID '%s'"
-                                                : "Duplicate ID '%s' for device", *id);
-    }
-    d->id = *id;
-    return true;
+    qmp_event_stop(s);
 }
 
-static bool device_realize(Device *d, GError **error)
+static void devices_removed(void *opaque, const char *id)
 {
-    System *s = d->s;
+    System *s = opaque;
 
-    if (!device_set_id(d, error)) {
-        return false;
-    }
-    if (!s->xen) {
-        return system_set_error(error, "No 'xen' bus found for device '%s'",
-                                d->type->options->name);
-    }
-    if (s->devices->len >= MAX_DEVICES) {
-        return system_set_error(error, "there are %u devices already", MAX_DEVICES);
-    }
-    if (!device_find_peer(d, error)) {
-        return false;
-    }
-    d->impl = d->type->create(d, error);
-    return d->impl != NULL;
+    qmp_event_device_deleted(s, id);
+    run_device_gone(s);
 }
 
-static const DeviceType *device_type_find(const char *name)
+DeviceRegistry *devices_new(System *s)
 {
-    for (size_t i = 0; device_types[i]; i++) {
-        if (g_str_equal(device_types[i]->options->name, name)) {
-            return device_types[i];
-        }
-    }
-    return NULL;
+    static const DeviceHost host = {
+        .classes = system_classes,
+        .buses = system_buses,
+        .backends = system_backends,
+        .find_thread = devices_find_thread,
+        .claim_thread = devices_claim_thread,
+        .release_thread = devices_release_thread,
+        .log = devices_log,
+        .event = devices_event,
+        .drained = devices_drained,
+        .removed = devices_removed,
+    };
+
+    return device_registry_new(&host, s);
 }
 
-/* bus=, which is no property. A path that begins with another bus ends there. */
-static bool device_check_bus(const System *s, OptDict *args, GError **error)
+bool devices_add(System *s, OptDict *args, GError **error)
 {
-    g_autofree char *bus = NULL;
+    g_autoptr(GError) err = NULL;
 
-    if (!opt_dict_get(args, "bus")) {
-        return true;
-    }
-    bus = opt_dict_take(args, "bus", error);
-    if (!s->xen || !g_str_equal(bus, BUS_NAME)) {
-        return system_set_error(error, "Bus '%.*s' not found", (int)strcspn(bus, "/"), bus);
-    }
-    return true;
-}
-
-bool device_add(System *s, OptDict *args, GError **error)
-{
-    g_autofree char *driver = opt_dict_take(args, "driver", error);
-    const DeviceType *type = driver ? device_type_find(driver) : NULL;
-    void *config;
-    Device *d;
-
-    if (!type) {
-        return driver ? system_set_error(error, "'%s' is not a valid device model name", driver)
-                      : false;
-    }
     if (s->state == RUN_SHUTDOWN) {
         return system_set_error(error, "the program is about to end");
     }
-    if (!device_check_bus(s, args, error)) {
+    if (!device_add(s->devices, args, &err)) {
+        if (g_error_matches(err, DEVICE_ERROR, DEVICE_ERROR_NOT_FOUND)) {
+            g_set_error_literal(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, err->message);
+        } else {
+            g_propagate_error(error, g_steal_pointer(&err));
+        }
         return false;
     }
-    config = opt_config_new(type->options, args, OPT_PROPERTIES, error);
-    if (!config) {
-        return false;
-    }
-    d = g_new0(Device, 1);
-    d->s = s;
-    d->type = type;
-    d->config = config;
-    d->users = g_ptr_array_new();
-    device_events_init(d);
-    if (!device_realize(d, error)) {
-        device_free(d);
-        return false;
-    }
-    g_ptr_array_add(s->devices, d);
     if (s->state == RUN_RUNNING) {
-        device_start(d);
+        device_registry_start(s->devices);
     }
     return true;
 }
 
-static void device_close(Device *d, unsigned timeout_ms)
+bool devices_del(System *s, const char *id, GError **error)
 {
-    if (!d->closing) {
-        d->closing = true;
-        d->type->close(d->impl, timeout_ms);
-    }
-}
-
-bool device_del(System *s, const char *id, GError **error)
-{
-    Device *d = device_find(s, id);
+    Device *d = device_find(s->devices, id);
 
     if (!d) {
         g_set_error(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", id);
         return false;
     }
-    if (d->closing) {
+    if (!device_close(d, CLOSE_TIMEOUT_MS)) {
         return system_set_error(error, "Device %s is already in the process of unplug", id);
     }
-    device_close(d, CLOSE_TIMEOUT_MS);
     return true;
 }
 
-bool device_set_link(System *s, const char *name, bool up, GError **error)
+bool devices_set_link(System *s, const char *name, bool up, GError **error)
 {
-    Device *d = device_find(s, name);
-    Netdev *nd = d ? d->peer : netdev_find(s, name);
+    Device *d = device_find(s->devices, name);
+    Netdev *nd = d ? device_backend(d, "netdev") : netdev_find(s, name);
 
     if (!nd) {
         g_set_error(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", name);
@@ -209,70 +143,56 @@ bool device_set_link(System *s, const char *name, bool up, GError **error)
     return true;
 }
 
-void devices_start(System *s)
+static bool category_is_new(size_t n)
 {
-    for (guint i = 0; i < s->devices->len; i++) {
-        device_start(g_ptr_array_index(s->devices, i));
+    for (size_t i = 0; i < n; i++) {
+        if (g_str_equal(system_classes[i]->category, system_classes[n]->category)) {
+            return false;
+        }
     }
+    return true;
 }
 
-void devices_pause(System *s, bool paused)
+static void help_category(GString *out, const char *category)
 {
-    for (guint i = 0; i < s->devices->len; i++) {
-        Device *d = g_ptr_array_index(s->devices, i);
+    g_string_append_printf(out, "%s%s devices:\n", out->len > 0 ? "\n" : "", category);
+    for (size_t i = 0; system_classes[i]; i++) {
+        const DeviceClass *c = system_classes[i];
 
-        if (d->started && d->paused != paused && d->type->pause) {
-            d->paused = paused;
-            d->type->pause(d->impl, paused);
+        if (g_str_equal(c->category, category)) {
+            g_string_append_printf(out, "name \"%s\", bus %s, desc \"%s\"\n",
+                                   device_class_name(c), c->bus, c->desc);
         }
     }
 }
 
-void devices_close(System *s, unsigned timeout_ms)
+static const DeviceClass *help_find_class(const char *name)
 {
-    for (guint i = 0; i < s->devices->len; i++) {
-        device_close(g_ptr_array_index(s->devices, i), timeout_ms);
+    for (size_t i = 0; system_classes[i]; i++) {
+        if (g_str_equal(device_class_name(system_classes[i]), name)) {
+            return system_classes[i];
+        }
     }
+    return NULL;
 }
 
-static gboolean device_remove(gpointer opaque)
-{
-    Device *d = opaque;
-    System *s = d->s;
-    g_autofree char *id = g_strdup(d->id);
-
-    d->gone_tag = 0;
-    device_events_flush(d);
-    g_ptr_array_remove(s->devices, d);
-    qmp_event_device_deleted(s, id);
-    run_device_gone(s);
-    return G_SOURCE_REMOVE;
-}
-
-void device_gone(Device *d)
-{
-    d->closing = true;
-    if (d->gone_tag == 0) {
-        d->gone_tag = g_idle_add_full(G_PRIORITY_DEFAULT, device_remove, d, NULL);
-    }
-}
-
-char *device_help(const char *arg, GError **error)
+char *devices_help(const char *arg, GError **error)
 {
     g_autofree char *topic = system_help_topic(arg, "driver");
-    const DeviceType *type = topic ? device_type_find(topic) : NULL;
+    const DeviceClass *c = topic ? help_find_class(topic) : NULL;
 
     if (topic && topic[0] == '\0') {
-        GString *out = g_string_new("Network devices:\n");
+        GString *out = g_string_new(NULL);
 
-        for (size_t i = 0; device_types[i]; i++) {
-            g_string_append_printf(out, "name \"%s\", bus xen, desc \"%s\"\n",
-                                   device_types[i]->options->name, device_types[i]->desc);
+        for (size_t i = 0; system_classes[i]; i++) {
+            if (category_is_new(i)) {
+                help_category(out, system_classes[i]->category);
+            }
         }
         return g_string_free(out, FALSE);
     }
-    if (topic && !type) {
+    if (topic && !c) {
         system_set_error(error, "'%s' is not a valid device model name", topic);
     }
-    return type ? opt_table_help(type->options) : NULL;
+    return c ? opt_table_help(c->options) : NULL;
 }

@@ -149,8 +149,28 @@ static void netdev_end(System *s, Netdev *nd, NetdevJob **ret_job)
     }
 }
 
-void netdev_release(System *s, Netdev *nd)
+static void *netdev_backend_find(void *opaque, const char *id)
 {
+    return netdev_find(opaque, id);
+}
+
+static bool netdev_backend_claim(void *opaque, void *backend)
+{
+    Netdev *nd = backend;
+
+    if (nd->in_use) {
+        return false;
+    }
+    nd->in_use = true;
+    nd->keep = true;
+    return true;
+}
+
+static void netdev_backend_release(void *opaque, void *backend)
+{
+    System *s = opaque;
+    Netdev *nd = backend;
+
     nd->in_use = false;
     if (!s->up) {
         nd->keep = nd->found; /* the program did not get far: all as it was */
@@ -163,6 +183,13 @@ void netdev_release(System *s, Netdev *nd)
         netdev_end(s, nd, &job);
     }
 }
+
+const DeviceBackendKind netdev_backend = {
+    .property = "netdev",
+    .find = netdev_backend_find,
+    .claim = netdev_backend_claim,
+    .release = netdev_backend_release,
+};
 
 bool netdev_del(System *s, const char *id, NetdevJob **ret_job, GError **error)
 {

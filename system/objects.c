@@ -49,6 +49,18 @@ IoThreadObject *object_find(System *s, const char *id)
     return NULL;
 }
 
+IoThreadObject *object_of_thread(System *s, const IoThread *thread)
+{
+    for (guint i = 0; i < s->iothreads->len; i++) {
+        IoThreadObject *o = g_ptr_array_index(s->iothreads, i);
+
+        if (o->thread == thread) {
+            return o;
+        }
+    }
+    g_assert_not_reached();
+}
+
 static bool iothread_add(System *s, IoThreadConfig *config, GError **error)
 {
     g_autofree char *name = g_strdup_printf("IO %s", config->id);

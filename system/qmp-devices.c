@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "device.h"
+#include "system.h"
 
 #define PERIPHERALS "/machine/peripheral"
 
@@ -64,13 +64,13 @@ void qmp_event_device_deleted(System *s, const char *device)
 
 static bool qmp_device_add(void *opaque, QmpMonitor *m, OptDict *args, GError **error)
 {
-    return device_add(opaque, args, error);
+    return devices_add(opaque, args, error);
 }
 
 static bool qmp_device_del(void *opaque, QmpMonitor *m, const void *args, void *ret,
                            GError **error)
 {
-    return device_del(opaque, ((const QmpIdArgs *)args)->id, error);
+    return devices_del(opaque, ((const QmpIdArgs *)args)->id, error);
 }
 
 static void property_add(GArray *list, const char *name, char *type)
@@ -94,11 +94,11 @@ static bool qom_list(void *opaque, QmpMonitor *m, const void *args, void *ret, G
     }
     list = g_array_new(FALSE, FALSE, sizeof(PropertyInfo *));
     property_add(list, "type", g_strdup("string"));
-    for (guint i = 0; i < s->devices->len; i++) {
-        const Device *d = g_ptr_array_index(s->devices, i);
+    for (unsigned i = 0; i < device_registry_count(s->devices); i++) {
+        const Device *d = device_registry_nth(s->devices, i);
 
         if (opt_id_wellformed(d->id)) {
-            property_add(list, d->id, g_strdup_printf("child<%s>", d->type->options->name));
+            property_add(list, d->id, g_strdup_printf("child<%s>", device_class_name(d->class)));
         }
     }
     *(GArray **)ret = list;

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "device.h"
+#include "system.h"
 
 typedef struct LinkArgs {
     char *name;
@@ -49,7 +49,7 @@ static bool qmp_set_link(void *opaque, QmpMonitor *m, const void *args, void *re
 {
     const LinkArgs *link = args;
 
-    return device_set_link(opaque, link->name, link->up, error);
+    return devices_set_link(opaque, link->name, link->up, error);
 }
 
 static void print_netdev_queue(GString *out, Netdev *nd, unsigned queue, const char *indent)
@@ -61,20 +61,21 @@ static void print_netdev_queue(GString *out, Netdev *nd, unsigned queue, const c
 }
 
 /* As QEMU: a NIC and its netdev in pairs, one for each queue. */
-static void print_vif(void *opaque, const VifInfo *vif)
+static void print_nic(GString *out, Device *d, Netdev *peer)
 {
-    GString *out = opaque;
+    DeviceInfo info;
 
-    for (unsigned i = 0; i < vif->peer->n_queues; i++) {
-        g_string_append_printf(out, "%s: index=%u,type=nic,", vif->id, i);
+    device_info(d, &info);
+    for (unsigned i = 0; i < peer->n_queues; i++) {
+        g_string_append_printf(out, "%s: index=%u,type=nic,", d->id, i);
         if (i == 0) {
-            g_string_append_printf(out, "model=%s", vif->type);
-            if (vif->mac) {
-                g_string_append_printf(out, ",macaddr=%s", vif->mac);
+            g_string_append_printf(out, "model=%s", device_class_name(d->class));
+            if (info.address[0]) {
+                g_string_append_printf(out, ",macaddr=%s", info.address);
             }
         }
         g_string_append(out, "\r\n");
-        print_netdev_queue(out, vif->peer, i, " \\ ");
+        print_netdev_queue(out, peer, i, " \\ ");
     }
 }
 
@@ -82,10 +83,13 @@ static void info_network(void *opaque, GString *out)
 {
     System *s = opaque;
 
-    for (guint i = 0; i < s->devices->len; i++) {
-        Device *d = g_ptr_array_index(s->devices, i);
+    for (unsigned i = 0; i < device_registry_count(s->devices); i++) {
+        Device *d = device_registry_nth(s->devices, i);
+        Netdev *peer = device_backend(d, "netdev");
 
-        d->type->visit(d, print_vif, out);
+        if (peer) {
+            print_nic(out, d, peer);
+        }
     }
     for (guint i = 0; i < s->netdevs->len; i++) {
         Netdev *nd = g_ptr_array_index(s->netdevs, i);

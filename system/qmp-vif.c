@@ -3,8 +3,9 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "device.h"
+#include "system.h"
 
+#include "hw/net/classes.h"
 #include "hw/net/netif-info.h"
 
 static const OptMember dir_members[] = {
@@ -133,37 +134,40 @@ static NetifDirStats *dir_copy(const NetifDirStats *dir)
     return copy;
 }
 
-static GArray *queue_list(const VifInfo *vif)
+static GArray *queue_list(const DeviceInfo *vif)
 {
+    const NetifQueueStats *stats = vif->stats;
     GArray *list = g_array_new(FALSE, FALSE, sizeof(QueueInfo *));
 
     for (unsigned i = 0; i < vif->n_queues; i++) {
         QueueInfo *info = g_new0(QueueInfo, 1);
 
         info->queue = i;
-        info->thread_id = vif->tids[i];
-        info->tx = dir_copy(&vif->stats[i].tx);
-        info->rx = dir_copy(&vif->stats[i].rx);
+        info->thread_id = vif->tid[i];
+        info->tx = dir_copy(&stats[i].tx);
+        info->rx = dir_copy(&stats[i].rx);
         g_array_append_val(list, info);
     }
     return list;
 }
 
-static void vif_add(void *list, const VifInfo *vif)
+static void vif_add(GArray *list, Device *d)
 {
     VifResult *r = g_new0(VifResult, 1);
+    DeviceInfo info;
 
-    r->id = g_strdup(vif->id);
-    r->type = g_strdup(vif->type);
-    r->mac = g_strdup(vif->mac);
-    r->idx = vif->idx;
-    r->frontend_id = vif->frontend_id;
-    r->has_frontend_id = vif->frontend_id >= 0;
-    r->state = g_strdup(vif->state);
-    r->error = g_strdup(vif->error);
-    r->max_queues = vif->max_queues;
-    r->queues = queue_list(vif);
-    g_array_append_val((GArray *)list, r);
+    device_info(d, &info);
+    r->id = g_strdup(d->id);
+    r->type = g_strdup(device_class_name(d->class));
+    r->mac = info.address[0] ? g_strdup(info.address) : NULL;
+    r->idx = (uint32_t)d->idx;
+    r->frontend_id = d->guest;
+    r->has_frontend_id = d->guest != DEVICE_NOBODY;
+    r->state = g_strdup(info.state);
+    r->error = g_strdup(info.error);
+    r->max_queues = info.max_queues;
+    r->queues = queue_list(&info);
+    g_array_append_val(list, r);
 }
 
 static bool query_vif(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
@@ -171,10 +175,12 @@ static bool query_vif(void *opaque, QmpMonitor *m, const void *args, void *ret, 
     const System *s = opaque;
     GArray *list = g_array_new(FALSE, FALSE, sizeof(VifResult *));
 
-    for (guint i = 0; i < s->devices->len; i++) {
-        Device *d = g_ptr_array_index(s->devices, i);
+    for (unsigned i = 0; i < device_registry_count(s->devices); i++) {
+        Device *d = device_registry_nth(s->devices, i);
 
-        d->type->visit(d, vif_add, list);
+        if (d->class == &xen_netback_class || d->class == &xen_netfront_class) {
+            vif_add(list, d);
+        }
     }
     *(GArray **)ret = list;
     return true;

@@ -20,7 +20,7 @@ void run_start(System *s)
 {
     if (s->state == RUN_PRELAUNCH && !s->start_paused) {
         s->state = RUN_RUNNING;
-        devices_start(s);
+        device_registry_start(s->devices);
         accel_record_running(s);
         qmp_event_resume(s);
     }
@@ -30,8 +30,7 @@ void run_stop(System *s)
 {
     if (s->state == RUN_RUNNING) {
         s->state = RUN_PAUSED;
-        devices_pause(s, true);
-        qmp_event_stop(s);
+        device_registry_drain(s->devices); /* STOP is sent when that is done */
     } else if (!s->up) {
         s->start_paused = true;
     }
@@ -46,8 +45,8 @@ void run_cont(System *s)
         }
     } else if (s->state == RUN_PAUSED) {
         s->state = RUN_RUNNING;
-        devices_pause(s, false);
-        devices_start(s);
+        device_registry_resume(s->devices);
+        device_registry_start(s->devices);
         qmp_event_resume(s);
     }
 }
@@ -89,8 +88,8 @@ void run_shutdown(System *s, const char *reason)
     }
     s->state = RUN_SHUTDOWN;
     qmp_event_shutdown(s, reason);
-    devices_close(s, timeout_ms);
-    if (s->devices->len == 0) {
+    device_registry_close(s->devices, timeout_ms);
+    if (device_registry_count(s->devices) == 0) {
         /*
          * Not at once: the reply to "quit" is still to be sent. Not when idle either:
          * a source that is always ready must not keep us.
@@ -103,7 +102,7 @@ void run_shutdown(System *s, const char *reason)
 
 void run_device_gone(System *s)
 {
-    if (s->devices->len > 0) {
+    if (device_registry_count(s->devices) > 0) {
         return;
     }
     if (s->state == RUN_SHUTDOWN) {

@@ -40,7 +40,7 @@ void system_init(System *s)
     s->netdev_jobs = g_ptr_array_new();
     s->netdevs = g_ptr_array_new_with_free_func((GDestroyNotify)netdev_free);
     s->chardevs = g_ptr_array_new_with_free_func(chardev_free);
-    s->devices = g_ptr_array_new_with_free_func(device_free);
+    s->devices = devices_new(s);
     s->qmp = qmp_new(RINGTAP_VERSION);
     qmp_state_register(s);
     qmp_objects_register(s);
@@ -52,12 +52,11 @@ void system_init(System *s)
 /* In reverse: what uses something goes before it. */
 void system_done(System *s)
 {
-    g_ptr_array_set_size(s->devices, 0);
+    g_clear_pointer(&s->devices, device_registry_free);
     run_remove_timer(s);
     qmp_flush(s->qmp, 500);
     g_clear_pointer(&s->qmp, qmp_free);
     g_ptr_array_unref(s->chardevs);
-    g_ptr_array_unref(s->devices);
     netdev_jobs_end(s);
     g_ptr_array_unref(s->netdev_jobs);
     g_ptr_array_unref(s->netdevs);

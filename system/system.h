@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "hw/xen/xen-ops.h"
-#include "hw/xen/xen-store.h"
+#include "hw/core/registry.h"
+#include "hw/xen/xen-device.h"
 #include "net/tap.h"
 #include "qmp/qmp.h"
 #include "qtest/qtest.h"
@@ -83,12 +83,13 @@ typedef struct System {
     Xen *xen;
     char *xen_path;      /* where domains attach; NULL: we are not an emulated host */
     XenStore *store;
+    XenContext xen_context; /* of these, for devices */
     char *private_dir;   /* of the emulated host's socket, made by us */
     GPtrArray *iothreads;
     GPtrArray *netdevs;
     GPtrArray *netdev_jobs; /* NetdevJob *: netdevs that are coming or going */
     GPtrArray *chardevs;
-    GPtrArray *devices;
+    DeviceRegistry *devices;
     unsigned n_qmp;      /* -qmp options */
     unsigned next_anon;  /* number of the next device without an id */
     Qmp *qmp;
@@ -139,6 +140,7 @@ bool accel_set(System *s, const char *arg, GError **error);      /* -accel */
 bool accel_set_names(System *s, const char *names, GError **error); /* -machine accel= */
 bool accel_open(System *s, GError **error);
 void accel_close(System *s);
+extern const DeviceBus xen_bus;
 void accel_record_running(System *s);
 char *accel_help(const char *arg, GError **error);
 
@@ -158,6 +160,7 @@ typedef struct IoThreadObject {
 bool object_add(System *s, OptDict *args, GError **error);
 bool object_del(System *s, const char *id, GError **error);
 IoThreadObject *object_find(System *s, const char *id);
+IoThreadObject *object_of_thread(System *s, const IoThread *thread); /* there is one */
 char *object_help(const char *arg, GError **error);
 void iothread_object_free(gpointer opaque);
 
@@ -172,7 +175,7 @@ bool netdev_add_later(System *s, OptDict *args, QmpMonitor *mon, NetdevJob **ret
 bool netdev_del(System *s, const char *id, NetdevJob **ret_job, GError **error);
 bool netdev_insert(System *s, Netdev *nd, GError **error); /* takes @nd */
 Netdev *netdev_find(System *s, const char *id);
-void netdev_release(System *s, Netdev *nd); /* by its NIC */
+extern const DeviceBackendKind netdev_backend;
 void netdevs_warn_unused(System *s);
 char *netdev_help(const char *arg, GError **error);
 
@@ -190,14 +193,11 @@ void chardev_free(gpointer opaque);
 void chardev_wait(System *s); /* for the first clients of wait=on */
 
 /* devices.c */
-bool device_add(System *s, OptDict *args, GError **error);
-bool device_del(System *s, const char *id, GError **error);
-bool device_set_link(System *s, const char *name, bool up, GError **error);
-void device_free(gpointer opaque);
-void devices_start(System *s);
-void devices_pause(System *s, bool paused);
-void devices_close(System *s, unsigned timeout_ms);
-char *device_help(const char *arg, GError **error); /* an unknown device is an error */
+DeviceRegistry *devices_new(System *s);
+bool devices_add(System *s, OptDict *args, GError **error);
+bool devices_del(System *s, const char *id, GError **error);
+bool devices_set_link(System *s, const char *name, bool up, GError **error);
+char *devices_help(const char *arg, GError **error); /* an unknown device is an error */
 
 /* daemon.c */
 bool daemon_detach(System *s, GError **error); /* in the child; the parent never returns */

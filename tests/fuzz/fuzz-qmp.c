@@ -9,8 +9,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "device.h"
+#include "hw/net/classes.h"
+#include "hw/net/netif-info.h"
 #include "session.h"
+#include "system.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -72,12 +74,12 @@ bool netdev_del(System *s, const char *id, NetdevJob **ret_job, GError **error)
     return fake_find(s, id, error);
 }
 
-bool device_add(System *s, OptDict *args, GError **error)
+bool devices_add(System *s, OptDict *args, GError **error)
 {
     return fake_add(args, error);
 }
 
-bool device_del(System *s, const char *id, GError **error)
+bool devices_del(System *s, const char *id, GError **error)
 {
     return fake_find(s, id, error);
 }
@@ -92,7 +94,7 @@ bool object_del(System *s, const char *id, GError **error)
     return fake_find(s, id, error);
 }
 
-bool device_set_link(System *s, const char *name, bool up, GError **error)
+bool devices_set_link(System *s, const char *name, bool up, GError **error)
 {
     qmp_event_vif_disconnected(s, name);
     return fake_find(s, name, error);
@@ -109,45 +111,99 @@ static Netdev netdevs[] = {
     { .ops = &netdev_ops, .id = (char *)"n1", .n_queues = 1 },
 };
 
-/* One that is connected and was refused before, and one that is neither. */
-static void fake_visit(Device *d, VifInfoFn *fn, void *ctx)
-{
-    static const NetifQueueStats stats[2] = { { .tx = { .packets = UINT64_MAX } } };
-    static const int tids[2] = { 1, 2 };
-    bool up = g_str_equal(d->id, "vif0");
-    VifInfo info = {
-        .id = d->id,
-        .type = d->type->options->name,
-        .mac = up ? "00:16:3e:00:00:01" : NULL,
-        .frontend_id = up ? 5 : -1,
-        .state = up ? "connected" : "closed",
-        .error = up ? "a \xff" : NULL,
-        .max_queues = 2,
-        .n_queues = up ? 2 : 0,
-        .stats = stats,
-        .tids = tids,
-        .peer = &netdevs[0],
-    };
+typedef struct FakeConfig {
+    char *id;
+    char *netdev;
+} FakeConfig;
 
-    fn(ctx, &info);
+static const OptMember fake_members[] = {
+    { "id", OPT_STR, offsetof(FakeConfig, id) },
+    { "netdev", OPT_STR, offsetof(FakeConfig, netdev), .def = "n0" },
+    { 0 },
+};
+static const OptTable fake_options = { "xen-net-device", sizeof(FakeConfig), fake_members };
+
+static bool fake_realize(Device *d, GError **error)
+{
+    d->impl = d;
+    d->guest = g_str_equal(d->id, "vif0") ? 5 : DEVICE_NOBODY;
+    return true;
 }
 
-static const OptTable fake_options = { .name = "xen-net-device" };
-static const DeviceType fake_type = { .options = &fake_options, .visit = fake_visit };
-static Device devices[] = {
-    { .type = &fake_type, .id = "vif0" },
-    { .type = &fake_type, .id = "#dev0" },
+static void fake_unrealize(Device *d)
+{
+}
+
+/* One that is connected and was refused before, and one that is neither. */
+static void fake_info(Device *d, DeviceInfo *ret_info)
+{
+    static const NetifQueueStats stats[2] = { { .tx = { .packets = UINT64_MAX } } };
+    bool up = g_str_equal(d->id, "vif0");
+
+    g_strlcpy(ret_info->address, up ? "00:16:3e:00:00:01" : "", sizeof(ret_info->address));
+    ret_info->state = up ? "connected" : "closed";
+    ret_info->error = up ? "a \xff" : NULL;
+    ret_info->n_queues = up ? 2 : 0;
+    ret_info->max_queues = 2;
+    ret_info->stats = stats;
+    ret_info->tid[0] = 1;
+    ret_info->tid[1] = 2;
+}
+
+const DeviceClass xen_netback_class = {
+    .options = &fake_options,
+    .bus = "fake",
+    .id_offset = offsetof(FakeConfig, id),
+    .backends = { { "netdev", offsetof(FakeConfig, netdev) } },
+    .queue_stats_size = sizeof(NetifQueueStats),
+    .realize = fake_realize,
+    .unrealize = fake_unrealize,
+    .info = fake_info,
 };
+const DeviceClass xen_netfront_class = { .options = &fake_options, .bus = "fake" };
+
+static void *fake_bus_get(void *opaque)
+{
+    return opaque;
+}
+
+static void *fake_find_netdev(void *opaque, const char *id)
+{
+    return &netdevs[0];
+}
+
+static bool fake_claim_netdev(void *opaque, void *backend)
+{
+    return true;
+}
+
+static void fake_release_netdev(void *opaque, void *backend)
+{
+}
+
+static const DeviceBackendKind fake_kind = {
+    "netdev", fake_find_netdev, fake_claim_netdev, fake_release_netdev
+};
+static const DeviceBackendKind *const fake_kinds[] = { &fake_kind, NULL };
+static const DeviceBus fake_bus = { "fake", "fake.0", fake_bus_get };
+static const DeviceClass *const fake_classes[] = { &xen_netback_class, NULL };
+static const DeviceBus *const fake_buses[] = { &fake_bus, NULL };
+static const DeviceHost fake_host = { .classes = fake_classes, .buses = fake_buses,
+                                      .backends = fake_kinds };
 
 static void fake_system_init(System *s)
 {
+    static const char *const devices[] = { "xen-net-device,id=vif0", "xen-net-device" };
+
     *s = (System){ .guest_name = (char *)"guest", .state = RUN_RUNNING };
     s->iothreads = g_ptr_array_new();
     s->netdevs = g_ptr_array_new();
-    s->devices = g_ptr_array_new();
+    s->devices = device_registry_new(&fake_host, s);
     for (size_t i = 0; i < 2; i++) {
+        g_autoptr(OptDict) args = opt_dict_parse(devices[i], "driver", NULL);
+
         g_ptr_array_add(s->netdevs, &netdevs[i]);
-        g_ptr_array_add(s->devices, &devices[i]);
+        g_assert_nonnull(device_add(s->devices, args, NULL));
     }
     s->qmp = qmp_new("0");
     qmp_state_register(s);
@@ -162,7 +218,7 @@ static void fake_system_done(System *s)
     qmp_free(s->qmp);
     g_ptr_array_unref(s->iothreads);
     g_ptr_array_unref(s->netdevs);
-    g_ptr_array_unref(s->devices);
+    device_registry_free(s->devices);
 }
 
 static void check_line(void *opaque, const char *data, size_t len)

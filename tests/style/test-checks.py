@@ -60,6 +60,20 @@ def test_layers_sideways():
           'hw/xen may not include hw/virtio')
 
 
+def test_layers_core_knows_no_hardware():
+    for folder in ('hw/xen', 'hw/virtio', 'hw/net', 'net', 'qmp'):
+        finds('layers', {f'include/{folder}/a.h': '', 'hw/core/b.c': include(f'"{folder}/a.h"')},
+              f'hw/core may not include {folder}')
+
+
+def test_layers_kinds_of_devices_apart():
+    for a, b in (('net', 'block'), ('block', 'net')):
+        finds('layers', {f'include/hw/{a}/a.h': '', f'hw/{b}/b.c': include(f'"hw/{a}/a.h"')},
+              f'hw/{b} may not include hw/{a}')
+    finds('layers', {'include/hw/xen/a.h': '', 'hw/virtio/b.c': include('"hw/xen/a.h"')},
+          'hw/virtio may not include hw/xen')
+
+
 def test_layers_system_from_anywhere():
     finds('layers', {'include/system/a.h': '', 'qmp/b.c': include('"system/a.h"')},
           'qmp may not include system')

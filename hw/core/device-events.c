@@ -1,30 +1,19 @@
 /*
- * What a device tells its operator, in the log and by QMP. All of it is provoked by a
- * guest, which may do so as fast as it likes: of QMP's events some go out at once, the
- * others wait a second, and of those only the last one counts, as in QEMU. A reader that is
- * slow is not flooded then, and still knows how things are.
+ * What a device tells its operator. All of it is provoked by a guest, which may do so as
+ * fast as it likes: some events go out at once, the others wait a second, and of those
+ * only the last one counts, as in QEMU. A reader that is slow is not flooded then, and
+ * still knows how things are.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "device.h"
+#include "core-internal.h"
 
 #define EVENTS_BURST 10u
 #define EVENTS_INTERVAL_MS 1000u /* of one more */
 
 static void event_send(Device *d, const DeviceEvent *e)
 {
-    switch (e->kind) {
-    case DEVICE_CONNECTED:
-        qmp_event_vif_connected(d->s, d->id, e->queues);
-        break;
-    case DEVICE_DISCONNECTED:
-        qmp_event_vif_disconnected(d->s, d->id);
-        break;
-    case DEVICE_ERROR:
-    default:
-        qmp_event_vif_error(d->s, d->id, e->reason);
-        break;
-    }
+    d->registry->host->event(d->registry->opaque, d, e);
 }
 
 static bool event_may_pass(DeviceEvents *ev)
@@ -49,7 +38,8 @@ void device_events_flush(Device *d)
 
     g_clear_handle_id(&ev->timer, g_source_remove);
     for (unsigned i = 0; i < ev->n_held; i++) {
-        event_send(d, &ev->held[i]);
+        event_send(d, &(DeviceEvent){ ev->held[i].kind, ev->held[i].queues,
+                                      ev->held[i].reason });
         g_clear_pointer(&ev->held[i].reason, g_free);
     }
     ev->n_held = 0;
@@ -73,13 +63,14 @@ static void event_hold(Device *d, const DeviceEvent *e)
     unsigned n = 0;
 
     for (unsigned i = 0; i < ev->n_held; i++) {
-        if ((ev->held[i].kind == DEVICE_ERROR) == (e->kind == DEVICE_ERROR)) {
+        if ((ev->held[i].kind == DEVICE_FAILED) == (e->kind == DEVICE_FAILED)) {
             g_free(ev->held[i].reason);
         } else {
             ev->held[n++] = ev->held[i];
         }
     }
-    ev->held[n] = *e;
+    ev->held[n].kind = e->kind;
+    ev->held[n].queues = e->queues;
     ev->held[n].reason = g_strdup(e->reason);
     ev->n_held = n + 1;
     if (ev->timer == 0) {
@@ -89,6 +80,7 @@ static void event_hold(Device *d, const DeviceEvent *e)
 
 static void device_event(Device *d, const DeviceEvent *e)
 {
+    d->registry->host->log(d->registry->opaque, d, e);
     if (event_may_pass(&d->events)) {
         event_send(d, e);
     } else {
@@ -98,8 +90,8 @@ static void device_event(Device *d, const DeviceEvent *e)
 
 void device_events_init(Device *d)
 {
-    d->events.info_limit = (LogLimit){ .burst = 10, .interval_ms = 10000 };
-    d->events.warn_limit = d->events.info_limit;
+    d->info_limit = (LogLimit){ .burst = 10, .interval_ms = 10000 };
+    d->warn_limit = d->info_limit;
     d->events.credit = EVENTS_BURST;
     d->events.credit_us = g_get_monotonic_time();
 }
@@ -117,19 +109,16 @@ void device_events_done(Device *d)
 
 void device_connected(Device *d, unsigned queues)
 {
-    info_report_limited(&d->events.info_limit, "%s: connected, %u queue%s", d->id, queues,
-                        queues == 1 ? "" : "s");
+    d->shown_queues = queues;
     device_event(d, &(DeviceEvent){ .kind = DEVICE_CONNECTED, .queues = queues });
 }
 
 void device_disconnected(Device *d)
 {
-    info_report_limited(&d->events.info_limit, "%s: disconnected", d->id);
     device_event(d, &(DeviceEvent){ .kind = DEVICE_DISCONNECTED });
 }
 
 void device_failed(Device *d, const char *reason)
 {
-    warn_report_limited(&d->events.warn_limit, "%s: %s", d->id, reason);
-    device_event(d, &(DeviceEvent){ .kind = DEVICE_ERROR, .reason = (char *)reason });
+    device_event(d, &(DeviceEvent){ .kind = DEVICE_FAILED, .reason = reason });
 }

@@ -4,12 +4,10 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "vq-mapping.h"
+#include "hw/core/vq-mapping.h"
 
-#include "hw/net/netif-info.h"
-#include "util/vq-mapping.h"
-
-static bool mapping_check(System *s, const GArray *mapping, unsigned n_queues, GError **error)
+static bool mapping_check(const Device *d, const GArray *mapping, unsigned n_queues,
+                          GError **error)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     bool has_vqs = g_array_index(mapping, VqMapping *, 0)->vqs != NULL;
@@ -17,23 +15,23 @@ static bool mapping_check(System *s, const GArray *mapping, unsigned n_queues, G
     for (guint i = 0; i < mapping->len; i++) {
         const VqMapping *map = g_array_index(mapping, VqMapping *, i);
 
-        if (!object_find(s, map->iothread)) {
-            return system_set_error(error, "IOThread \"%s\" object does not exist",
+        if (!device_find_thread(d, map->iothread)) {
+            return device_set_error(error, "IOThread \"%s\" object does not exist",
                                     map->iothread);
         }
         if (!g_hash_table_add(seen, map->iothread)) {
-            return system_set_error(error, "duplicate IOThread name \"%s\" in "
+            return device_set_error(error, "duplicate IOThread name \"%s\" in "
                                     "iothread-vq-mapping", map->iothread);
         }
         if (has_vqs != (map->vqs != NULL)) {
-            return system_set_error(error, "either all items in iothread-vq-mapping must have "
+            return device_set_error(error, "either all items in iothread-vq-mapping must have "
                                     "vqs or none of them must have it");
         }
         for (guint j = 0; map->vqs && j < map->vqs->len; j++) {
             unsigned vq = g_array_index(map->vqs, uint16_t, j);
 
             if (vq >= n_queues) {
-                return system_set_error(error, "vq index %u for IOThread \"%s\" must be less "
+                return device_set_error(error, "vq index %u for IOThread \"%s\" must be less "
                                         "than num_queues %u in iothread-vq-mapping", vq,
                                         map->iothread, n_queues);
             }
@@ -42,18 +40,18 @@ static bool mapping_check(System *s, const GArray *mapping, unsigned n_queues, G
     return true;
 }
 
-static bool mapping_assign(System *s, const GArray *mapping, unsigned n_queues,
+static bool mapping_assign(const Device *d, const GArray *mapping, unsigned n_queues,
                            IoThread **threads, GError **error)
 {
     for (guint i = 0; i < mapping->len; i++) {
         const VqMapping *map = g_array_index(mapping, VqMapping *, i);
-        IoThread *thread = object_find(s, map->iothread)->thread;
+        IoThread *thread = device_find_thread(d, map->iothread);
 
         for (guint j = 0; map->vqs && j < map->vqs->len; j++) {
             unsigned vq = g_array_index(map->vqs, uint16_t, j);
 
             if (threads[vq]) {
-                return system_set_error(error, "cannot assign vq %u to IOThread \"%s\" because "
+                return device_set_error(error, "cannot assign vq %u to IOThread \"%s\" because "
                                         "it is already assigned", vq, map->iothread);
             }
             threads[vq] = thread;
@@ -64,64 +62,54 @@ static bool mapping_assign(System *s, const GArray *mapping, unsigned n_queues,
     }
     for (unsigned vq = 0; vq < n_queues; vq++) {
         if (!threads[vq]) {
-            return system_set_error(error, "missing vq %u IOThread assignment in "
+            return device_set_error(error, "missing vq %u IOThread assignment in "
                                     "iothread-vq-mapping", vq);
         }
     }
     return true;
 }
 
-static void mapping_use(Device *d, IoThreadObject *o)
+static bool mapping_set_all(Device *d, unsigned n_queues, const char *iothread,
+                            IoThread **threads, GError **error)
 {
-    o->users++;
-    g_ptr_array_add(d->users, o);
-}
+    IoThread *thread = device_find_thread(d, iothread);
 
-unsigned vq_mapping_queues(const Device *d)
-{
-    return MIN(d->peer->n_queues, NETIF_MAX_QUEUES);
-}
-
-static bool mapping_set_all(Device *d, const char *iothread, IoThread **threads, GError **error)
-{
-    IoThreadObject *o = object_find(d->s, iothread);
-
-    if (!o) {
-        g_set_error(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found",
+    if (!thread) {
+        g_set_error(error, DEVICE_ERROR, DEVICE_ERROR_NOT_FOUND, "Device '%s' not found",
                     iothread);
         return false;
     }
-    for (unsigned vq = 0; vq < vq_mapping_queues(d); vq++) {
-        threads[vq] = o->thread;
+    for (unsigned vq = 0; vq < n_queues; vq++) {
+        threads[vq] = thread;
     }
-    mapping_use(d, o);
+    device_claim_thread(d, thread);
     return true;
 }
 
-bool vq_mapping_resolve(Device *d, const char *iothread, const GArray *mapping,
-                        IoThread **threads, GError **error)
+bool vq_mapping_resolve(Device *d, unsigned n_queues, const char *iothread,
+                        const GArray *mapping, IoThread **threads, GError **error)
 {
     if (iothread && mapping) {
-        return system_set_error(error, "iothread and iothread-vq-mapping properties cannot be "
+        return device_set_error(error, "iothread and iothread-vq-mapping properties cannot be "
                                 "set at the same time");
     }
     if (iothread) {
-        return mapping_set_all(d, iothread, threads, error);
+        return mapping_set_all(d, n_queues, iothread, threads, error);
     }
     if (!mapping) {
         return true;
     }
     if (mapping->len == 0) {
-        return system_set_error(error, "missing vq 0 IOThread assignment in iothread-vq-mapping");
+        return device_set_error(error, "missing vq 0 IOThread assignment in iothread-vq-mapping");
     }
-    if (!mapping_check(d->s, mapping, vq_mapping_queues(d), error) ||
-        !mapping_assign(d->s, mapping, vq_mapping_queues(d), threads, error)) {
+    if (!mapping_check(d, mapping, n_queues, error) ||
+        !mapping_assign(d, mapping, n_queues, threads, error)) {
         return false;
     }
     for (guint i = 0; i < mapping->len; i++) {
         const VqMapping *map = g_array_index(mapping, VqMapping *, i);
 
-        mapping_use(d, object_find(d->s, map->iothread));
+        device_claim_thread(d, device_find_thread(d, map->iothread));
     }
     return true;
 }

@@ -1,0 +1,205 @@
+/*
+ * The list of devices, and what is done with all of them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/core/registry.h"
+
+#include <string.h>
+
+#include "core-internal.h"
+
+#define MAX_DEVICES 1024u
+
+static void registry_free_device(gpointer opaque)
+{
+    device_free(opaque);
+}
+
+DeviceRegistry *device_registry_new(const DeviceHost *host, void *opaque)
+{
+    DeviceRegistry *r = g_new0(DeviceRegistry, 1);
+
+    r->host = host;
+    r->opaque = opaque;
+    r->devices = g_ptr_array_new_with_free_func(registry_free_device);
+    return r;
+}
+
+void device_registry_free(DeviceRegistry *r)
+{
+    if (r) {
+        g_ptr_array_unref(r->devices);
+        g_free(r);
+    }
+}
+
+void device_registry_set_up(DeviceRegistry *r)
+{
+    r->up = true;
+}
+
+const DeviceClass *device_class_find(const DeviceRegistry *r, const char *name)
+{
+    for (size_t i = 0; r->host->classes[i]; i++) {
+        if (g_str_equal(device_class_name(r->host->classes[i]), name)) {
+            return r->host->classes[i];
+        }
+    }
+    return NULL;
+}
+
+Device *device_find(DeviceRegistry *r, const char *id)
+{
+    for (guint i = 0; i < r->devices->len; i++) {
+        Device *d = g_ptr_array_index(r->devices, i);
+
+        if (g_str_equal(d->id, id)) {
+            return d;
+        }
+    }
+    return NULL;
+}
+
+unsigned device_registry_count(const DeviceRegistry *r)
+{
+    return r->devices->len;
+}
+
+Device *device_registry_nth(const DeviceRegistry *r, unsigned n)
+{
+    g_assert(n < r->devices->len);
+    return g_ptr_array_index(r->devices, n);
+}
+
+static const DeviceBus *registry_class_bus(const DeviceRegistry *r, const DeviceClass *c)
+{
+    const DeviceBus *const *bus = r->host->buses;
+
+    while (!g_str_equal((*bus)->type, c->bus)) {
+        bus++;
+        g_assert(*bus); /* a class's bus is in the table */
+    }
+    return *bus;
+}
+
+/* bus=, which is no property. A path that begins with another bus ends there. */
+static bool registry_check_bus(const DeviceRegistry *r, const DeviceClass *c, OptDict *args,
+                               GError **error)
+{
+    g_autofree char *name = NULL;
+    const DeviceBus *bus = NULL;
+
+    if (!opt_dict_get(args, "bus")) {
+        return true;
+    }
+    name = opt_dict_take(args, "bus", error);
+    for (size_t i = 0; r->host->buses[i]; i++) {
+        if (g_str_equal(r->host->buses[i]->instance, name)) {
+            bus = r->host->buses[i];
+        }
+    }
+    if (!bus || !bus->get(r->opaque)) {
+        return device_set_error(error, "Bus '%.*s' not found", (int)strcspn(name, "/"), name);
+    }
+    if (!g_str_equal(bus->type, c->bus)) {
+        return device_set_error(error, "Device '%s' can't go on %s bus", device_class_name(c),
+                                bus->type);
+    }
+    return true;
+}
+
+Device *device_add(DeviceRegistry *r, OptDict *args, GError **error)
+{
+    g_autofree char *driver = opt_dict_take(args, "driver", error);
+    const DeviceClass *c;
+    void *config;
+    Device *d;
+
+    if (!driver) {
+        return NULL;
+    }
+    c = device_class_find(r, driver);
+    if (!c) {
+        device_set_error(error, "'%s' is not a valid device model name", driver);
+        return NULL;
+    }
+    if (!registry_check_bus(r, c, args, error)) {
+        return NULL;
+    }
+    if (r->devices->len >= MAX_DEVICES) {
+        device_set_error(error, "there are %u devices already", MAX_DEVICES);
+        return NULL;
+    }
+    config = opt_config_new(c->options, args, OPT_PROPERTIES, error);
+    if (!config) {
+        return NULL;
+    }
+    d = device_new(r, c, registry_class_bus(r, c)->get(r->opaque), config);
+    if (!device_realize(d, error)) {
+        device_free(d);
+        return NULL;
+    }
+    g_ptr_array_add(r->devices, d);
+    return d;
+}
+
+void registry_remove(Device *d)
+{
+    DeviceRegistry *r = d->registry;
+    g_autofree char *id = g_strdup(d->id);
+
+    g_ptr_array_remove(r->devices, d);
+    registry_drained(r); /* it may have been the last that was waited for */
+    r->host->removed(r->opaque, id);
+}
+
+/* --- all of them --- */
+
+void device_registry_start(DeviceRegistry *r)
+{
+    for (guint i = 0; i < r->devices->len; i++) {
+        device_start(g_ptr_array_index(r->devices, i));
+    }
+}
+
+void registry_drained(DeviceRegistry *r)
+{
+    if (!r->draining) {
+        return;
+    }
+    for (guint i = 0; i < r->devices->len; i++) {
+        const Device *d = g_ptr_array_index(r->devices, i);
+
+        if (d->draining && !d->drained) {
+            return;
+        }
+    }
+    r->draining = false;
+    r->host->drained(r->opaque);
+}
+
+void device_registry_drain(DeviceRegistry *r)
+{
+    r->draining = false; /* none is the last before each was told */
+    for (guint i = 0; i < r->devices->len; i++) {
+        device_drain(g_ptr_array_index(r->devices, i));
+    }
+    r->draining = true;
+    registry_drained(r);
+}
+
+void device_registry_resume(DeviceRegistry *r)
+{
+    r->draining = false;
+    for (guint i = 0; i < r->devices->len; i++) {
+        device_resume(g_ptr_array_index(r->devices, i));
+    }
+}
+
+void device_registry_close(DeviceRegistry *r, unsigned timeout_ms)
+{
+    for (guint i = 0; i < r->devices->len; i++) {
+        device_close(g_ptr_array_index(r->devices, i), timeout_ms);
+    }
+}

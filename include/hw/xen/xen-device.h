@@ -1,0 +1,24 @@
+/*
+ * What every class of Xen devices has in common.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_XEN_XEN_DEVICE_H
+#define HW_XEN_XEN_DEVICE_H
+
+#include "hw/core/device.h"
+#include "hw/xen/xen-ops.h"
+#include "hw/xen/xen-store.h"
+#include "hw/xen/xenbus-event.h"
+
+/* What a device finds on the Xen bus: its Device.bus. */
+typedef struct XenContext {
+    Xen *xen;
+    XenStore *store;
+    int guest; /* the domain whose backends we are, where a device says no other; -1: none */
+} XenContext;
+
+/* An event of its xenbus end as the device's. Main thread. */
+void xen_device_event(Device *d, XenbusEvent event, const char *detail);
+
+#endif

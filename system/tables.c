@@ -1,0 +1,27 @@
+/*
+ * What the program is made of: a class, a bus or a kind of back end is a row here, and what
+ * is named by it lies in a folder of its own. A program with other tables is another one,
+ * as tests/toy shows.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "tables.h"
+
+#include "hw/net/classes.h"
+#include "system.h"
+
+const DeviceClass *const system_classes[] = {
+    &xen_netback_class,
+    &xen_netfront_class,
+    NULL
+};
+
+const DeviceBus *const system_buses[] = {
+    &xen_bus,
+    NULL
+};
+
+const DeviceBackendKind *const system_backends[] = {
+    &netdev_backend,
+    NULL
+};

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SYSTEM_TABLES_H
+#define SYSTEM_TABLES_H
+
+#include "hw/core/device.h"
+
+/* Each ends with NULL. */
+extern const DeviceClass *const system_classes[];
+extern const DeviceBus *const system_buses[];
+extern const DeviceBackendKind *const system_backends[];
+
+#endif
