@@ -62,8 +62,8 @@ static bool accel_set_xenemu(System *s, XenemuConfig *config, GError **error)
     if (!config->connect && (config->has_domid || config->has_ram)) {
         return system_set_error(error, "domid= and ram= are invalid without connect=");
     }
-    if (config->has_domid && (config->domid < 1 || config->domid > 0x7fef)) {
-        return system_set_error(error, "domid= must be in range [1, 32751]");
+    if (config->has_domid && (config->domid < 1 || config->domid > XEN_MAX_DOMID)) {
+        return system_set_error(error, "domid= must be in range [1, %d]", XEN_MAX_DOMID);
     }
     g_free(s->accel.socket);
     g_free(s->accel.connect);

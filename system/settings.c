@@ -5,8 +5,6 @@
 
 #include "util/log.h"
 
-#define MAX_DOMID 0x7fefu /* those above are reserved: xen/include/public/xen.h */
-
 typedef struct NameConfig {
     char *guest;
 } NameConfig;
@@ -121,7 +119,7 @@ bool set_domid(System *s, const char *arg, GError **error)
 {
     uint64_t domid;
 
-    if (!opt_parse_uint(arg, MAX_DOMID, &domid)) {
+    if (!opt_parse_uint(arg, XEN_MAX_DOMID, &domid)) {
         return system_set_error(error, "not a valid domid: '%s'", arg);
     }
     s->xen_domid = (int)domid;

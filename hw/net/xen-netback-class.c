@@ -21,10 +21,14 @@ static bool netback_class_identify(Device *d, GError **error)
     const NetbackConfig *config = d->config;
     const XenContext *bus = d->bus;
 
-    if (bus->guest < 0) {
-        return device_set_error(error, "-xen-domid is needed: whose device is it?");
+    if (config->frontend_id < -1 || config->frontend_id > XEN_MAX_DOMID) {
+        return device_set_error(error, "frontend-id must be in range [0, %d], or -1",
+                                XEN_MAX_DOMID);
     }
-    d->guest = bus->guest;
+    d->guest = config->frontend_id >= 0 ? config->frontend_id : bus->guest;
+    if (d->guest < 0) {
+        return device_set_error(error, "-xen-domid or frontend-id is needed: whose device is it?");
+    }
     d->idx = config->idx;
     return true;
 }
@@ -104,7 +108,7 @@ static void netback_class_info(Device *d, DeviceInfo *ret_info)
 
 const DeviceClass xen_netback_class = {
     .options = &netback_options,
-    .desc = "backend of a vif of the domain that -xen-domid names",
+    .desc = "backend of a guest's vif",
     .category = "Network",
     .bus = "xen",
     .id_offset = offsetof(NetbackConfig, id),

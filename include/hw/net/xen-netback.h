@@ -26,6 +26,7 @@ typedef struct NetbackConfig {
     char *netdev;
     char *mac;
     int32_t idx;           /* -1: the first free one */
+    int32_t frontend_id;   /* the guest's domain; -1: the one that the bus has for all */
     char *iothread;        /* one for all queues */
     GArray *vq_mapping;    /* iothread-vq-mapping: VqMapping *; NULL: a thread for each queue */
     /* offloads, named as those of QEMU's virtio-net: what the guest may leave to the host... */

@@ -11,6 +11,8 @@
 #include "hw/xen/xen-store.h"
 #include "hw/xen/xenbus-event.h"
 
+#define XEN_MAX_DOMID 0x7fef /* those above are reserved: xen/include/public/xen.h */
+
 /* What a device finds on the Xen bus: its Device.bus. */
 typedef struct XenContext {
     Xen *xen;
