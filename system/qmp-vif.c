@@ -26,13 +26,15 @@ static const OptTable dir_table = { "VifDirStats", sizeof(NetifDirStats), dir_me
 typedef struct QueueInfo {
     uint32_t queue;
     int32_t thread_id;
+    bool has_thread_id;
     NetifDirStats *tx;
     NetifDirStats *rx;
 } QueueInfo;
 
 static const OptMember queue_members[] = {
     { "queue", OPT_UINT32, offsetof(QueueInfo, queue), .required = true },
-    { "thread-id", OPT_INT32, offsetof(QueueInfo, thread_id), .required = true },
+    { "thread-id", OPT_INT32, offsetof(QueueInfo, thread_id),
+      offsetof(QueueInfo, has_thread_id) },
     { "tx", OPT_STRUCT, offsetof(QueueInfo, tx), .required = true, .table = &dir_table },
     { "rx", OPT_STRUCT, offsetof(QueueInfo, rx), .required = true, .table = &dir_table },
     { 0 },
@@ -134,16 +136,17 @@ static NetifDirStats *dir_copy(const NetifDirStats *dir)
     return copy;
 }
 
-static GArray *queue_list(const DeviceInfo *vif)
+static GArray *queue_list(const Device *d, const DeviceInfo *vif)
 {
     const NetifQueueStats *stats = vif->stats;
     GArray *list = g_array_new(FALSE, FALSE, sizeof(QueueInfo *));
 
-    for (unsigned i = 0; i < vif->n_queues; i++) {
+    for (unsigned i = 0; i < device_shown_queues(d, vif); i++) {
         QueueInfo *info = g_new0(QueueInfo, 1);
 
         info->queue = i;
         info->thread_id = vif->tid[i];
+        info->has_thread_id = i < vif->n_queues;
         info->tx = dir_copy(&stats[i].tx);
         info->rx = dir_copy(&stats[i].rx);
         g_array_append_val(list, info);
@@ -166,7 +169,7 @@ static void vif_add(GArray *list, Device *d)
     r->state = g_strdup(info.state);
     r->error = g_strdup(info.error);
     r->max_queues = info.max_queues;
-    r->queues = queue_list(&info);
+    r->queues = queue_list(d, &info);
     g_array_append_val(list, r);
 }
 

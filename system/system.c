@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "system.h"
 
+#include "tables.h"
+
 #include <stdarg.h>
 
 #define DEFAULT_RAM (256u << 20)
@@ -42,11 +44,9 @@ void system_init(System *s)
     s->chardevs = g_ptr_array_new_with_free_func(chardev_free);
     s->devices = devices_new(s);
     s->qmp = qmp_new(RINGTAP_VERSION);
-    qmp_state_register(s);
-    qmp_objects_register(s);
-    qmp_net_register(s);
-    qmp_devices_register(s);
-    qmp_vif_register(s);
+    for (size_t i = 0; system_qmp[i]; i++) {
+        system_qmp[i](s);
+    }
 }
 
 /* In reverse: what uses something goes before it. */

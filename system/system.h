@@ -130,6 +130,7 @@ void qmp_objects_register(System *s);
 void qmp_net_register(System *s);
 void qmp_devices_register(System *s);
 void qmp_event_device_deleted(System *s, const char *device);
+void qmp_query_devices_register(System *s);
 void qmp_vif_register(System *s);
 void qmp_event_vif_connected(System *s, const char *device, unsigned queues);
 void qmp_event_vif_disconnected(System *s, const char *device);

@@ -8,7 +8,6 @@
 #include "tables.h"
 
 #include "hw/net/classes.h"
-#include "system.h"
 
 const DeviceClass *const system_classes[] = {
     &xen_netback_class,
@@ -23,5 +22,15 @@ const DeviceBus *const system_buses[] = {
 
 const DeviceBackendKind *const system_backends[] = {
     &netdev_backend,
+    NULL
+};
+
+SystemQmpRegister *const system_qmp[] = {
+    qmp_state_register,
+    qmp_objects_register,
+    qmp_net_register,
+    qmp_devices_register,
+    qmp_query_devices_register,
+    qmp_vif_register,
     NULL
 };

@@ -286,6 +286,11 @@ void device_info(Device *d, DeviceInfo *ret_info)
     g_assert(ret_info->max_queues <= DEVICE_MAX_QUEUES);
 }
 
+unsigned device_shown_queues(const Device *d, const DeviceInfo *info)
+{
+    return info->n_queues > 0 ? info->n_queues : MIN(d->shown_queues, info->max_queues);
+}
+
 const void *device_queue_stats(const Device *d, const DeviceInfo *info, unsigned queue)
 {
     g_assert(info->stats && queue < info->max_queues);

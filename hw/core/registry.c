@@ -39,6 +39,11 @@ void device_registry_set_up(DeviceRegistry *r)
     r->up = true;
 }
 
+const DeviceClass *const *device_registry_classes(const DeviceRegistry *r)
+{
+    return r->host->classes;
+}
+
 const DeviceClass *device_class_find(const DeviceRegistry *r, const char *name)
 {
     for (size_t i = 0; r->host->classes[i]; i++) {

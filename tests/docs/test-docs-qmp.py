@@ -47,10 +47,19 @@ def test_events():
 
 def test_counters():
     assert_same(table('counter'), members('system/qmp-vif.c', 'dir_members'))
+    with Ringtap(BINARY, '-machine', 'none') as r:
+        for device in r.qmp().command('query-device-classes'):
+            for group in ('tx', 'rx'):
+                assert_same(table('counter'), {c['name'] for c in device['counters']
+                                               if c['group'] == group})
 
 
 def test_members_of_query_vif():
     assert_same(table('member'), members('system/qmp-vif.c', 'vif_members'))
+
+
+def test_members_of_query_devices():
+    assert_same(table('key'), members('system/qmp-query-devices.c', 'device_members'))
 
 
 if __name__ == '__main__':

@@ -150,12 +150,17 @@ static void fake_info(Device *d, DeviceInfo *ret_info)
     ret_info->tid[1] = 2;
 }
 
+static const Counter fake_counters[] = { { "packets", "packets", "\xff", 0 }, { NULL } };
+static const CounterGroup fake_groups[] = { { "tx", 0, fake_counters }, { NULL } };
+
 const DeviceClass xen_netback_class = {
     .options = &fake_options,
     .bus = "fake",
     .id_offset = offsetof(FakeConfig, id),
     .backends = { { "netdev", offsetof(FakeConfig, netdev) } },
+    .desc = "made up",
     .queue_stats_size = sizeof(NetifQueueStats),
+    .counters = fake_groups,
     .realize = fake_realize,
     .unrealize = fake_unrealize,
     .info = fake_info,
@@ -210,6 +215,7 @@ static void fake_system_init(System *s)
     qmp_objects_register(s);
     qmp_net_register(s);
     qmp_devices_register(s);
+    qmp_query_devices_register(s);
     qmp_vif_register(s);
 }
 

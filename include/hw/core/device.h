@@ -164,6 +164,8 @@ const char *device_class_name(const DeviceClass *c);
 void *device_backend(const Device *d, const char *property);
 /* Zeroed before the class fills it. */
 void device_info(Device *d, DeviceInfo *ret_info);
+/* How many queues there is something to say of: also of those of a connection that ended. */
+unsigned device_shown_queues(const Device *d, const DeviceInfo *info);
 /* The counters of queue @queue < max_queues. */
 const void *device_queue_stats(const Device *d, const DeviceInfo *info, unsigned queue);
 

@@ -29,6 +29,7 @@ DeviceRegistry *device_registry_new(const DeviceHost *host, void *opaque);
 void device_registry_free(DeviceRegistry *r); /* with all devices; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DeviceRegistry, device_registry_free)
 
+const DeviceClass *const *device_registry_classes(const DeviceRegistry *r);
 const DeviceClass *device_class_find(const DeviceRegistry *r, const char *name);
 /*
  * -device: makes a device of the class that "driver" names, with "bus" and the class's
