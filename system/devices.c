@@ -45,21 +45,7 @@ static void devices_log(void *opaque, Device *d, const DeviceEvent *e)
 
 static void devices_event(void *opaque, Device *d, const DeviceEvent *e)
 {
-    System *s = opaque;
-
-    switch (e->kind) {
-    case DEVICE_CONNECTED:
-        qmp_event_vif_connected(s, d->id, e->queues);
-        break;
-    case DEVICE_DISCONNECTED:
-        qmp_event_vif_disconnected(s, d->id);
-        break;
-    case DEVICE_FAILED:
-        qmp_event_vif_error(s, d->id, e->reason);
-        break;
-    case DEVICE_GONE: /* DEVICE_DELETED follows */
-        break;
-    }
+    qmp_event_device(opaque, d, e);
 }
 
 static void devices_drained(void *opaque)

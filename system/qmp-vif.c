@@ -1,5 +1,5 @@
 /*
- * QMP: vifs, their queues, counters and events.
+ * QMP: vifs, their queues and counters.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -72,58 +72,6 @@ static const OptTable vif_table = { "VifInfo", sizeof(VifResult), vif_members };
 static const OptMember vif_item = { .type = OPT_STRUCT, .table = &vif_table };
 static const OptMember vif_result = { .type = OPT_LIST, .item = &vif_item };
 
-typedef struct VifEventData {
-    char *device;
-    uint32_t queues;
-    char *reason;
-} VifEventData;
-
-static const OptMember connected_members[] = {
-    { "device", OPT_STR, offsetof(VifEventData, device), .required = true },
-    { "queues", OPT_UINT32, offsetof(VifEventData, queues), .required = true },
-    { 0 },
-};
-static const OptMember disconnected_members[] = {
-    { "device", OPT_STR, offsetof(VifEventData, device), .required = true },
-    { 0 },
-};
-static const OptMember error_members[] = {
-    { "device", OPT_STR, offsetof(VifEventData, device), .required = true },
-    { "reason", OPT_STR, offsetof(VifEventData, reason), .required = true },
-    { 0 },
-};
-static const OptTable connected_data = { "VIF_CONNECTED", sizeof(VifEventData),
-                                         connected_members };
-static const OptTable disconnected_data = { "VIF_DISCONNECTED", sizeof(VifEventData),
-                                            disconnected_members };
-static const OptTable error_data = { "VIF_ERROR", sizeof(VifEventData), error_members };
-
-enum { EVENT_CONNECTED, EVENT_DISCONNECTED, EVENT_ERROR };
-static const QmpEvent events[] = {
-    [EVENT_CONNECTED] = { "VIF_CONNECTED", &connected_data },
-    [EVENT_DISCONNECTED] = { "VIF_DISCONNECTED", &disconnected_data },
-    [EVENT_ERROR] = { "VIF_ERROR", &error_data },
-    { 0 },
-};
-
-void qmp_event_vif_connected(System *s, const char *device, unsigned queues)
-{
-    qmp_event_send(s->qmp, &events[EVENT_CONNECTED],
-                   &(VifEventData){ .device = (char *)device, .queues = queues });
-}
-
-void qmp_event_vif_disconnected(System *s, const char *device)
-{
-    qmp_event_send(s->qmp, &events[EVENT_DISCONNECTED],
-                   &(VifEventData){ .device = (char *)device });
-}
-
-void qmp_event_vif_error(System *s, const char *device, const char *reason)
-{
-    qmp_event_send(s->qmp, &events[EVENT_ERROR],
-                   &(VifEventData){ .device = (char *)device, .reason = (char *)reason });
-}
-
 /* Counters that a queue's thread writes meanwhile. */
 static NetifDirStats *dir_copy(const NetifDirStats *dir)
 {
@@ -173,6 +121,11 @@ static void vif_add(GArray *list, Device *d)
     g_array_append_val(list, r);
 }
 
+bool qmp_vif_shows(const Device *d)
+{
+    return d->class == &xen_netback_class || d->class == &xen_netfront_class;
+}
+
 static bool query_vif(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
 {
     const System *s = opaque;
@@ -181,7 +134,7 @@ static bool query_vif(void *opaque, QmpMonitor *m, const void *args, void *ret, 
     for (unsigned i = 0; i < device_registry_count(s->devices); i++) {
         Device *d = device_registry_nth(s->devices, i);
 
-        if (d->class == &xen_netback_class || d->class == &xen_netfront_class) {
+        if (qmp_vif_shows(d)) {
             vif_add(list, d);
         }
     }
@@ -197,5 +150,4 @@ void qmp_vif_register(System *s)
     };
 
     qmp_register(s->qmp, commands, s);
-    qmp_register_events(s->qmp, events);
 }

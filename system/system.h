@@ -131,10 +131,10 @@ void qmp_net_register(System *s);
 void qmp_devices_register(System *s);
 void qmp_event_device_deleted(System *s, const char *device);
 void qmp_query_devices_register(System *s);
+void qmp_device_events_register(System *s);
+void qmp_event_device(System *s, const Device *d, const DeviceEvent *e);
 void qmp_vif_register(System *s);
-void qmp_event_vif_connected(System *s, const char *device, unsigned queues);
-void qmp_event_vif_disconnected(System *s, const char *device);
-void qmp_event_vif_error(System *s, const char *device, const char *reason);
+bool qmp_vif_shows(const Device *d);
 
 /* accel.c */
 bool accel_set(System *s, const char *arg, GError **error);      /* -accel */

@@ -31,6 +31,7 @@ SystemQmpRegister *const system_qmp[] = {
     qmp_net_register,
     qmp_devices_register,
     qmp_query_devices_register,
+    qmp_device_events_register,
     qmp_vif_register,
     NULL
 };

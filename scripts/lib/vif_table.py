@@ -50,10 +50,10 @@ def add(a, b):
 
 
 def rows(sample, before):
-    """The table's lines: one a queue, and the sum of all."""
+    """The table's lines: its head, one a queue, and the sum of all."""
     seconds = max(sample.time - before.time, 1e-6)
     total = None
-    lines = []
+    lines = HEAD.split('\n')
     for queue in range(len(sample.queues)):
         deltas = [sample.delta(before, queue, d) for d in DIRECTIONS]
         total = [add(t, d) for t, d in zip(total, deltas)] if total else deltas
@@ -72,7 +72,7 @@ class Screen:
         self.height = 0
 
     def show(self, title, lines):
-        text = [title, *HEAD.split('\n'), *lines]
+        text = [title, *lines]
         if self.live and self.height:
             self.out.write(f'\x1b[{self.height}A\x1b[J')
         self.out.write('\n'.join(text) + '\n')

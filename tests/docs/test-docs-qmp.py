@@ -42,7 +42,8 @@ def test_commands():
 
 def test_events():
     assert_same(table('event'), members('system/qmp-state.c', 'events') |
-                members('system/qmp-vif.c', 'events') | {'DEVICE_DELETED'})
+                members('system/qmp-device-events.c', 'events') |
+                members('system/qmp-device-events.c', 'vif_events') | {'DEVICE_DELETED'})
 
 
 def test_counters():

@@ -96,7 +96,8 @@ bool object_del(System *s, const char *id, GError **error)
 
 bool devices_set_link(System *s, const char *name, bool up, GError **error)
 {
-    qmp_event_vif_disconnected(s, name);
+    qmp_event_device(s, device_registry_nth(s->devices, 0),
+                     &(DeviceEvent){ .kind = DEVICE_FAILED, .reason = name });
     return fake_find(s, name, error);
 }
 
@@ -216,6 +217,7 @@ static void fake_system_init(System *s)
     qmp_net_register(s);
     qmp_devices_register(s);
     qmp_query_devices_register(s);
+    qmp_device_events_register(s);
     qmp_vif_register(s);
 }
 
