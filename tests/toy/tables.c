@@ -1,0 +1,40 @@
+/*
+ * The tables of system/tables.c with the toy in them: a row in each.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "tables.h"
+
+#include "hw/net/classes.h"
+#include "toy.h"
+
+const DeviceClass *const system_classes[] = {
+    &xen_netback_class,
+    &xen_netfront_class,
+    &toy_class,
+    NULL
+};
+
+const DeviceBus *const system_buses[] = {
+    &xen_bus,
+    &toy_bus,
+    NULL
+};
+
+const DeviceBackendKind *const system_backends[] = {
+    &netdev_backend,
+    &toy_spring,
+    NULL
+};
+
+SystemQmpRegister *const system_qmp[] = {
+    qmp_state_register,
+    qmp_objects_register,
+    qmp_net_register,
+    qmp_devices_register,
+    qmp_query_devices_register,
+    qmp_device_events_register,
+    qmp_vif_register,
+    toy_qmp_register,
+    NULL
+};
