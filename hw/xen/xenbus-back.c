@@ -9,9 +9,9 @@
  *                                               v                    |
  *                                           Connected                |
  *                                               |                    | frontend
- *   frontend Closing, xenbus_back_fail(), xenbus_back_close()        | Initialising
- *                                               v                    |
- *                                            Closing ----------------+
+ *   frontend Closing, xenbus_back_fail(), xenbus_back_close()        | Initialising,
+ *                                               v                    | or Connected
+ *                                            Closing ----------------+ written anew
  *                                               |                    |
  *                                        frontend Closed             |
  *                                               v                    |
@@ -155,7 +155,11 @@ static void back_gone(XenbusBack *b)
 
 /* --- what is there now --- */
 
-/* What the frontend's state asks for, while the device is offered. */
+/*
+ * What the frontend's state asks for, while the device is offered. What it wrote between two looks
+ * is not seen: a Connected may have had an Initialising before it. But after an error the old
+ * Connected still stands there: only one that was written since counts.
+ */
 static void back_follow_front(XenbusBack *b, enum xenbus_state front, const BackControl *c)
 {
     switch (front) {
@@ -167,6 +171,10 @@ static void back_follow_front(XenbusBack *b, enum xenbus_state front, const Back
         }
         break;
     case XenbusStateConnected:
+        if (b->front_written && c->online &&
+            (b->state == XenbusStateClosing || b->state == XenbusStateClosed)) {
+            back_to_init_wait(b);
+        }
         if (b->state == XenbusStateInitWait && c->hotplug_done) {
             back_connect(b);
         }
@@ -237,6 +245,15 @@ static void back_update(void *opaque)
     } else if (back_front_idle(front)) {
         back_finish_close(b);
     }
+    b->front_written = false;
+}
+
+static void back_front_written(void *opaque)
+{
+    XenbusBack *b = opaque;
+
+    b->front_written = true;
+    back_update(b);
 }
 
 static gboolean back_retry(gpointer opaque)
@@ -269,11 +286,11 @@ void xenbus_back_store_failed(XenbusBack *b, bool write)
 /* --- public --- */
 
 static bool back_watch(XenbusBack *b, XenWatch **w, const char *dir, const char *key,
-                       GError **error)
+                       void (*fn)(void *opaque), GError **error)
 {
     g_autofree char *path = dir ? g_strdup_printf("%s/%s", dir, key) : g_strdup(key);
 
-    *w = xen_store_watch(b->store, path, back_update, b, error);
+    *w = xen_store_watch(b->store, path, fn, b, error);
     return *w != NULL;
 }
 
@@ -288,10 +305,10 @@ bool xenbus_back_init(XenbusBack *b, const XenbusBackOps *ops, Xen *xen, XenStor
         .state = XenbusStateInitialising,
     };
     return xenbus_back_nodes_create(b, idx, error) &&
-           back_watch(b, &b->watch_front, b->fe, "state", error) &&
-           back_watch(b, &b->watch_online, b->be, "online", error) &&
-           back_watch(b, &b->watch_hotplug, b->be, "hotplug-status", error) &&
-           back_watch(b, &b->watch_domain, NULL, "@releaseDomain", error);
+           back_watch(b, &b->watch_front, b->fe, "state", back_front_written, error) &&
+           back_watch(b, &b->watch_online, b->be, "online", back_update, error) &&
+           back_watch(b, &b->watch_hotplug, b->be, "hotplug-status", back_update, error) &&
+           back_watch(b, &b->watch_domain, NULL, "@releaseDomain", back_update, error);
 }
 
 void xenbus_back_done(XenbusBack *b)

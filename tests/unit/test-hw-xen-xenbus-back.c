@@ -385,6 +385,119 @@ static void test_refused_connection(void)
     down(&f);
 }
 
+/*
+ * A frontend's Initialising may be merged with what it writes next, or was never written: then
+ * the backend sees Connected while it is Closing or Closed itself. It walks, and connects.
+ */
+static void test_connected_while_closed(void)
+{
+    Fixture f;
+
+    connected(&f);
+    for (int state = XenbusStateClosing; state <= XenbusStateClosed; state++) {
+        front(&f, state);
+        WAIT_FOR(g_str_has_suffix(f.states->str, state == XenbusStateClosing ? "5" : "6"));
+        g_string_truncate(f.states, 0);
+        front(&f, 4);
+        WAIT_FOR(g_str_has_suffix(f.states->str, "4"));
+        expect_log(&f, "disconnect DISCONNECTED connect CONNECTED");
+        g_assert_true(is(&f, BE, "feature-bounce", "1"));
+    }
+    down(&f);
+}
+
+/* The same of one that was Closed when the backend came. */
+static void test_connected_after_closed_at_start(void)
+{
+    Fixture f;
+
+    up(&f);
+    back_new(&f);
+    front(&f, 6);
+    xenbus_back_start(&f.toy.bus);
+    WAIT_FOR(is(&f, BE, "state", "6"));
+    front(&f, 4);
+    WAIT_FOR(is(&f, BE, "state", "4"));
+    expect_log(&f, "connect CONNECTED");
+    down(&f);
+}
+
+/*
+ * One that was refused, or broke the protocol, is asked to close. It may write Connected again
+ * instead, with other keys; that it still stands there from before is no new try.
+ */
+static void test_connected_again_after_refusal(void)
+{
+    Fixture f;
+
+    up(&f);
+    back_start(&f);
+    f.toy.refuse_connect = true;
+    front(&f, 4);
+    WAIT_FOR(is(&f, BE, "state", "5"));
+    expect_log(&f, "connect ERROR");
+    put(&f, BE, "online", "1"); /* the backend looks */
+    put(&f, BE, "hotplug-status", "connected");
+    settle();
+    expect_log(&f, "");
+    g_assert_true(is(&f, BE, "state", "5"));
+    f.toy.refuse_connect = false;
+    front(&f, 4);
+    WAIT_FOR(is(&f, BE, "state", "4"));
+    expect_log(&f, "connect CONNECTED");
+    xenbus_back_fail(&f.toy.bus, "queue 0: it has holes");
+    settle();
+    expect_log(&f, "disconnect DISCONNECTED ERROR");
+    front(&f, 4);
+    WAIT_FOR(is(&f, BE, "state", "4"));
+    expect_log(&f, "connect CONNECTED");
+    down(&f);
+}
+
+/* The script that has to run before belongs to this connection, too. */
+static void test_connected_while_closed_waits_for_hotplug(void)
+{
+    Fixture f;
+
+    up(&f);
+    toolstack_add(&f);
+    back_start(&f);
+    front(&f, 6);
+    WAIT_FOR(is(&f, BE, "state", "6"));
+    front(&f, 4);
+    WAIT_FOR(is(&f, BE, "state", "2"));
+    settle();
+    expect_log(&f, "");
+    put(&f, BE, "hotplug-status", "connected");
+    WAIT_FOR(f.toy.bus.connected);
+    down(&f);
+}
+
+/* Not while the device is going: neither by us, nor by the toolstack. */
+static void test_connected_while_it_goes(void)
+{
+    Fixture f;
+
+    connected(&f);
+    put(&f, BE, "online", "0");
+    front(&f, 5);
+    WAIT_FOR(is(&f, BE, "state", "5"));
+    front(&f, 4);
+    settle();
+    g_assert_true(is(&f, BE, "state", "5"));
+    expect_log(&f, "disconnect DISCONNECTED");
+    put(&f, BE, "online", "1");
+    front(&f, 4);
+    WAIT_FOR(is(&f, BE, "state", "4"));
+    expect_log(&f, "connect CONNECTED");
+    xenbus_back_close(&f.toy.bus, 60000);
+    front(&f, 4);
+    settle();
+    g_assert_true(is(&f, BE, "state", "5"));
+    expect_log(&f, ""); /* and goes on until the frontend lets go */
+    down(&f);
+}
+
 static void test_fault_while_connected(void)
 {
     Fixture f;
@@ -615,6 +728,12 @@ int main(int argc, char **argv)
     TEST("reconnect", test_reconnect);
     TEST("initialising-out-of-the-blue", test_initialising_out_of_the_blue);
     TEST("refused-connection", test_refused_connection);
+    TEST("connected-while-closed", test_connected_while_closed);
+    TEST("connected-after-closed-at-start", test_connected_after_closed_at_start);
+    TEST("connected-again-after-refusal", test_connected_again_after_refusal);
+    TEST("connected-while-closed-waits-for-hotplug",
+         test_connected_while_closed_waits_for_hotplug);
+    TEST("connected-while-it-goes", test_connected_while_it_goes);
     TEST("fault-while-connected", test_fault_while_connected);
     TEST("reconfiguring-is-answered", test_reconfiguring_is_answered);
     TEST("unplug-by-toolstack", test_unplug_by_toolstack);

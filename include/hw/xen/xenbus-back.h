@@ -70,6 +70,7 @@ struct XenbusBack {
     bool store_failed;   /* XenStore's failure was reported, and is not over */
     bool domain_seen;
     bool front_seen;
+    bool front_written;  /* the frontend wrote its state since we looked */
     XenWatch *watch_front;
     XenWatch *watch_online;
     XenWatch *watch_hotplug;
@@ -100,7 +101,8 @@ void xenbus_back_close(XenbusBack *b, unsigned timeout_ms);
 
 /*
  * The connection ends, @reason is written where people look, and the frontend is asked to
- * close; it may come back through Initialising. XENBUS_ERROR.
+ * close; it may come back, through Initialising or with a Connected that it writes anew.
+ * XENBUS_ERROR.
  */
 void xenbus_back_fail(XenbusBack *b, const char *reason);
 
