@@ -44,7 +44,7 @@ THIRD_PARTIES = [
      "Xen's interface comes through include/hw/xen/"),
     (['linux/if_tun.h'], ['net/tap*.c', 'tests/*'], 'the tap is behind include/net/tap.h'),
     (['linux/vhost*.h'], ['hw/virtio/*'], 'vhost belongs to hw/virtio'),
-    (['json-c/*', 'json.h'], ['util/options*.c', 'util/options*.h', 'qmp/*', 'tests/*'],
+    (['json-c/*', 'json.h'], ['util/options*', 'util/json*', 'qmp/*', 'tests/*'],
      'modules see neither argv nor JSON'),
     (['liburing.h'], ['net/*', 'block/*', 'util/io-ring.c', 'tests/*'],
      'only the ends of the host side do such I/O'),
