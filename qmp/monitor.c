@@ -73,13 +73,8 @@ static bool qmp_monitor_write_out(QmpMonitor *m)
 static bool qmp_monitor_execute(QmpMonitor *m)
 {
     while (m->in->len > 0 && m->out->len <= OUT_PAUSE && !qmp_session_is_waiting(m->session)) {
-        size_t used;
+        size_t used = qmp_session_feed(m->session, (const char *)m->in->data, m->in->len);
 
-        if (!qmp_session_feed(m->session, (const char *)m->in->data, m->in->len, &used)) {
-            warn_report("monitor %s: a command is longer than %u bytes, closing the client",
-                        m->label, QMP_MAX_COMMAND);
-            return false;
-        }
         if (m->doomed) {
             return false;
         }

@@ -8,21 +8,20 @@
 #include <string.h>
 
 #include "qmp-internal.h"
+#include "util/json.h"
 
 struct QmpReply {
-    QmpSession *s;           /* NULL: the client is gone */
-    struct json_object *id;  /* of the request; NULL: it had none */
+    QmpSession *s;              /* NULL: the client is gone */
+    struct json_object *request; /* whose "id" comes back */
 };
 
 struct QmpSession {
     QmpMonitor *m;
     QmpWriteFn *write;
     void *opaque;
-    struct json_tokener *tok;
-    GString *text;     /* of the command that is being read */
+    JsonStream *in;
     bool negotiated;
-    bool skipping;     /* after an error: up to the end of the line */
-    bool executed;       /* a command, with the bytes that are being fed */
+    bool executed;     /* a command, with the bytes that are being fed */
     QmpReply *later;   /* of the last command; NULL: it was answered */
 };
 
@@ -32,14 +31,20 @@ static const char *const error_classes[] = {
     [QMP_ERROR_DEVICE_NOT_FOUND] = "DeviceNotFound",
 };
 
+static void qmp_session_json(void *opaque, struct json_object *value, GError *error);
+
 static void qmp_session_send(QmpSession *s, struct json_object *msg)
 {
     size_t len;
     const char *line = json_object_to_json_string_length(
         msg, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
-    g_autofree char *copy = g_strdup_printf("%s\r\n", line);
+    GString *out = g_string_sized_new(len + 2);
 
-    s->write(s->opaque, copy, len + 2);
+    g_string_append_len(out, line, (gssize)len);
+    g_string_replace(out, "\xc0\x80", "\\u0000", 0); /* in a member's name, of an id */
+    g_string_append(out, "\r\n");
+    s->write(s->opaque, out->str, out->len);
+    g_string_free(out, TRUE);
 }
 
 static void qmp_session_greet(QmpSession *s)
@@ -62,8 +67,7 @@ QmpSession *qmp_session_new(QmpMonitor *m, QmpWriteFn *write, void *opaque)
     s->m = m;
     s->write = write;
     s->opaque = opaque;
-    s->tok = json_tokener_new_ex(QMP_MAX_DEPTH);
-    s->text = g_string_new(NULL);
+    s->in = json_stream_new(QMP_MAX_COMMAND, qmp_session_json, s);
     qmp_session_greet(s);
     return s;
 }
@@ -74,8 +78,7 @@ void qmp_session_free(QmpSession *s)
         if (s->later) {
             s->later->s = NULL;
         }
-        json_tokener_free(s->tok);
-        g_string_free(s->text, TRUE);
+        json_stream_free(s->in);
         g_free(s);
     }
 }
@@ -87,15 +90,18 @@ void qmp_session_event(QmpSession *s, struct json_object *event)
     }
 }
 
-/* Takes @result and @error, of which one is NULL. @id may be NULL. */
+/* Takes @result and @error, of which one is NULL. @request may be NULL, or have no id. */
 static void qmp_session_reply(QmpSession *s, struct json_object *result, GError *error,
-                              struct json_object *id)
+                              struct json_object *request)
 {
     struct json_object *msg = json_object_new_object();
+    struct json_object *id;
 
     if (error) {
         QmpError code = error->domain == QMP_ERROR ? (QmpError)error->code : QMP_ERROR_GENERIC;
-        g_autofree char *desc = opt_first_line(error->message);
+        /* what follows is a hint, but what is no JSON may have a second line, too */
+        g_autofree char *desc = request ? opt_first_line(error->message)
+                                        : g_strdup(error->message);
         struct json_object *e = json_object_new_object();
 
         json_object_object_add(e, "class", json_object_new_string(error_classes[code]));
@@ -105,17 +111,16 @@ static void qmp_session_reply(QmpSession *s, struct json_object *result, GError 
     } else {
         json_object_object_add(msg, "return", result);
     }
-    if (id) {
+    if (json_object_object_get_ex(request, "id", &id)) { /* which may be null */
         json_object_object_add(msg, "id", json_object_get(id));
     }
     qmp_session_send(s, msg);
     json_object_put(msg);
 }
 
-/* The parts of a request; borrowed from it. */
 typedef struct QmpRequest {
-    const char *execute;
-    struct json_object *arguments;
+    char *execute;
+    struct json_object *arguments; /* borrowed */
 } QmpRequest;
 
 static bool qmp_request_member(QmpRequest *r, const char *key, struct json_object *value,
@@ -126,7 +131,7 @@ static bool qmp_request_member(QmpRequest *r, const char *key, struct json_objec
             qmp_set_error(error, QMP_ERROR_GENERIC, "QMP input member '%s' must be a string", key);
             return false;
         }
-        r->execute = json_object_get_string(value);
+        r->execute = opt_json_text(value);
         return true;
     }
     if (g_str_equal(key, "arguments")) {
@@ -180,12 +185,15 @@ static bool qmp_session_check_enable(struct json_object *arguments, GError **err
     len = json_object_array_length(list);
     for (size_t i = 0; i < len; i++) {
         struct json_object *item = json_object_array_get_idx(list, i);
-        const char *name = json_object_get_string(item);
+        g_autofree char *name = NULL;
 
         if (!json_object_is_type(item, json_type_string)) {
             qmp_set_error(error, QMP_ERROR_GENERIC,
                           "Invalid parameter type for 'enable[%zu]', expected: string", i);
-        } else if (g_str_equal(name, "oob")) {
+            return false;
+        }
+        name = opt_json_text(item);
+        if (g_str_equal(name, "oob")) {
             qmp_set_error(error, QMP_ERROR_GENERIC, "Capability oob not available");
         } else {
             qmp_set_error(error, QMP_ERROR_GENERIC,
@@ -228,29 +236,35 @@ static struct json_object *qmp_session_dispatch(QmpSession *s, const QmpRequest 
     return result;
 }
 
-/* Takes @object. */
-static void qmp_session_execute(QmpSession *s, struct json_object *object)
+static void qmp_session_execute(QmpSession *s, struct json_object *request)
 {
     QmpRequest r = { 0 };
     GError *error = NULL;
-    struct json_object *id = NULL;
     struct json_object *result = NULL;
 
-    if (json_object_is_type(object, json_type_object)) {
-        json_object_object_get_ex(object, "id", &id);
-    }
-    if (qmp_request_parse(object, &r, &error)) {
+    if (qmp_request_parse(request, &r, &error)) {
         result = qmp_session_dispatch(s, &r, &error);
     }
     if (s->later) {
         g_assert(result && !error);
-        s->later->id = json_object_get(id);
+        s->later->request = json_object_get(request);
         json_object_put(result);
     } else {
-        qmp_session_reply(s, result, error, id);
+        qmp_session_reply(s, result, error, request);
     }
+    g_free(r.execute);
     s->executed = true;
-    json_object_put(object);
+}
+
+/* What the client sent. */
+static void qmp_session_json(void *opaque, struct json_object *value, GError *error)
+{
+    if (error) {
+        qmp_session_reply(opaque, NULL, error, NULL);
+    } else {
+        qmp_session_execute(opaque, value);
+        json_object_put(value);
+    }
 }
 
 QmpReply *qmp_reply_later(QmpMonitor *m)
@@ -270,81 +284,11 @@ void qmp_reply_send(QmpReply *r, const GError *error)
     if (s) {
         s->later = NULL;
         qmp_session_reply(s, error ? NULL : json_object_new_object(),
-                          error ? g_error_copy(error) : NULL, r->id);
+                          error ? g_error_copy(error) : NULL, r->request);
         qmp_monitor_go_on(s->m);
     }
-    json_object_put(r->id);
+    json_object_put(r->request);
     g_free(r);
-}
-
-static void qmp_session_bad_json(QmpSession *s, const char *why)
-{
-    qmp_session_reply(s, NULL, g_error_new_literal(QMP_ERROR, QMP_ERROR_GENERIC, why), NULL);
-    s->skipping = true;
-}
-
-/* Feeds the tokener up to the end of one command. Returns the bytes used, at least 1. */
-static size_t qmp_session_parse(QmpSession *s, const char *data, size_t len)
-{
-    struct json_object *object = json_tokener_parse_ex(s->tok, data, (int)len);
-    enum json_tokener_error r = json_tokener_get_error(s->tok);
-    size_t used = json_tokener_get_parse_end(s->tok);
-
-    if (r == json_tokener_continue) {
-        g_string_append_len(s->text, data, (gssize)len);
-        return len;
-    }
-    if (r != json_tokener_success) {
-        size_t offset = s->text->len + used;
-        g_autofree char *why = NULL;
-
-        g_string_append_len(s->text, data, (gssize)len);
-        why = opt_json_error(s->text->str, s->text->len, offset, (int)r);
-        qmp_session_bad_json(s, why);
-        used = used > 0 ? used - 1 : 0; /* the bad byte may be the newline itself */
-    } else {
-        g_autofree char *lax = NULL;
-
-        g_string_append_len(s->text, data, (gssize)used);
-        lax = opt_json_laxness(s->text->str, s->text->len);
-        if (lax) {
-            json_object_put(object);
-            qmp_session_bad_json(s, lax);
-        } else {
-            qmp_session_execute(s, object);
-        }
-    }
-    json_tokener_reset(s->tok);
-    g_string_truncate(s->text, 0);
-    used = MAX(used, 1);
-    if (data[used - 1] == '\n') {
-        s->skipping = false; /* this was the end of the line already */
-    }
-    return used;
-}
-
-/*
- * How much of @data the tokener may see at once: up to the end of a line, and not a NUL,
- * which would end its input, nor 0xff, which resynchronises.
- */
-static size_t qmp_session_chunk(const char *data, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (data[i] == '\n') {
-            return i + 1;
-        }
-        if (data[i] == '\0' || data[i] == '\xff') {
-            return i;
-        }
-    }
-    return len;
-}
-
-static void qmp_session_resync(QmpSession *s)
-{
-    s->skipping = false;
-    json_tokener_reset(s->tok);
-    g_string_truncate(s->text, 0);
 }
 
 bool qmp_session_has_executed(const QmpSession *s)
@@ -359,33 +303,11 @@ bool qmp_session_is_waiting(const QmpSession *s)
 
 bool qmp_session_is_within(const QmpSession *s)
 {
-    return s->text->len > 0;
+    return json_stream_is_within(s->in);
 }
 
-bool qmp_session_feed(QmpSession *s, const char *data, size_t len, size_t *ret_used)
+size_t qmp_session_feed(QmpSession *s, const char *data, size_t len)
 {
-    const char *start = data;
-
     s->executed = false;
-    while (len > 0 && !s->executed) {
-        size_t chunk = qmp_session_chunk(data, len);
-        size_t used = 1;
-
-        if (data[0] == '\xff') {
-            qmp_session_resync(s);
-        } else if (s->skipping) {
-            s->skipping = data[0] != '\n';
-        } else if (data[0] == '\0') {
-            qmp_session_parse(s, "\1", 1);
-        } else if (s->text->len > 0 || !g_ascii_isspace(data[0])) {
-            used = qmp_session_parse(s, data, chunk);
-        }
-        data += used;
-        len -= used;
-        if (s->text->len > QMP_MAX_COMMAND) {
-            return false;
-        }
-    }
-    *ret_used = (size_t)(data - start);
-    return true;
+    return json_stream_feed(s->in, data, len);
 }

@@ -10,7 +10,6 @@
 #include "qmp/qmp.h"
 
 #define QMP_MAX_COMMAND (1u << 20) /* bytes of one command */
-#define QMP_MAX_DEPTH   64         /* objects in objects */
 
 typedef struct QmpSession QmpSession;
 struct json_object;
@@ -22,10 +21,10 @@ QmpSession *qmp_session_new(QmpMonitor *m, QmpWriteFn *write, void *opaque);
 void qmp_session_free(QmpSession *s); /* NULL is fine; not from within qmp_session_feed() */
 
 /*
- * Executes one command at most, the caller may not want the next one yet: @ret_used, of @len,
- * is up to its end. False: a command was too long, close the connection.
+ * Answers one command or error at most, the caller may not want the next one yet. Returns how
+ * many of the @len bytes that took, at least 1.
  */
-bool qmp_session_feed(QmpSession *s, const char *data, size_t len, size_t *ret_used);
+size_t qmp_session_feed(QmpSession *s, const char *data, size_t len);
 
 /* The last feed executed a command. */
 bool qmp_session_has_executed(const QmpSession *s);

@@ -10,6 +10,7 @@ typedef struct OptEntry {
     char *key;
     char *text;               /* of key=value; NULL: JSON */
     struct json_object *json; /* with text NULL; may itself be NULL: null */
+    char *string;             /* of JSON that is one */
     bool bare;                /* the key alone, text is "on" */
     bool used;
 } OptEntry;

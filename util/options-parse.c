@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "options-internal.h"
+#include "util/json.h"
 
 void opt_error(GError **error, const char *fmt, ...)
 {
@@ -31,6 +32,7 @@ static void opt_entry_free(gpointer opaque)
 
     g_free(e->key);
     g_free(e->text);
+    g_free(e->string);
     json_object_put(e->json);
     g_free(e);
 }
@@ -105,10 +107,7 @@ OptDict *opt_dict_take_dotted(OptDict *d, const char *key)
 
 static const char *opt_entry_str(const OptEntry *e)
 {
-    if (e->text) {
-        return e->text;
-    }
-    return json_object_is_type(e->json, json_type_string) ? json_object_get_string(e->json) : NULL;
+    return e->text ? e->text : e->string;
 }
 
 const char *opt_dict_get(const OptDict *d, const char *key)
@@ -198,73 +197,16 @@ static OptDict *opt_dict_scan(const char *text, const char *implied_key)
     return d;
 }
 
-char *opt_json_error(const char *text, size_t len, size_t offset, int json_error)
-{
-    size_t begin = MIN(offset, len);
-    size_t end = begin;
-    g_autofree char *desc = NULL;
-
-    if (json_error == json_tokener_continue) {
-        return g_strdup("JSON parse error, premature EOI");
-    }
-    while (begin > 0 && g_ascii_isalpha(text[begin - 1])) {
-        begin--;
-    }
-    while (end < len && g_ascii_isalnum(text[end])) {
-        end++;
-    }
-    if (end > begin && g_ascii_isalpha(text[begin])) {
-        return g_strdup_printf("JSON parse error, invalid keyword '%.*s'",
-                               (int)MIN(end - begin, 64), text + begin);
-    }
-    desc = g_strdup(json_tokener_error_desc((enum json_tokener_error)json_error));
-    return g_strdup_printf("JSON parse error, %s", desc);
-}
-
-/* The string that begins at @text: its length with both quotes. */
-static size_t opt_json_string_len(const char *text, size_t len)
-{
-    for (size_t i = 1; i < len; i++) {
-        if (text[i] == '\\') {
-            i++;
-        } else if (text[i] == text[0]) {
-            return i + 1;
-        }
-    }
-    return len;
-}
-
-char *opt_json_laxness(const char *text, size_t len)
-{
-    bool comma = false;
-
-    if (!g_utf8_validate_len(text, len, NULL)) {
-        return g_strdup("JSON parse error, invalid UTF-8 sequence");
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '"' || text[i] == '\'') {
-            i += opt_json_string_len(text + i, len - i) - 1;
-        } else if (comma && (text[i] == '}' || text[i] == ']')) {
-            return g_strdup("JSON parse error, expecting value");
-        } else if (g_ascii_isupper(text[i]) &&
-                   (text[i] != 'E' || i == 0 || !(g_ascii_isdigit(text[i - 1]) ||
-                                                  text[i - 1] == '.'))) {
-            return opt_json_error(text, len, i, json_tokener_error_parse_unexpected);
-        }
-        if (!g_ascii_isspace(text[i])) {
-            comma = text[i] == ',';
-        }
-    }
-    return NULL;
-}
-
 OptDict *opt_dict_from_json(struct json_object *object)
 {
     OptDict *d = opt_dict_new();
 
     if (object) {
         json_object_object_foreach(object, key, value) {
-            opt_dict_add(d, g_strdup(key))->json = json_object_get(value);
+            OptEntry *e = opt_dict_add(d, g_strdup(key));
+
+            e->json = json_object_get(value);
+            e->string = json_object_is_type(value, json_type_string) ? opt_json_text(value) : NULL;
         }
     }
     return d;
@@ -272,31 +214,13 @@ OptDict *opt_dict_from_json(struct json_object *object)
 
 static OptDict *opt_dict_parse_json(const char *text, GError **error)
 {
-    struct json_tokener *tok;
-    size_t len = strlen(text);
     struct json_object *object;
-    size_t end;
-    int r;
-    OptDict *d = NULL;
-    g_autofree char *lax = opt_json_laxness(text, len);
+    OptDict *d;
 
-    tok = json_tokener_new();
-    object = json_tokener_parse_ex(tok, text, (int)MIN(len, G_MAXINT));
-    r = json_tokener_get_error(tok);
-    end = json_tokener_get_parse_end(tok);
-    json_tokener_free(tok);
-
-    if (r != json_tokener_success) {
-        g_autofree char *why = opt_json_error(text, len, end, r);
-
-        opt_error(error, "%s", why);
-    } else if (lax) {
-        opt_error(error, "%s", lax);
-    } else if (text[end + strspn(text + end, " \t\r\n")] != '\0') {
-        opt_error(error, "Expecting at most one JSON value");
-    } else {
-        d = opt_dict_from_json(object);
+    if (!json_from_text(text, strlen(text), &object, error)) {
+        return NULL;
     }
+    d = opt_dict_from_json(object); /* it is one: the text begins so */
     json_object_put(object);
     return d;
 }

@@ -29,8 +29,7 @@ static bool opt_bad_type(const OptCtx *c, const char *expected, GError **error)
     return false;
 }
 
-/* A NUL, which would end the text, is written as QEMU does inside. */
-static char *opt_strdup_json(struct json_object *json)
+char *opt_json_text(struct json_object *json)
 {
     const char *s = json_object_get_string(json);
     GString *out = g_string_new(NULL);
@@ -54,7 +53,7 @@ static bool opt_set_str(const OptCtx *c, GError **error)
     if (!json_object_is_type(c->json, json_type_string)) {
         return opt_bad_type(c, "string", error);
     }
-    *(char **)c->slot = opt_strdup_json(c->json);
+    *(char **)c->slot = opt_json_text(c->json);
     return true;
 }
 
@@ -235,14 +234,12 @@ static bool opt_set_mac(const OptCtx *c, GError **error)
 static bool opt_set_enum(const OptCtx *c, GError **error)
 {
     const char *const *values = c->m->values->values;
-    const char *s = c->text;
+    g_autofree char *s = NULL;
 
-    if (!s) {
-        if (!json_object_is_type(c->json, json_type_string)) {
-            return opt_bad_type(c, "string", error);
-        }
-        s = json_object_get_string(c->json);
+    if (!c->text && !json_object_is_type(c->json, json_type_string)) {
+        return opt_bad_type(c, "string", error);
     }
+    s = c->text ? g_strdup(c->text) : opt_json_text(c->json);
     for (int i = 0; values[i]; i++) {
         if (g_str_equal(values[i], s)) {
             *(int *)c->slot = i;

@@ -132,7 +132,9 @@ void opt_value_clear(const OptMember *m, void *slot);
 struct json_object *opt_value_to_json(const OptMember *m, const void *slot);
 /* Whether @json is as opt_value_to_json() would make it of a value of @m; for tests and asserts. */
 bool opt_value_matches(const OptMember *m, struct json_object *json);
-/* A text of ours as a JSON string: 0xc0 0x80 is a NUL, what else is no UTF-8 is U+FFFD. */
+/* A JSON string as a text of ours: a NUL, which would end it, is 0xc0 0x80. Free it. */
+char *opt_json_text(struct json_object *json);
+/* The other way; what else is no UTF-8 is U+FFFD. */
 struct json_object *opt_json_string(const char *text);
 
 /* "X options:" and a line for each member, sorted by name, as -device X,help of QEMU. */
@@ -145,17 +147,5 @@ bool opt_parse_bool(const char *text, bool *ret);
 bool opt_parse_size(const char *text, uint64_t *ret);
 /* A decimal or 0x number, nothing else before or behind it. */
 bool opt_parse_uint(const char *text, uint64_t max, uint64_t *ret);
-
-/*
- * Why json-c stopped reading @text at @offset, as QEMU says it: "JSON parse error, ...".
- * @json_error is an enum json_tokener_error.
- */
-char *opt_json_error(const char *text, size_t len, size_t offset, int json_error);
-
-/*
- * What json-c lets pass in @text, although it is no JSON: a comma before a bracket, NaN,
- * True, bytes that are no UTF-8. NULL: nothing; else as above. Strings in '' are fine, as in QEMU.
- */
-char *opt_json_laxness(const char *text, size_t len);
 
 #endif

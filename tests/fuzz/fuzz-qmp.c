@@ -13,6 +13,7 @@
 #include "hw/net/netif-info.h"
 #include "session.h"
 #include "system.h"
+#include "util/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -232,7 +233,7 @@ static void fake_system_done(System *s)
 static void check_line(void *opaque, const char *data, size_t len)
 {
     unsigned *n_lines = opaque;
-    struct json_tokener *tok = json_tokener_new_ex(QMP_MAX_DEPTH + 2);
+    struct json_tokener *tok = json_tokener_new_ex(JSON_MAX_DEPTH + 2);
     struct json_object *msg;
 
     g_assert_cmpuint(len, >, 2);
@@ -249,9 +250,8 @@ static void check_line(void *opaque, const char *data, size_t len)
 static void feed(QmpSession *s, const char *data, size_t len)
 {
     while (len > 0) {
-        size_t used = 0;
+        size_t used = qmp_session_feed(s, data, len);
 
-        g_assert_true(qmp_session_feed(s, data, len, &used));
         g_assert_cmpuint(used, >, 0);
         g_assert_cmpuint(used, <=, len);
         data += used;
@@ -281,7 +281,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     before = n_lines;
     feed(s, sync, sizeof(sync) - 1);
-    g_assert_cmpuint(n_lines, ==, before + 1);
+    g_assert_cmpuint(n_lines, >=, before + 2); /* 0xff is an error, and may end a number */
+    g_assert_cmpuint(n_lines, <=, before + 3);
     qmp_session_free(s);
     fake_system_done(&system);
     return 0;
