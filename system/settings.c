@@ -91,28 +91,19 @@ bool set_name(System *s, const char *arg, GError **error)
     return true;
 }
 
-/* A number alone means MiB. */
 bool set_memory(System *s, const char *arg, GError **error)
 {
     MemoryConfig *config = settings_parse(&memory_options, arg, "size", error);
-    g_autofree char *size = NULL;
-    size_t len;
+    bool ok;
 
     if (!config) {
         return false;
     }
-    size = g_strdup(config->size ? config->size : "256");
+    ok = opt_parse_size(config->size ? config->size : "256", 'M', &s->ram_size);
     opt_config_free(&memory_options, config);
-    len = strlen(size);
-    if (len > 0 && g_ascii_isdigit(size[len - 1])) {
-        settings_replace(&size, g_strdup_printf("%sM", size));
-    }
-    if (!opt_parse_size(size, &s->ram_size)) {
-        return system_set_error(error, "Parameter 'size' expects a non-negative number below "
-                                "2^64\nOptional suffix k, M, G, T, P or E means kilo-, mega-, "
-                                "giga-, tera-, peta-\nand exabytes, respectively.");
-    }
-    return true;
+    return ok || system_set_error(error, "Parameter 'size' expects a non-negative number below "
+                                  "2^64\nOptional suffix k, M, G, T, P or E means kilo-, mega-, "
+                                  "giga-, tera-, peta-\nand exabytes, respectively.");
 }
 
 bool set_domid(System *s, const char *arg, GError **error)

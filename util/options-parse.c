@@ -6,6 +6,7 @@
 #include "util/options.h"
 
 #include <errno.h>
+#include <float.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -267,34 +268,42 @@ bool opt_parse_uint(const char *text, uint64_t max, uint64_t *ret)
     return true;
 }
 
-bool opt_parse_size(const char *text, uint64_t *ret)
+/* A suffix multiplies by 2 to the power of this; -1: it is none. */
+static int opt_suffix_shift(char suffix)
 {
-    static const char suffixes[] = "kMGTPE";
-    size_t len = strlen(text);
-    unsigned shift = 0;
-    g_autofree char *digits = NULL;
+    static const char suffixes[] = "bkmgtpe";
+    const char *s = suffix != '\0' ? strchr(suffixes, g_ascii_tolower(suffix)) : NULL;
+
+    return s ? 10 * (int)(s - suffixes) : -1;
+}
+
+bool opt_parse_size(const char *text, char unit, uint64_t *ret)
+{
+    bool hex = g_ascii_strncasecmp(text, "0x", 2) == 0;
+    size_t len = hex ? 2 + strspn(text + 2, G_CSET_DIGITS "abcdefABCDEF")
+                     : strspn(text, G_CSET_DIGITS);
+    g_autofree char *digits = g_strndup(text, len);
+    const char *end = text + len;
+    double fraction = 0;
+    int shift;
     uint64_t n;
 
-    if (len > 1 && g_ascii_isalpha(text[len - 1])) {
-        const char *s = NULL;
+    if (*end == '.' && !hex) {
+        size_t places = strspn(end + 1, G_CSET_DIGITS);
+        g_autofree char *below = g_strdup_printf("0.%.*s", (int)MIN(places, 64), end + 1);
 
-        for (const char *c = suffixes; *c != '\0'; c++) {
-            if (g_ascii_tolower(*c) == g_ascii_tolower(text[len - 1])) {
-                s = c;
-            }
-        }
-        if (text[len - 1] == 'B' || text[len - 1] == 'b') {
-            len--;
-        } else if (s && g_ascii_strncasecmp(text, "0x", 2) != 0) {
-            shift = 10 * (unsigned)(s - suffixes + 1);
-            len--;
-        }
+        fraction = g_ascii_strtod(below, NULL);
+        end += 1 + places;
     }
-    digits = g_strndup(text, len);
-    if (!opt_parse_uint(digits, UINT64_MAX >> shift, &n)) {
+    if (*end != '\0' && (hex || end[1] != '\0')) {
+        return false; /* B and E are digits of a 0x number: it has no suffix */
+    }
+    shift = opt_suffix_shift(*end != '\0' ? *end : unit);
+    if (shift < 0 || (fraction > 0 && shift == 0) ||
+        !opt_parse_uint(digits, UINT64_MAX >> shift, &n)) {
         return false;
     }
-    *ret = n << shift;
+    *ret = (n << shift) + (uint64_t)(MIN(fraction, 1 - DBL_EPSILON) * (double)(1ull << shift));
     return true;
 }
 

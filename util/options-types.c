@@ -179,7 +179,7 @@ static bool opt_set_size(const OptCtx *c, GError **error)
     uint64_t n;
 
     if (c->text) {
-        if (!opt_parse_size(c->text, &n)) {
+        if (!opt_parse_size(c->text, 'B', &n)) {
             opt_error(error, "Parameter '%s' expects a size value", c->name);
             return false;
         }

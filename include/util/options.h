@@ -143,8 +143,12 @@ char *opt_table_help(const OptTable *table);
 bool opt_id_wellformed(const char *id);
 /* on, yes, true, y; off, no, false, n. */
 bool opt_parse_bool(const char *text, bool *ret);
-/* A number with an optional k, M, G, T, P or E (powers of 1024). */
-bool opt_parse_size(const char *text, uint64_t *ret);
+/*
+ * A number of bytes: decimal with an optional suffix B, k, M, G, T, P or E (powers of 1024),
+ * and with a fraction if that leaves whole bytes to count; or 0x, without a suffix. @unit is
+ * the suffix that is meant where there is none: 'B', or 'M' for -m.
+ */
+bool opt_parse_size(const char *text, char unit, uint64_t *ret);
 /* A decimal or 0x number, nothing else before or behind it. */
 bool opt_parse_uint(const char *text, uint64_t max, uint64_t *ret);
 

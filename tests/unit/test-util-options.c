@@ -193,19 +193,70 @@ static void test_sizes(void)
     } good[] = {
         { "0", 0 }, { "1", 1 }, { "1B", 1 }, { "1k", 1024 }, { "1K", 1024 }, { "3M", 3 << 20 },
         { "2G", 2ull << 30 }, { "1T", 1ull << 40 }, { "1P", 1ull << 50 }, { "15E", 15ull << 60 },
-        { "18446744073709551615", UINT64_MAX }, { "0x10", 16 },
+        { "18446744073709551615", UINT64_MAX },
     };
-    static const char *const bad[] = { "", "k", "-1", "x", "1kk", "16E", "1.5G", " 1", "1 ",
-                                       "18446744073709551616", "0x" };
+    static const char *const bad[] = { "", "k", "-1", "x", "1kk", "16E", " 1", "1 ", "+1", "1KB",
+                                       "1e3", "18446744073709551616", "18014398509481984K" };
     uint64_t n;
 
     for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
-        g_assert_true(opt_parse_size(good[i].text, &n));
+        g_assert_true(opt_parse_size(good[i].text, 'B', &n));
         g_assert_cmpuint(n, ==, good[i].size);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
-        g_assert_false(opt_parse_size(bad[i], &n));
+        g_assert_false(opt_parse_size(bad[i], 'B', &n));
     }
+}
+
+/* B and E behind 0x are digits. */
+static void test_hexadecimal_sizes(void)
+{
+    static const char *const bad[] = { "0x", "0xg", "0x1K", "0x1.8", "0x1 ",
+                                       "0x10000000000000000" };
+    uint64_t n;
+
+    g_assert_true(opt_parse_size("0x10", 'B', &n));
+    g_assert_cmpuint(n, ==, 16);
+    g_assert_true(opt_parse_size("0x1B", 'B', &n));
+    g_assert_cmpuint(n, ==, 27);
+    g_assert_true(opt_parse_size("0X1b", 'B', &n));
+    g_assert_cmpuint(n, ==, 27);
+    g_assert_true(opt_parse_size("0xE", 'B', &n));
+    g_assert_cmpuint(n, ==, 14);
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_assert_false(opt_parse_size(bad[i], 'B', &n));
+    }
+}
+
+/* As QEMU 7.2 has them. */
+static void test_fractions_of_sizes(void)
+{
+    static const char *const bad[] = { "1.5", "1.5B", ".5G", "1.5e1", "1.-5G", "1.5.5G", "16.0E" };
+    uint64_t n;
+
+    g_assert_true(opt_parse_size("1.5G", 'B', &n));
+    g_assert_cmpuint(n, ==, 3ull << 29);
+    g_assert_true(opt_parse_size("1.0", 'B', &n));
+    g_assert_cmpuint(n, ==, 1);
+    g_assert_true(opt_parse_size("15.99999999999999999999E", 'B', &n));
+    g_assert_cmpuint(n, >, 15ull << 60);
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_assert_false(opt_parse_size(bad[i], 'B', &n));
+    }
+}
+
+static void test_unit_of_sizes(void)
+{
+    uint64_t n;
+
+    g_assert_true(opt_parse_size("2", 'M', &n));
+    g_assert_cmpuint(n, ==, 2 << 20);
+    g_assert_true(opt_parse_size("0x1B", 'M', &n));
+    g_assert_cmpuint(n, ==, 27 << 20);
+    g_assert_true(opt_parse_size("1.5", 'M', &n));
+    g_assert_cmpuint(n, ==, 3 << 19);
+    g_assert_true(opt_parse_size("2B", 'M', &n));
+    g_assert_cmpuint(n, ==, 2);
 }
 
 static void test_numbers_are_decimal(void)
@@ -480,6 +531,9 @@ int main(int argc, char **argv)
         { "ignored", test_ignored },
         { "bool-words", test_bool_words },
         { "sizes", test_sizes },
+        { "hexadecimal-sizes", test_hexadecimal_sizes },
+        { "fractions-of-sizes", test_fractions_of_sizes },
+        { "unit-of-sizes", test_unit_of_sizes },
         { "numbers-are-decimal", test_numbers_are_decimal },
         { "qemu-texts-parameters", test_qemu_texts_parameters },
         { "qemu-texts-properties", test_qemu_texts_properties },
