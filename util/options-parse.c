@@ -166,6 +166,18 @@ static char *opt_scan_value(const char **p)
     return g_string_free(value, FALSE);
 }
 
+/* Of several id=, the first counts, as in QEMU. */
+static void opt_drop_second_id(const OptDict *d)
+{
+    OptEntry *last = g_ptr_array_index(d->entries, d->entries->len - 1);
+
+    for (guint i = 0; g_str_equal(last->key, "id") && i < d->entries->len - 1; i++) {
+        const OptEntry *e = g_ptr_array_index(d->entries, i);
+
+        last->used = last->used || g_str_equal(e->key, "id");
+    }
+}
+
 static OptDict *opt_dict_scan(const char *text, const char *implied_key)
 {
     OptDict *d = opt_dict_new();
@@ -194,6 +206,7 @@ static OptDict *opt_dict_scan(const char *text, const char *implied_key)
                 e->used = true; /* ",": nothing between two commas is nothing */
             }
         }
+        opt_drop_second_id(d);
     }
     return d;
 }

@@ -116,8 +116,8 @@ bool opt_dict_wants_help(const OptDict *d);
 
 /*
  * A zeroed struct with what @d says and the table's defaults, or NULL: missing, unknown and
- * wrong members are named in QEMU's words. An "id" must be an identifier. A last duplicate
- * wins. @d is spent. Free with opt_config_free().
+ * wrong members are named in QEMU's words. An "id" must be an identifier. Of duplicates the last
+ * wins, but the first id, as in QEMU. @d is spent. Free with opt_config_free().
  */
 void *opt_config_new(const OptTable *table, OptDict *d, OptWords words, GError **error);
 void opt_config_free(const OptTable *table, void *config); /* NULL is fine */

@@ -161,6 +161,14 @@ static void test_last_wins(void)
     opt_config_free(&table, c);
 }
 
+static void test_first_id_wins(void)
+{
+    Config *c = parse_ok("id=a,name=x,id=b,id=1");
+
+    g_assert_cmpstr(c->id, ==, "a");
+    opt_config_free(&table, c);
+}
+
 static void test_ignored(void)
 {
     Config *c = parse_ok("bus=pci.0");
@@ -528,6 +536,7 @@ int main(int argc, char **argv)
         { "empty-value", test_empty_value },
         { "bare-flag", test_bare_flag },
         { "last-wins", test_last_wins },
+        { "first-id-wins", test_first_id_wins },
         { "ignored", test_ignored },
         { "bool-words", test_bool_words },
         { "sizes", test_sizes },
