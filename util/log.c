@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@ static struct {
     const char *progname;
     int fd;
     bool timestamps;
+    gint failing; /* atomic; the file takes nothing: lines go to stderr */
 } log_state = { .progname = "ringtap", .fd = STDERR_FILENO };
 
 void log_init(const char *progname)
@@ -41,6 +43,26 @@ void log_set_timestamps(bool on)
     log_state.timestamps = on;
 }
 
+/* Of a file that takes no more, a full disk, stderr hears: that, once, and each line. */
+static void log_write(const GString *line)
+{
+    bool failed = write(log_state.fd, line->str, line->len) != (gssize)line->len;
+    int saved = errno;
+
+    if (log_state.fd == STDERR_FILENO) {
+        return; /* nobody is left to tell */
+    }
+    if (!failed) {
+        g_atomic_int_set(&log_state.failing, 0);
+        return;
+    }
+    if (g_atomic_int_compare_and_exchange(&log_state.failing, 0, 1)) {
+        dprintf(STDERR_FILENO, "%s: warning: cannot write to the log file: %s\n",
+                log_state.progname, g_strerror(saved));
+    }
+    dprintf(STDERR_FILENO, "%s", line->str);
+}
+
 static void log_line(const char *kind, const char *fmt, va_list ap) G_GNUC_PRINTF(2, 0);
 
 static void log_line(const char *kind, const char *fmt, va_list ap)
@@ -56,9 +78,7 @@ static void log_line(const char *kind, const char *fmt, va_list ap)
     g_string_append_printf(line, "%s: %s", log_state.progname, kind);
     g_string_append_vprintf(line, fmt, ap);
     g_string_append_c(line, '\n');
-    if (write(log_state.fd, line->str, line->len) < 0) {
-        return; /* nobody is left to tell */
-    }
+    log_write(line);
 }
 
 void error_report(const char *fmt, ...)

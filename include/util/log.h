@@ -23,7 +23,8 @@ void log_set_timestamps(bool on);
 
 /*
  * "PROGNAME: TEXT", "PROGNAME: warning: TEXT", "PROGNAME: info: TEXT".
- * No newline in the text. Any thread; one write() a line.
+ * No newline in the text. Any thread; one write() a line. What a log file does not take (a
+ * full disk) goes to stderr.
  */
 void error_report(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void warn_report(const char *fmt, ...) G_GNUC_PRINTF(1, 2);

@@ -436,6 +436,20 @@ def test_log_file():
         assert "can't find value 'n9'" in log and 'Z ringtap: ' in log, log
 
 
+def test_log_on_a_full_disk():
+    """stderr hears of it once, and what the file does not take."""
+    with Ringtap(BINARY, *NONE, '-D', '/dev/full', '-chardev', 'socket,id=c,path=@DIR@/c,server=on',
+                 '-mon', 'c,mode=control', '-device', 'foo') as r:
+        r.qmp().close()
+        Qmp(f'{r.dir}/c', negotiate=False).close()
+        status, err = r.end(None)
+        assert status == 1
+        lines = err.split('\n')
+        assert lines[0] == 'ringtap: warning: cannot write to the log file: No space left on device'
+        assert lines[1].startswith('ringtap: info: waiting for connection on: '), err
+        assert err.count('cannot write') == 1 and 'foo' in lines[2], err
+
+
 # --- daemon, pidfile
 
 def test_daemonize_failure_is_told():
