@@ -66,6 +66,7 @@ bool daemon_detach(System *s, GError **error)
         return system_set_error(error, "cannot daemonize: %s", g_strerror(errno));
     }
     if (pid > 0) {
+        run_default_signals(); /* status 0 would say that the daemon is up */
         close(fds[1]);
         daemon_parent(fds[0]);
     }

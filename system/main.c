@@ -120,6 +120,7 @@ int main(int argc, char **argv)
     g_autoptr(CmdLine) cmd = NULL;
     g_autofree char *help = NULL;
 
+    run_expect_signals();
     main_open_stdio();
     log_init("ringtap");
     cmd = cmdline_parse(argc, argv, &error);

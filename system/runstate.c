@@ -10,6 +10,8 @@
 
 #include <glib-unix.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "util/log.h"
 
@@ -118,17 +120,48 @@ static gboolean run_signal(gpointer opaque)
     return G_SOURCE_CONTINUE;
 }
 
+static const int run_signals[] = { SIGHUP, SIGINT, SIGTERM };
+
+/* Nothing is made yet that would have to be undone. */
+static void run_early_signal(int number)
+{
+    _exit(EXIT_SUCCESS);
+}
+
+/* Signals that our parent has blocked reach us all the same. */
+static void run_set_handlers(void (*handler)(int))
+{
+    struct sigaction action = { .sa_handler = handler };
+    sigset_t ours;
+
+    sigemptyset(&action.sa_mask);
+    sigemptyset(&ours);
+    for (size_t i = 0; i < G_N_ELEMENTS(run_signals); i++) {
+        sigaction(run_signals[i], &action, NULL);
+        sigaddset(&ours, run_signals[i]);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
+}
+
+void run_expect_signals(void)
+{
+    run_set_handlers(run_early_signal);
+}
+
+void run_default_signals(void)
+{
+    run_set_handlers(SIG_DFL);
+}
+
 /*
  * Makes GLib's worker thread: not before the last fork. The sources stay to the very end,
  * so that another signal cannot kill us while we clean up.
  */
 void run_install_signals(System *s)
 {
-    static const int signals[] = { SIGHUP, SIGINT, SIGTERM };
-
     signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
-        g_unix_signal_add(signals[i], run_signal, s);
+    for (size_t i = 0; i < G_N_ELEMENTS(run_signals); i++) {
+        g_unix_signal_add(run_signals[i], run_signal, s);
     }
 }
 

@@ -107,7 +107,9 @@ char *system_help_topic(const char *arg, const char *implied_key);
 bool system_set_error(GError **error, const char *fmt, ...) G_GNUC_PRINTF(2, 3); /* false */
 
 /* runstate.c */
-void run_install_signals(System *s);
+void run_expect_signals(void);       /* first of all: from here on a signal ends us with status 0 */
+void run_default_signals(void);      /* of a process that only waits: it is killed */
+void run_install_signals(System *s); /* the main loop has them */
 void run_remove_timer(System *s);
 void run_start(System *s);                        /* at the end of start-up */
 void run_stop(System *s);

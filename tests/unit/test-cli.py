@@ -49,6 +49,13 @@ def cpu_ticks(pid):
     return int(fields[11]) + int(fields[12])
 
 
+def sleeps(pid):
+    """In the program itself, not in the child of Python that is to become it."""
+    with open(f'/proc/{pid}/stat', encoding='ascii') as f:
+        name, rest = f.read().split('(', 1)[1].rsplit(')', 1)
+    return name == 'ringtap' and rest.split()[0] == 'S'
+
+
 def files_of(directory):
     return sorted(os.listdir(directory))
 
@@ -571,6 +578,44 @@ def test_help_to_a_full_disk():
 
 
 # --- signals, sockets
+
+def block_and_raise(number):
+    """In the child, before exec: the signal is there before the program's first line is."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+    os.kill(os.getpid(), number)
+
+
+def test_signal_before_the_first_line():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        with Ringtap(BINARY, *NONE, '-pidfile', '@DIR@/pid',
+                     preexec_fn=lambda n=number: block_and_raise(n)) as r:
+            assert r.end(None) == (0, ''), number
+            assert files_of(r.dir) == []
+
+
+def test_signal_while_the_log_is_opened():
+    """Nobody reads the fifo yet: that is before the main loop has the signals."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        with tempfile.TemporaryDirectory() as d:
+            os.mkfifo(f'{d}/log')
+            with Ringtap(BINARY, *NONE, '-D', f'{d}/log') as r:
+                wait_for(lambda p=r.process.pid: sleeps(p), 'the open')
+                assert r.end(number) == (0, ''), number
+                assert files_of(r.dir) == []
+
+
+def test_signal_to_the_parent_of_a_daemon():
+    """Status 0 would say that it is up."""
+    with tempfile.TemporaryDirectory() as d:
+        with Ringtap(BINARY, *NONE, '-daemonize', '-chardev', f'socket,id=c,path={d}/c,server=on',
+                     '-mon', 'c,mode=control', '-pidfile', f'{d}/pid', qmp=False) as r:
+            wait_for(lambda: os.path.exists(f'{d}/c'), 'the socket')
+            r.process.send_signal(signal.SIGTERM)
+            assert r.process.wait(WAIT) == -signal.SIGTERM
+            with open(f'{d}/pid', encoding='ascii') as f:
+                os.kill(int(f.read()), signal.SIGTERM)
+            wait_for(lambda: files_of(d) == [], 'the daemon to end')
+
 
 def test_signals_end_it():
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
