@@ -37,13 +37,16 @@ typedef struct Chardev {
 } Chardev;
 
 static const OptMember socket_members[] = {
-    { "id", OPT_STR, offsetof(SocketConfig, id), .required = true },
-    { "path", OPT_STR, offsetof(SocketConfig, path) },
-    { "fd", OPT_STR, offsetof(SocketConfig, fd) },
-    { "server", OPT_BOOL, offsetof(SocketConfig, server) },
-    { "wait", OPT_BOOL, offsetof(SocketConfig, wait), .def = "on" },
-    { "nowait", OPT_BOOL, offsetof(SocketConfig, nowait) }, /* the old way to say wait=off */
-    { "reconnect", OPT_STR, .ignored = true },
+    { "id", OPT_STR, offsetof(SocketConfig, id), .required = true, .help = "name, for -mon" },
+    { "path", OPT_STR, offsetof(SocketConfig, path), .help = "of the unix socket" },
+    { "fd", OPT_STR, offsetof(SocketConfig, fd),
+      .help = "instead of path: an inherited descriptor of a socket" },
+    { "server", OPT_BOOL, offsetof(SocketConfig, server),
+      .help = "listen at it; else connect to it" },
+    { "wait", OPT_BOOL, offsetof(SocketConfig, wait), .def = "on",
+      .help = "with server: start when the first client is there" },
+    { "nowait", OPT_BOOL, offsetof(SocketConfig, nowait), .help = "the old way to say wait=off" },
+    { "reconnect", OPT_STR, .ignored = true, .help = "accepted for compatibility, no effect" },
     { 0 },
 };
 static const OptTable socket_options = { "socket", sizeof(SocketConfig), socket_members };
@@ -54,13 +57,41 @@ typedef struct MonConfig {
 } MonConfig;
 
 static const OptMember mon_members[] = {
-    { "chardev", OPT_STR, offsetof(MonConfig, chardev), .required = true },
-    { "mode", OPT_STR, offsetof(MonConfig, mode), .def = "readline" },
-    { "id", OPT_STR, .ignored = true },
-    { "pretty", OPT_BOOL, .ignored = true },
+    { "chardev", OPT_STR, offsetof(MonConfig, chardev), .required = true,
+      .help = "ID of the chardev" },
+    { "mode", OPT_STR, offsetof(MonConfig, mode), .def = "readline",
+      .help = "must be \"control\": QMP" },
+    { "id", OPT_STR, .ignored = true, .help = "accepted for compatibility, no effect" },
+    { "pretty", OPT_BOOL, .ignored = true, .help = "accepted for compatibility, no effect" },
     { 0 },
 };
 static const OptTable mon_options = { "mon", sizeof(MonConfig), mon_members };
+
+char *chardev_help(const char *arg, GError **error)
+{
+    g_autofree char *topic = system_help_topic(arg, "backend");
+
+    if (topic && topic[0] == '\0') {
+        return g_strdup("Available chardev backend types:\nsocket\n");
+    }
+    return g_strcmp0(topic, "socket") == 0 ? opt_table_help(&socket_options) : NULL;
+}
+
+char *monitor_help(const char *arg, GError **error)
+{
+    g_autofree char *topic = system_help_topic(arg, "chardev");
+
+    return topic ? opt_table_help(&mon_options) : NULL;
+}
+
+char *qmp_help(const char *arg, GError **error)
+{
+    g_autofree char *topic = system_help_topic(arg, "path");
+
+    return topic ? g_strdup("unix:PATH[,server=on|off][,wait=on|off]: as -chardev socket with "
+                            "path=PATH\nchardev:ID: a chardev that was given before\n")
+                 : NULL;
+}
 
 void chardev_free(gpointer opaque)
 {

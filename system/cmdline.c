@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "compat.h"
 #include "settings.h"
 
 #define HELP_COLUMN 16 /* where the explanation of an option starts, as in QEMU */
@@ -100,11 +101,12 @@ static const CmdOption options[] = {
 
     { "", .help = "Monitors and logs:" },
     { "chardev", "socket,id=ID,path=PATH|fd=N[,server=on|off][,wait=on|off]",
-      "a unix socket for -mon", .phase = CMD_CHARDEV, .handle = chardev_add },
+      "a unix socket for -mon", .phase = CMD_CHARDEV, .handle = chardev_add,
+      .topic = chardev_help },
     { "mon", "[chardev=]ID,mode=control", "a QMP monitor on a chardev",
-      .phase = CMD_MONITOR, .handle = chardev_monitor },
+      .phase = CMD_MONITOR, .handle = chardev_monitor, .topic = monitor_help },
     { "qmp", "unix:PATH[,server=on][,wait=off]", "a QMP monitor on a unix socket",
-      .phase = CMD_MONITOR, .handle = chardev_qmp },
+      .phase = CMD_MONITOR, .handle = chardev_qmp, .topic = qmp_help },
     { "D", "FILE", "log to FILE instead of stderr", .handle = set_log_file },
     { "msg", "[timestamp=on|off]", "begin lines of the log with the time",
       .handle = set_messages, .topic = messages_help },
@@ -123,18 +125,18 @@ static const CmdOption options[] = {
     { "no-shutdown", .help = "" },
     { "no-acpi", .help = "" },
     { "display", "none", "", .handle = set_display, .topic = display_help },
-    { "vnc", "none", "" },
+    { "vnc", "none", "", .handle = compat_vnc },
     { "nic", "none", "", .handle = nic_option, .topic = nic_help },
     { "net", "none", "", .handle = nic_option, .topic = nic_help },
-    { "serial", "DEV", "" },
-    { "parallel", "DEV", "" },
-    { "monitor", "DEV", "" },
-    { "smp", "N", "" },
+    { "serial", "DEV", "", .handle = compat_serial },
+    { "parallel", "DEV", "", .handle = compat_parallel },
+    { "monitor", "DEV", "", .handle = compat_monitor },
+    { "smp", "N", "", .handle = compat_smp },
     { "cpu", "MODEL", "" },
     { "rtc", "ARG", "" },
     { "boot", "ARG", "" },
-    { "uuid", "UUID", "" },
-    { "sandbox", "ARG", "" },
+    { "uuid", "UUID", "", .handle = compat_uuid },
+    { "sandbox", "ARG", "", .handle = compat_sandbox },
     { "overcommit", "ARG", "" },
     { "global", "ARG", "" },
     { "audio", "ARG", "" },
@@ -163,6 +165,10 @@ static bool cmd_take(CmdLine *cmd, char **argv, int *i, GError **error)
 
     if (spelled[0] == '-') {
         option = cmd_find(spelled + (spelled[1] == '-' ? 2 : 1));
+    }
+    if (!option && spelled[0] != '-' && *i > 1) {
+        return system_set_error(error, "%s: invalid option\nIt does not begin with '-': is there a "
+                                "blank too many behind '%s'?", spelled, argv[*i - 1]);
     }
     if (!option) {
         return system_set_error(error, "%s: invalid option", spelled);
@@ -267,7 +273,7 @@ char *cmdline_help(const CmdLine *cmd, GError **error)
             text = g_strdup("ringtap version " RINGTAP_VERSION "\n");
         } else if (given->option->topic) {
             text = given->option->topic(given->arg, &why);
-        } else if (given->arg && !given->option->handle) {
+        } else if (given->arg && g_strcmp0(given->option->help, "") == 0) {
             text = cmd_help_ignored(given);
         }
         if (why) {

@@ -192,6 +192,9 @@ void netdev_jobs_end(System *s); /* at the program's end: waits, or cancels */
 bool chardev_add(System *s, const char *arg, GError **error);     /* -chardev */
 bool chardev_monitor(System *s, const char *arg, GError **error); /* -mon */
 bool chardev_qmp(System *s, const char *arg, GError **error);     /* -qmp */
+char *chardev_help(const char *arg, GError **error);
+char *monitor_help(const char *arg, GError **error);
+char *qmp_help(const char *arg, GError **error);
 void chardev_free(gpointer opaque);
 void chardev_wait(System *s); /* for the first clients of wait=on */
 

@@ -18,6 +18,7 @@ from program import WAIT, Qmp, Ringtap, run, wait_for
 import tap
 
 BINARY = os.path.abspath(sys.argv[1])
+UUID = 'b8e1d2c4-5a6f-4b7c-8d9e-0f1a2b3c4d5e'
 NONE = ('-machine', 'none', '-nodefaults')
 
 
@@ -114,6 +115,12 @@ TOPICS = (
     (['-name', 'guest=a,help'], ['name options:\n', '  guest=<str>']),
     (['-msg', 'help'], ['msg options:\n', '  timestamp=<bool>']),
     (['-display', 'help'], ['Available display backend types:\nnone\n']),
+    (['-chardev', 'help'], ['Available chardev backend types:\nsocket\n']),
+    (['-chardev', 'socket,help'], ['socket options:\n', '  wait=<bool>']),
+    (['-mon', 'help'], ['mon options:\n', '  mode=<str>']),
+    (['-mon', 'c,help'], ['mon options:\n']),
+    (['-qmp', 'help'], ['unix:PATH[,server=on|off][,wait=on|off]']),
+    (['-sandbox', 'help'], ['-sandbox has no effect']),
     (['-cpu', 'help'], ['-cpu has no effect']),
     (['-trace', '?'], ['-trace has no effect']),
     (['-smp', 'cpus=2,help'], ['-smp has no effect']),
@@ -165,6 +172,12 @@ def test_unknown_options():
     assert_refused(['foo'], 'foo: invalid option')
     assert_refused(['-'], '-: invalid option')
     assert_refused([''], ': invalid option')
+
+
+def test_stray_word_says_where_it_comes_from():
+    status, _, err = run(BINARY, '-netdev', 'tap,', 'id=n0')
+    assert (status, err) == (1, "ringtap: id=n0: invalid option\nIt does not begin with '-': is "
+                                "there a blank too many behind 'tap,'?\n"), err
 
 
 def test_missing_argument():
@@ -329,6 +342,40 @@ def test_chardev_and_monitor_errors():
         assert_refused([*NONE, *args], f'{args[0]} {args[1]}: {text}')
 
 
+def test_errors_of_what_has_no_effect():
+    for option, arg, text in (
+            ('smp', 'cpus=foo', "Parameter 'cpus' expects a uint64 value"),
+            ('smp', 'x', "Parameter 'cpus' expects a uint64 value"),
+            ('smp', '2,cores=x', "Parameter 'cores' expects a uint64 value"),
+            ('smp', '2,foo=1', "Invalid parameter 'foo'"),
+            ('uuid', '123', 'failed to parse UUID string: wrong format'),
+            ('uuid', '', 'failed to parse UUID string: wrong format'),
+            ('sandbox', 'foo', "Parameter 'enable' expects 'on' or 'off'"),
+            ('sandbox', 'on,foo=1', "Invalid parameter 'foo'")):
+        assert_refused([*NONE, f'-{option}', arg], f'-{option} {arg}: {text}')
+
+
+def test_warnings_of_what_has_no_effect():
+    for option, arg, why in (('sandbox', 'on', 'there is no filter of system calls'),
+                             ('monitor', 'stdio', 'monitors are QMP only, see -qmp'),
+                             ('serial', 'pty', 'there are no serial ports'),
+                             ('parallel', 'pty', 'there are no parallel ports'),
+                             ('vnc', ':0', 'there is no display')):
+        status, _, err = run(BINARY, *NONE, f'-{option}', arg, '-device', 'foo')
+        assert status == 1
+        assert err.split('\n')[0] == f'ringtap: warning: -{option} {arg} has no effect: {why}', err
+
+
+def test_first_id_counts():
+    """As in QEMU."""
+    with Ringtap(BINARY, *NONE, '-object', 'iothread,id=a,id=b', '-chardev',
+                 'socket,id=c,id=d,path=@DIR@/c,server=on,wait=off', '-mon', 'c,mode=control') as r:
+        q = r.qmp()
+        assert [t['id'] for t in q.command('query-iothreads')] == ['a']
+        assert 'c' in [c['label'] for c in q.command('query-chardev')]
+        assert r.end() == (0, '')
+
+
 def test_other_errors():
     assert_refused(['-m', 'x'],
                    "-m x: Parameter 'size' expects a non-negative number below 2^64")
@@ -361,7 +408,7 @@ def test_callers_options_are_accepted():
                  '-no-user-config', '-nographic', '-no-shutdown', '-no-acpi', '-display', 'none',
                  '-vnc', 'none', '-serial', '/dev/null', '-parallel', '/dev/null', '-monitor',
                  '/dev/null', '-m', 'size=131072k', '-smp', '2,sockets=2', '-cpu', 'qemu64',
-                 '-rtc', 'base=utc', '-boot', 'strict=on', '-uuid', 'x', '-sandbox', 'on',
+                 '-rtc', 'base=utc', '-boot', 'strict=on', '-uuid', UUID, '-sandbox', 'off',
                  '-overcommit', 'mem-lock=off', '-global', 'a.b=c', '-xen-domid', '9',
                  '-xen-attach', '-msg', 'timestamp=on') as r:
         q = r.qmp()

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "compat.h"
+
+#include "util/log.h"
+
+typedef struct SmpConfig {
+    uint64_t n; /* any of them: only that it is a number counts */
+} SmpConfig;
+
+static const OptMember smp_members[] = {
+    { "cpus", OPT_UINT64, offsetof(SmpConfig, n) },
+    { "sockets", OPT_UINT64, offsetof(SmpConfig, n) },
+    { "dies", OPT_UINT64, offsetof(SmpConfig, n) },
+    { "clusters", OPT_UINT64, offsetof(SmpConfig, n) },
+    { "cores", OPT_UINT64, offsetof(SmpConfig, n) },
+    { "threads", OPT_UINT64, offsetof(SmpConfig, n) },
+    { "maxcpus", OPT_UINT64, offsetof(SmpConfig, n) },
+    { 0 },
+};
+static const OptTable smp_options = { "smp", sizeof(SmpConfig), smp_members };
+
+typedef struct SandboxConfig {
+    bool enable;
+} SandboxConfig;
+
+static const OptMember sandbox_members[] = {
+    { "enable", OPT_BOOL, offsetof(SandboxConfig, enable) },
+    { "obsolete", OPT_STR, .ignored = true },
+    { "elevateprivileges", OPT_STR, .ignored = true },
+    { "spawn", OPT_STR, .ignored = true },
+    { "resourcecontrol", OPT_STR, .ignored = true },
+    { 0 },
+};
+static const OptTable sandbox_options = { "sandbox", sizeof(SandboxConfig), sandbox_members };
+
+bool compat_smp(System *s, const char *arg, GError **error)
+{
+    g_autoptr(OptDict) args = opt_dict_parse(arg, "cpus", error);
+    SmpConfig *config = args ? opt_config_new(&smp_options, args, OPT_PARAMETERS, error) : NULL;
+
+    opt_config_free(&smp_options, config);
+    return config != NULL;
+}
+
+bool compat_uuid(System *s, const char *arg, GError **error)
+{
+    return g_uuid_string_is_valid(arg) ||
+           system_set_error(error, "failed to parse UUID string: wrong format");
+}
+
+bool compat_sandbox(System *s, const char *arg, GError **error)
+{
+    g_autoptr(OptDict) args = opt_dict_parse(arg, "enable", error);
+    SandboxConfig *config =
+        args ? opt_config_new(&sandbox_options, args, OPT_PARAMETERS, error) : NULL;
+
+    if (!config) {
+        return false;
+    }
+    if (config->enable) {
+        warn_report("-sandbox on has no effect: there is no filter of system calls");
+    }
+    opt_config_free(&sandbox_options, config);
+    return true;
+}
+
+static bool compat_warn(const char *option, const char *arg, const char *why)
+{
+    static const char *const nowhere[] = { "none", "null", "/dev/null", "file:/dev/null", NULL };
+
+    if (!g_strv_contains(nowhere, arg)) {
+        warn_report("-%s %s has no effect: %s", option, arg, why);
+    }
+    return true;
+}
+
+bool compat_monitor(System *s, const char *arg, GError **error)
+{
+    return compat_warn("monitor", arg, "monitors are QMP only, see -qmp");
+}
+
+bool compat_serial(System *s, const char *arg, GError **error)
+{
+    return compat_warn("serial", arg, "there are no serial ports");
+}
+
+bool compat_parallel(System *s, const char *arg, GError **error)
+{
+    return compat_warn("parallel", arg, "there are no parallel ports");
+}
+
+bool compat_vnc(System *s, const char *arg, GError **error)
+{
+    return compat_warn("vnc", arg, "there is no display");
+}
