@@ -7,6 +7,7 @@
 #include "system.h"
 
 #include <errno.h>
+#include <glib-unix.h>
 #include <unistd.h>
 
 #include "util/log.h"
@@ -185,6 +186,18 @@ static bool accel_open_host(System *s, GError **error)
     return true;
 }
 
+/* The emulated host that we are a guest of. Nothing that we have is of use without it. */
+static gboolean accel_lost(gint fd, GIOCondition condition, gpointer opaque)
+{
+    System *s = opaque;
+
+    s->lost_tag = 0;
+    error_report("the Xen host at %s is gone", s->accel.connect);
+    s->failed = true;
+    run_shutdown(s, "host-error");
+    return G_SOURCE_REMOVE;
+}
+
 bool accel_open(System *s, GError **error)
 {
     if (!s->machine->has_xen) {
@@ -200,6 +213,10 @@ bool accel_open(System *s, GError **error)
     }
     if (!s->xen) {
         return false;
+    }
+    if (s->xen->ops->lost_fd) {
+        s->lost_tag = g_unix_fd_add(s->xen->ops->lost_fd(s->xen), G_IO_IN | G_IO_HUP, accel_lost,
+                                    s);
     }
     s->store = xen_store_open(s->xen->store_path, error);
     return s->store != NULL;
@@ -221,6 +238,7 @@ const DeviceBus xen_bus = {
 
 void accel_close(System *s)
 {
+    g_clear_handle_id(&s->lost_tag, g_source_remove);
     g_clear_pointer(&s->store, xen_store_close);
     g_clear_pointer(&s->xen, xen_close);
     g_clear_pointer(&s->xen_path, g_free);

@@ -149,5 +149,5 @@ int main(int argc, char **argv)
         g_main_loop_run(s.loop);
     }
     system_done(&s);
-    return EXIT_SUCCESS;
+    return s.failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -23,10 +23,12 @@
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <string.h>
 
 #include "xenbus-front-internal.h"
 
 #define MAX_STEPS    8     /* states that one update may walk through */
+#define WAIT_MS      3000  /* for a backend, without a word */
 #define RETRY_MIN_MS 500   /* between two connections */
 #define RETRY_MAX_MS 30000
 
@@ -164,6 +166,56 @@ static void front_run(XenbusFront *f)
     f->ops->event(f, XENBUS_CONNECTED, NULL);
 }
 
+/* --- what is said of a backend that does not come, or does not want --- */
+
+static gboolean front_report_wait(gpointer opaque)
+{
+    XenbusFront *f = opaque;
+    g_autofree char *text = NULL;
+
+    f->wait_timer = 0;
+    f->wait_reported = true;
+    text = f->be ? g_strdup_printf("waits for the backend: %s/state is %s", f->be,
+                                   xenbus_state_name(front_read_state(f, f->be)))
+                 : g_strdup_printf("waits for a backend: there is no %s/backend", f->fe);
+    xenbus_front_warn(f, text);
+    return G_SOURCE_REMOVE;
+}
+
+/* Once, if it takes long. */
+static void front_watch_wait(XenbusFront *f)
+{
+    if (f->running || f->closing || f->lost) {
+        f->wait_reported = false;
+        g_clear_handle_id(&f->wait_timer, g_source_remove);
+    } else if (!f->wait_timer && !f->wait_reported) {
+        f->wait_timer = g_timeout_add(WAIT_MS, front_report_wait, f);
+    }
+}
+
+/* A backend writes its reason beside its directory, where we may be allowed to read it. */
+static void front_report_refusal(XenbusFront *f)
+{
+    const char *device = strstr(f->be, "/backend/");
+    g_autofree char *path = NULL;
+    g_autofree char *reason = NULL;
+    g_autofree char *text = NULL;
+
+    if (!device) {
+        return;
+    }
+    path = g_strdup_printf("%.*s/error%s/error", (int)(device - f->be), f->be, device);
+    reason = xen_store_read(f->store, 0, path);
+    if (reason) {
+        text = g_strdup_printf("the backend refused: %s (%s)", reason, path);
+    } else if (!f->running) {
+        text = g_strdup_printf("the backend refused; its reason may be in %s", path);
+    } else {
+        return; /* an end like any other */
+    }
+    xenbus_front_warn(f, text);
+}
+
 /* --- states --- */
 
 static gboolean front_retry(gpointer opaque)
@@ -217,6 +269,7 @@ static void front_step_connected(XenbusFront *f, enum xenbus_state back)
         break;
     case XenbusStateClosing:
     case XenbusStateClosed:
+        front_report_refusal(f);
         front_disconnect(f);
         front_set_state(f, XenbusStateClosed);
         break;
@@ -315,6 +368,13 @@ static bool front_follow_backend(XenbusFront *f)
     }
     front_disconnect(f);
     front_unwatch_backend(f);
+    if (f->be && !be && !f->closing) {
+        g_autofree char *text = g_strdup_printf("%s/backend is gone: the device was taken away",
+                                                f->fe);
+
+        xenbus_front_warn(f, text);
+        f->wait_reported = true;
+    }
     g_free(f->be);
     f->be = g_steal_pointer(&be);
     f->backend_id = id;
@@ -342,6 +402,7 @@ static void front_update(void *opaque)
         if (f->closing) {
             front_finish_close(f);
         }
+        front_watch_wait(f);
         return;
     }
     for (unsigned i = 0; i < MAX_STEPS && !f->closed_sent; i++) {
@@ -353,6 +414,7 @@ static void front_update(void *opaque)
         }
     }
     f->ops->changed(f);
+    front_watch_wait(f);
     xenbus_front_pages_try(f);
     xenbus_front_settled(f);
 }
@@ -366,6 +428,7 @@ static gboolean front_lost(gint fd, GIOCondition cond, gpointer opaque)
     f->lost = true;
     f->state = XenbusStateUnknown;
     front_disconnect(f);
+    front_watch_wait(f);
     xenbus_front_warn(f, "the Xen host is gone");
     return G_SOURCE_REMOVE;
 }
@@ -389,6 +452,7 @@ static void front_finish_close(XenbusFront *f)
     f->closed_sent = true;
     g_clear_handle_id(&f->close_timer, g_source_remove);
     g_clear_handle_id(&f->retry_timer, g_source_remove);
+    g_clear_handle_id(&f->wait_timer, g_source_remove);
     front_disconnect(f);
     if (f->state == XenbusStateClosing) {
         front_set_state(f, XenbusStateClosed); /* without the backend's consent */
@@ -460,6 +524,7 @@ void xenbus_front_done(XenbusFront *f)
     g_clear_handle_id(&f->lost_source, g_source_remove);
     g_clear_handle_id(&f->close_timer, g_source_remove);
     g_clear_handle_id(&f->retry_timer, g_source_remove);
+    g_clear_handle_id(&f->wait_timer, g_source_remove);
     g_clear_handle_id(&f->closed_idle, g_source_remove);
     f->running = false;
     if (f->share) {

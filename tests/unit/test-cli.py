@@ -477,6 +477,18 @@ def test_host_that_does_not_answer():
         deaf.close()
 
 
+def test_host_that_goes():
+    """A guest of an emulated host ends with it, and says so."""
+    with tempfile.TemporaryDirectory() as d:
+        with Ringtap(BINARY, '-accel', f'xenemu,socket={d}/xen') as host:
+            host.qmp().close()
+            with Ringtap(BINARY, '-accel', f'xenemu,connect={d}/xen') as guest:
+                q = guest.qmp()
+                host.process.kill()
+                assert q.event('SHUTDOWN')['data'] == {'guest': False, 'reason': 'host-error'}
+                assert guest.end(None) == (1, f'ringtap: the Xen host at {d}/xen is gone\n')
+
+
 def test_log_file():
     with tempfile.TemporaryDirectory() as d:
         with Ringtap(BINARY, '-accel', f'xenemu,socket={d}/xen', '-D', f'{d}/log', '-msg',

@@ -334,9 +334,92 @@ static void test_device_removed(void)
     g_assert_true(xen_store_remove(f.dom0, 0, FE));
     g_assert_true(xen_store_remove(f.dom0, 0, BE));
     WAIT_FOR(!f.toy.bus.be);
-    expect_log(&f, "disconnect DISCONNECTED");
+    expect_log(&f, "disconnect DISCONNECTED ERROR");
     toolstack_add(&f, "2");
     WAIT_FOR(front_is(&f, "4"));
+    down(&f);
+}
+
+static bool error_is(Fixture *f, const char *want)
+{
+    return g_strcmp0(f->toy.bus.error, want) == 0;
+}
+
+/* What it waits for is said once: first the device, then the backend's state. */
+static void test_says_what_it_waits_for(void)
+{
+    Fixture f;
+
+    up(&f);
+    WAIT_FOR(error_is(&f, "waits for a backend: there is no " FE "/backend"));
+    expect_log(&f, "ERROR");
+    toolstack_add(&f, "1");
+    WAIT_FOR(front_is(&f, "1"));
+    put(&f, BE, "state", "2");
+    WAIT_FOR(front_is(&f, "4"));
+    put(&f, BE, "state", "4");
+    WAIT_FOR(f.toy.bus.running);
+    g_assert_null(f.toy.bus.error);
+    expect_log(&f, "connect run CONNECTED");
+    down(&f);
+}
+
+static void test_says_that_the_backend_waits(void)
+{
+    Fixture f;
+
+    up(&f);
+    toolstack_add(&f, "1");
+    WAIT_FOR(error_is(&f, "waits for the backend: " BE "/state is initialising"));
+    expect_log(&f, "ERROR");
+    down(&f);
+}
+
+#define REASON "/local/domain/0/error/backend/toy/1/5"
+
+static void refused(Fixture *f)
+{
+    up(f);
+    toolstack_add(f, "2");
+    WAIT_FOR(front_is(f, "4"));
+    put(f, BE, "state", "5");
+    WAIT_FOR(front_is(f, "6"));
+}
+
+static void test_says_why_it_was_refused(void)
+{
+    Fixture f;
+
+    up(&f);
+    g_assert_true(xen_store_mkdir(f.dom0, 0, REASON, 0, 1));
+    put(&f, REASON, "error", "the ring is square");
+    toolstack_add(&f, "2");
+    WAIT_FOR(front_is(&f, "4"));
+    put(&f, BE, "state", "5");
+    WAIT_FOR(error_is(&f, "the backend refused: the ring is square (" REASON "/error)"));
+    down(&f);
+}
+
+/* A Linux backend's reason is not readable for a guest: then it is said where it is. */
+static void test_says_that_it_was_refused(void)
+{
+    Fixture f;
+
+    refused(&f);
+    g_assert_cmpstr(f.toy.bus.error, ==,
+                    "the backend refused; its reason may be in " REASON "/error");
+    down(&f);
+}
+
+/* Somebody took its own key away. */
+static void test_says_that_the_device_is_gone(void)
+{
+    Fixture f;
+
+    connected(&f);
+    g_assert_true(xen_store_remove(f.dom0, 0, FE "/backend"));
+    WAIT_FOR(error_is(&f, FE "/backend is gone: the device was taken away"));
+    expect_log(&f, "disconnect DISCONNECTED ERROR");
     down(&f);
 }
 
@@ -390,6 +473,11 @@ int main(int argc, char **argv)
     TEST("connect-fails", test_connect_fails);
     TEST("run-fails", test_run_fails);
     TEST("device-removed", test_device_removed);
+    TEST("says-what-it-waits-for", test_says_what_it_waits_for);
+    TEST("says-that-the-backend-waits", test_says_that_the_backend_waits);
+    TEST("says-why-it-was-refused", test_says_why_it_was_refused);
+    TEST("says-that-it-was-refused", test_says_that_it_was_refused);
+    TEST("says-that-the-device-is-gone", test_says_that_the_device_is_gone);
     TEST("close", test_close);
     TEST("close-times-out", test_close_times_out);
     TEST("close-without-device", test_close_without_device);

@@ -695,8 +695,8 @@ def test_signals_close_the_vif():
             took = end_of_a_vif(back, number)
             assert took < 2.5, (number, took)
             p.event('VIF_DISCONNECTED')
-            assert 'thread-id' not in p.command('query-vif')[0]['queues'][0]
-            assert front.end()[0] == 0
+            status, err = front.end(None) # it was a guest of the host that is gone
+            assert status == 1 and 'the Xen host at ' in err, (status, err)
             assert 'fr0' not in interfaces()
 
 

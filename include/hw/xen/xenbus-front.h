@@ -73,6 +73,8 @@ struct XenbusFront {
     gint64 retry_at_us;      /* no new connection before it */
     unsigned retry_ms;
     guint retry_timer;
+    guint wait_timer;        /* then it is said what we wait for */
+    bool wait_reported;
     guint close_timer;
     guint closed_idle;
     guint lost_source;
