@@ -9,8 +9,8 @@
 #include "net/netdev.h"
 
 /*
- * For netdevs without a vnet header: the memory in which netdev_send() cuts packets, for
- * each queue. All or nothing.
+ * For netdevs without a vnet header: the memory in which netdev_send() segments packets,
+ * for each queue. All or nothing.
  */
 bool netdev_add_scratch(Netdev *nd, GError **error);
 void netdev_remove_scratch(Netdev *nd);

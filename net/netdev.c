@@ -4,17 +4,14 @@
 #include "netdev-internal.h"
 #include "util/log.h"
 
-/*
- * A packet of 64 KiB makes so many segments of 256 bytes; a guest that wants it cut
- * finer asks for more work than a packet is worth.
- */
-#define SCRATCH_SEGMENTS 256
+#define SCRATCH_SEGMENTS 64 /* made at once */
 
 /* More than a tap's queue holds; what comes later is an event of its own. */
 #define DISCARD_MAX 4096u
 
-/* Where GSO packets are cut; one packet at a time. */
+/* Where GSO packets are segmented; one packet at a time. */
 typedef struct NetdevScratch {
+    PktSegmenter segmenter;
     PktArena arena;
     Pkt pkt[SCRATCH_SEGMENTS];
     struct iovec iov[SCRATCH_SEGMENTS];
@@ -58,25 +55,33 @@ static bool is_gso(const Pkt *pkt)
 }
 
 /*
- * Cuts and sends one packet. False: the netdev was full before the first segment. Where
+ * Segments and sends one packet. False: the netdev was full before the first segment. Where
  * it gets full later, the rest is lost, as on a wire: sent again it would come twice.
  */
-static bool send_cut(NetdevQueue *q, const Pkt *pkt)
+static bool send_segments(NetdevQueue *q, const Pkt *pkt)
 {
     NetdevScratch *s = q->scratch;
-    unsigned n, sent;
+    bool first = true;
 
-    pkt_arena_reset(&s->arena);
-    n = pkt_segment(pkt, &s->arena, s->pkt, s->iov, SCRATCH_SEGMENTS);
-    if (n == 0) {
+    if (!pkt_segmenter_init(&s->segmenter, pkt)) {
         q->refused++;
         return true;
     }
-    sent = q->nd->ops->send(q, s->pkt, n);
-    if (sent == 0) {
-        return false;
+    while (pkt_segmenter_busy(&s->segmenter)) {
+        unsigned n, sent;
+
+        pkt_arena_reset(&s->arena);
+        n = pkt_segment(&s->segmenter, &s->arena, s->pkt, s->iov, SCRATCH_SEGMENTS);
+        sent = q->nd->ops->send(q, s->pkt, n);
+        if (first && sent == 0) {
+            return false;
+        }
+        if (sent < n) {
+            q->refused += n - sent + pkt_segmenter_left(&s->segmenter);
+            pkt_segmenter_stop(&s->segmenter);
+        }
+        first = false;
     }
-    q->refused += n - sent;
     return true;
 }
 
@@ -115,7 +120,7 @@ unsigned netdev_send(NetdevQueue *q, Pkt *pkt, unsigned n)
                 break;
             }
         } else if (is_gso(&pkt[done])) {
-            if (!send_cut(q, &pkt[done])) {
+            if (!send_segments(q, &pkt[done])) {
                 break;
             }
             done++;

@@ -73,7 +73,7 @@ bool pkt_set_gso(Pkt *pkt, const PktHeaders *h, uint8_t ip_version, uint16_t mss
         !headers_at_hand(pkt, h)) {
         return false;
     }
-    /* With the length of the whole: whoever cuts it takes the difference. */
+    /* With the length of the whole: whoever segments it takes the difference. */
     put_pseudo(pkt, h, TCP_CSUM_OFF, pkt->len - h->l4_off);
     pkt->hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
     pkt->hdr->gso_type = ip_version == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;

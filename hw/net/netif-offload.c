@@ -53,7 +53,7 @@ static NetifFit netif_offload_fit_gso(const Pkt *pkt, unsigned able, uint32_t ma
 {
     uint8_t type = pkt->hdr->gso_type;
 
-    /* netif cannot say ECN: such a packet is cut here too */
+    /* netif cannot say ECN: such a packet is segmented here, too */
     if (type == VIRTIO_NET_HDR_GSO_TCPV4 && (able & NETDEV_TSO4)) {
         ret_meta->gso_type = XEN_NETIF_GSO_TYPE_TCPV4;
     } else if (type == VIRTIO_NET_HDR_GSO_TCPV6 && (able & NETDEV_TSO6)) {

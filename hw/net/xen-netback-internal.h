@@ -15,7 +15,7 @@
 
 #define NETBACK_RING_SLOTS  256u /* of a tx ring, and of an rx ring */
 #define NETBACK_BATCH       64u  /* packets: the budget of a round in each direction */
-#define NETBACK_CUT_MAX     256u /* pieces of one packet that the guest does not take whole */
+#define NETBACK_SEGMENTS    64u  /* made at once of a packet that the guest does not take whole */
 #define NETBACK_SLOTS_MAX   XEN_NETIF_NR_SLOTS_MIN /* 18: a packet with more is dropped */
 #define NETBACK_SLOTS_FATAL 20u  /* a packet with more breaks the queue, as in Linux */
 #define NETBACK_HEAD_OFFSET 64u  /* of a packet in its first page: room for its header */
@@ -84,27 +84,31 @@ typedef struct RxBatch {
     unsigned next;      /* the first one that is still to be delivered */
     PktArena arena;
 
-    /* One packet cut into many, because the guest takes no such GSO; goes first. */
-    Pkt cut[NETBACK_CUT_MAX];
-    struct iovec cut_iov[NETBACK_CUT_MAX];
-    unsigned n_cut;
-    unsigned next_cut;
-    PktArena cut_arena;
+    /* Segments of pkt[next], because the guest takes no such GSO: a round of them. */
+    PktSegmenter segmenter;
+    Pkt seg_pkt[NETBACK_SEGMENTS];
+    struct iovec seg_iov[NETBACK_SEGMENTS];
+    unsigned n_seg;
+    unsigned next_seg;
+    bool seg_assigned;  /* one of them has slots in this round of the queue */
+    PktArena seg_arena;
 
     uint64_t held_since; /* when a packet of this batch first lacked slots; 0: none has since */
     unsigned held_slots; /* how many it needs */
 
     /* of the round under way */
+    unsigned pkts;
+    uint64_t bytes;
     unsigned n_rsp;
-    unsigned n_segs;
+    unsigned n_copies;
     struct {
         uint16_t id;
         uint16_t flags;
         uint16_t len;
-        int16_t seg;            /* -1: the slot holds an extra */
+        int16_t copy;           /* -1: the slot holds an extra */
         struct netif_extra_info extra;
     } rsp[NETBACK_RING_SLOTS];
-    XenCopySeg seg[NETBACK_RING_SLOTS];
+    XenCopySeg copy[NETBACK_RING_SLOTS];
 } RxBatch;
 
 /* A queue: a pair of rings, their event channels, a queue of the netdev. */

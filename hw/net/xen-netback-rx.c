@@ -3,15 +3,19 @@
  *
  *     reserve  free slots are counted: nothing is read that has no room at all
  *     read     the netdev reads into the batch's buffer
- *     fill     a packet gets slots: its header as flags and extras, its bytes
+ *     fill     packets get slots, while there are both:
+ *                fit      the next one that the guest can take as it is
+ *                segment  or segments of it, a round of them
+ *                hold     it waits for slots, but not for ever
+ *                assign   its header becomes flags and extras, its bytes slots
  *     copy     one batched grant copy into the guest's pages
  *     publish  responses in ring order, then at most one event
  *
  * What was read and has no slots is kept: at most NETBACK_BATCH packets, and no more than there
- * were slots when they were read, in buffers of fixed size (RX_ARENA_SIZE; RX_CUT_SIZE for one
- * that is cut). The others stay in the netdev, whose queue is bounded and drops at its tail. So
- * a guest that posts no slots costs at most 1.7 MB a queue (XSA-392). After a time what waits is
- * dropped.
+ * were slots when they were read, in buffers of fixed size (RX_ARENA_SIZE; RX_SEGMENTS_SIZE for
+ * one that is segmented). The others stay in the netdev, whose queue is bounded and drops at its
+ * tail. So a guest that posts no slots costs at most 1 MB a queue (XSA-392). After the stall
+ * time-out what waits is dropped.
  *
  * What a response says: docs of xen/include/public/io/netif.h. Slots are filled one
  * after the other to the last byte, so the first one always has the headers.
@@ -23,8 +27,8 @@
 #include <string.h>
 
 /* Two batches of packets of up to 1500 bytes, or some of 64 KiB. */
-#define RX_ARENA_SIZE  (NETBACK_BATCH * 2 * (size_t)XEN_PAGE_SIZE + PKT_ARENA_MIN)
-#define RX_CUT_SIZE    (NETBACK_CUT_MAX * (size_t)XEN_PAGE_SIZE + PKT_ARENA_MIN)
+#define RX_ARENA_SIZE    (NETBACK_BATCH * 2 * (size_t)XEN_PAGE_SIZE + PKT_ARENA_MIN)
+#define RX_SEGMENTS_SIZE (NETBACK_SEGMENTS * (size_t)XEN_PAGE_SIZE + PKT_ARENA_MIN)
 
 #define RX_PURGE_ROUNDS 64 /* more than a tap's queue holds, at 1000 packets */
 
@@ -42,25 +46,12 @@ static bool rx_reserve(NetbackQueue *q, unsigned *ret_slots)
     return true;
 }
 
-/* --- fill --- */
+/* --- read --- */
 
-/* The next packet that waits, NULL if none does. */
-static Pkt *rx_peek(RxBatch *b, bool *ret_cut)
+/* Nothing of the batch waits any more. */
+static bool rx_empty(const RxBatch *b)
 {
-    *ret_cut = b->next_cut < b->n_cut;
-    if (*ret_cut) {
-        return &b->cut[b->next_cut];
-    }
-    return b->next < b->n_pkts ? &b->pkt[b->next] : NULL;
-}
-
-static void rx_next(RxBatch *b, bool cut)
-{
-    if (cut) {
-        b->next_cut++;
-    } else {
-        b->next++;
-    }
+    return b->next == b->n_pkts && b->next_seg == b->n_seg;
 }
 
 static void rx_read(NetbackQueue *q, unsigned slots)
@@ -68,7 +59,7 @@ static void rx_read(NetbackQueue *q, unsigned slots)
     RxBatch *b = &q->rx_batch;
     unsigned max = MIN(NETBACK_BATCH, slots);
 
-    if (b->next < b->n_pkts || b->next_cut < b->n_cut || !q->peer_ready) {
+    if (!rx_empty(b) || !q->peer_ready) {
         return;
     }
     if (slots == 0) {
@@ -86,13 +77,74 @@ static void rx_read(NetbackQueue *q, unsigned slots)
     }
 }
 
-static bool rx_cut(RxBatch *b, const Pkt *pkt)
+/* --- fill: segment --- */
+
+/* The next round; b->next goes on once all of them are made. */
+static void rx_segment(RxBatch *b)
 {
-    pkt_arena_reset(&b->cut_arena);
-    b->next_cut = 0;
-    b->n_cut = pkt_segment(pkt, &b->cut_arena, b->cut, b->cut_iov, NETBACK_CUT_MAX);
-    return b->n_cut > 0;
+    pkt_arena_reset(&b->seg_arena);
+    b->next_seg = 0;
+    b->n_seg = pkt_segment(&b->segmenter, &b->seg_arena, b->seg_pkt, b->seg_iov,
+                           NETBACK_SEGMENTS);
+    g_assert(b->n_seg > 0);
+    b->next += !pkt_segmenter_busy(&b->segmenter);
 }
+
+/* --- fill: fit --- */
+
+static void rx_drop(NetbackQueue *q, uint64_t *counter)
+{
+    RxBatch *b = &q->rx_batch;
+
+    if (b->next_seg < b->n_seg) {
+        b->next_seg++;
+    } else {
+        b->next++;
+    }
+    netif_count(counter, 1);
+}
+
+/*
+ * The next packet that the guest can take, and what its slots will say; NULL: there is none.
+ * What it can never take is dropped.
+ */
+static const Pkt *rx_fit(NetbackQueue *q, NetifMeta *ret_meta)
+{
+    RxBatch *b = &q->rx_batch;
+    uint32_t max_len = q->sg ? PKT_MAX_LEN : XEN_PAGE_SIZE;
+
+    for (;;) {
+        Pkt *pkt = b->next_seg < b->n_seg ? &b->seg_pkt[b->next_seg]
+                 : b->next < b->n_pkts    ? &b->pkt[b->next]
+                                          : NULL;
+
+        if (!pkt) {
+            return NULL;
+        }
+        if (b->next_seg == b->n_seg && pkt_segmenter_busy(&b->segmenter)) {
+            if (b->seg_assigned) {
+                return NULL; /* its slots point to what the next round would overwrite */
+            }
+            rx_segment(b);
+            continue;
+        }
+        switch (netif_offload_fit(pkt, q->offload, max_len, ret_meta)) {
+        case NETIF_FIT:
+            return pkt;
+        case NETIF_SEGMENT:
+            if (pkt_segmenter_init(&b->segmenter, pkt)) {
+                continue;
+            }
+            break;
+        case NETIF_REFUSE:
+        default:
+            break;
+        }
+        rx_drop(q, &q->stats->rx.drop_malformed);
+    }
+}
+
+/* --- fill: assign --- */
 
 static void rx_add_slot(NetbackQueue *q, const NetifMeta *meta, uint8_t *local, uint32_t len,
                         bool first, bool last)
@@ -109,9 +161,9 @@ static void rx_add_slot(NetbackQueue *q, const NetifMeta *meta, uint8_t *local, 
     b->rsp[b->n_rsp].id = req.id;
     b->rsp[b->n_rsp].flags = flags;
     b->rsp[b->n_rsp].len = (uint16_t)len;
-    b->rsp[b->n_rsp].seg = (int16_t)b->n_segs;
+    b->rsp[b->n_rsp].copy = (int16_t)b->n_copies;
     b->n_rsp++;
-    b->seg[b->n_segs++] = (XenCopySeg) {
+    b->copy[b->n_copies++] = (XenCopySeg) {
         .local = local,
         .ref = req.gref,
         .len = (uint16_t)len,
@@ -124,7 +176,7 @@ static void rx_add_gso(NetbackQueue *q, const NetifMeta *meta)
     netif_rx_request_t req;
 
     xen_ring_take_request(&q->rx, &req); /* its page stays unused */
-    b->rsp[b->n_rsp].seg = -1;
+    b->rsp[b->n_rsp].copy = -1;
     b->rsp[b->n_rsp].extra = (struct netif_extra_info) {
         .type = XEN_NETIF_EXTRA_TYPE_GSO,
         .u.gso = { .size = meta->gso_size, .type = meta->gso_type },
@@ -132,12 +184,21 @@ static void rx_add_gso(NetbackQueue *q, const NetifMeta *meta)
     b->n_rsp++;
 }
 
-static void rx_add_packet(NetbackQueue *q, const Pkt *pkt, const NetifMeta *meta)
+static unsigned rx_slots(const Pkt *pkt, const NetifMeta *meta)
 {
+    return (pkt->len + XEN_PAGE_SIZE - 1) / XEN_PAGE_SIZE +
+           (meta->gso_type != XEN_NETIF_GSO_TYPE_NONE);
+}
+
+/* There are as many slots as rx_slots() says. */
+static void rx_assign(NetbackQueue *q, const Pkt *pkt, const NetifMeta *meta)
+{
+    RxBatch *b = &q->rx_batch;
     uint8_t *data = pkt->iov[0].iov_base;
     uint32_t left = pkt->len;
     bool first = true;
 
+    g_assert(pkt->n_iov == 1 && b->n_rsp + rx_slots(pkt, meta) <= NETBACK_RING_SLOTS);
     while (left > 0) {
         uint32_t len = MIN(left, XEN_PAGE_SIZE);
 
@@ -149,7 +210,12 @@ static void rx_add_packet(NetbackQueue *q, const Pkt *pkt, const NetifMeta *meta
         data += len;
         left -= len;
     }
+    b->held_since = 0;
+    b->pkts++;
+    b->bytes += pkt->len;
 }
+
+/* --- fill: hold --- */
 
 /*
  * It waits for slots, but not for ever. False: it has waited long enough, and so have
@@ -159,16 +225,16 @@ static bool rx_hold(NetbackQueue *q, unsigned slots)
 {
     RxBatch *b = &q->rx_batch;
     uint64_t now = io_clock_ns();
-    uint64_t patience = q->rx_notify ? NETBACK_DRAIN_NS : NETBACK_DRAIN_NOTIFY_NS;
+    uint64_t time_out = q->rx_notify ? NETBACK_DRAIN_NS : NETBACK_DRAIN_NOTIFY_NS;
 
     b->held_slots = slots;
     if (b->held_since == 0) {
         b->held_since = now;
     }
-    if (now - b->held_since >= patience) {
+    if (now - b->held_since >= time_out) {
         return false;
     }
-    xen_queue_wake_at(&q->base, q->rx_notify ? b->held_since + patience : now + NETBACK_RETRY_NS);
+    xen_queue_wake_at(&q->base, q->rx_notify ? b->held_since + time_out : now + NETBACK_RETRY_NS);
     return true;
 }
 
@@ -182,57 +248,36 @@ void netback_rx_resume(NetbackQueue *q, uint64_t ns)
     }
 }
 
-/* Gives slots to packets while there are both. Returns bytes. */
-static uint64_t rx_fill(NetbackQueue *q, unsigned slots, unsigned *ret_pkts)
+/* --- fill --- */
+
+static void rx_fill(NetbackQueue *q, unsigned slots)
 {
     RxBatch *b = &q->rx_batch;
-    uint32_t max_len = q->sg ? PKT_MAX_LEN : XEN_PAGE_SIZE;
-    uint64_t bytes = 0;
-    bool cut;
-    Pkt *pkt;
+    NetifMeta meta;
+    const Pkt *pkt;
 
-    while ((pkt = rx_peek(b, &cut)) != NULL) {
-        NetifMeta meta;
-        unsigned need;
+    b->seg_assigned = false;
+    b->n_rsp = 0;
+    b->n_copies = 0;
+    b->pkts = 0;
+    b->bytes = 0;
+    while ((pkt = rx_fit(q, &meta)) != NULL) {
+        unsigned need = rx_slots(pkt, &meta);
+        bool segment = b->next_seg < b->n_seg;
 
-        switch (netif_offload_fit(pkt, q->offload, max_len, &meta)) {
-        case NETIF_FIT:
-            break;
-        case NETIF_SEGMENT:
-            rx_next(b, cut);
-            if (rx_cut(b, pkt)) {
-                continue;
-            }
-            netif_count(&q->stats->rx.drop_malformed, 1);
-            continue;
-        case NETIF_REFUSE:
-        default:
-            rx_next(b, cut);
-            netif_count(&q->stats->rx.drop_malformed, 1);
-            continue;
-        }
-        need = (pkt->len + XEN_PAGE_SIZE - 1) / XEN_PAGE_SIZE +
-               (meta.gso_type != XEN_NETIF_GSO_TYPE_NONE);
         if (need > slots) {
             if (rx_hold(q, need)) {
                 break;
             }
-            rx_next(b, cut);
-            netif_count(&q->stats->rx.drop_full, 1);
+            rx_drop(q, &q->stats->rx.drop_full);
             continue;
         }
-        rx_add_packet(q, pkt, &meta);
-        b->held_since = 0;
+        rx_assign(q, pkt, &meta);
         slots -= need;
-        bytes += pkt->len;
-        (*ret_pkts)++;
-        rx_next(b, cut);
-        if (b->next_cut == b->n_cut && b->n_cut > 0) {
-            b->n_cut = b->next_cut = 0;
-            break; /* the next cut would overwrite what these slots point to */
-        }
+        b->next += !segment;
+        b->next_seg += segment;
+        b->seg_assigned |= segment;
     }
-    return bytes;
 }
 
 /* --- copy --- */
@@ -241,10 +286,10 @@ static void rx_copy(NetbackQueue *q)
 {
     RxBatch *b = &q->rx_batch;
 
-    if (q->base.xen->ops->gnttab_copy(q->base.gnttab, q->base.domid, true, b->seg,
-                                        b->n_segs) < 0) {
-        for (unsigned i = 0; i < b->n_segs; i++) {
-            b->seg[i].status = NETIF_RSP_ERROR;
+    if (q->base.xen->ops->gnttab_copy(q->base.gnttab, q->base.domid, true, b->copy,
+                                        b->n_copies) < 0) {
+        for (unsigned i = 0; i < b->n_copies; i++) {
+            b->copy[i].status = NETIF_RSP_ERROR;
         }
     }
 }
@@ -252,24 +297,24 @@ static void rx_copy(NetbackQueue *q)
 /* --- publish --- */
 
 /* The packet whose last slot is rsp[@last] did not arrive: counted as that. */
-static void rx_lost(NetbackQueue *q, unsigned last, unsigned *pkts, uint64_t *bytes)
+static void rx_lost(NetbackQueue *q, unsigned last)
 {
-    const RxBatch *b = &q->rx_batch;
+    RxBatch *b = &q->rx_batch;
 
     for (unsigned i = last + 1; i-- > 0;) {
-        if (b->rsp[i].seg < 0) {
+        if (b->rsp[i].copy < 0) {
             continue; /* an extra, in the middle of its packet */
         }
         if (i != last && !(b->rsp[i].flags & NETRXF_more_data)) {
             break; /* the packet before */
         }
-        *bytes -= b->rsp[i].len;
+        b->bytes -= b->rsp[i].len;
     }
-    (*pkts)--;
+    b->pkts--;
     netif_count(&q->stats->rx.drop_grant, 1);
 }
 
-static void rx_publish(NetbackQueue *q, unsigned *pkts, uint64_t *bytes)
+static void rx_publish(NetbackQueue *q)
 {
     RxBatch *b = &q->rx_batch;
     bool bad = false;
@@ -278,17 +323,17 @@ static void rx_publish(NetbackQueue *q, unsigned *pkts, uint64_t *bytes)
         netif_rx_response_t rsp = { .id = b->rsp[i].id, .flags = b->rsp[i].flags };
 
         _Static_assert(sizeof(rsp) == sizeof(struct netif_extra_info), "an extra is a slot");
-        if (b->rsp[i].seg < 0) {
+        if (b->rsp[i].copy < 0) {
             xen_ring_put_response(&q->rx, &b->rsp[i].extra, sizeof(b->rsp[i].extra));
             continue;
         }
         rsp.status = (int16_t)b->rsp[i].len;
-        if (b->seg[b->rsp[i].seg].status != 0) {
+        if (b->copy[b->rsp[i].copy].status != 0) {
             rsp.status = NETIF_RSP_ERROR;
             bad = true;
         }
         if (bad && !(rsp.flags & NETRXF_more_data)) {
-            rx_lost(q, i, pkts, bytes);
+            rx_lost(q, i);
             bad = false;
         }
         xen_ring_put_response(&q->rx, &rsp, sizeof(rsp));
@@ -302,23 +347,20 @@ static void rx_publish(NetbackQueue *q, unsigned *pkts, uint64_t *bytes)
 XenVerdict netback_rx_poll(NetbackQueue *q)
 {
     RxBatch *b = &q->rx_batch;
-    unsigned slots, pkts = 0;
-    uint64_t bytes;
+    unsigned slots;
 
-    if (!rx_reserve(q, &slots)) {       /* free slots, counted */
+    if (!rx_reserve(q, &slots)) { /* free slots, counted */
         return XEN_VIOLATION;
     }
-    rx_read(q, slots);                  /* netdev to the batch's buffer */
-    b->n_rsp = 0;
-    b->n_segs = 0;
-    bytes = rx_fill(q, slots, &pkts);   /* virtio_net_hdr to Xen flags and extras */
+    rx_read(q, slots);            /* netdev to the batch's buffer */
+    rx_fill(q, slots);            /* virtio_net_hdr to Xen flags and extras */
     if (b->n_rsp == 0) {
         return XEN_IDLE;
     }
-    rx_copy(q);                         /* one batched grant copy */
-    rx_publish(q, &pkts, &bytes);       /* every slot answered, then at most one event */
-    netif_count(&q->stats->rx.packets, pkts);
-    netif_count(&q->stats->rx.bytes, bytes);
+    rx_copy(q);                   /* one batched grant copy */
+    rx_publish(q);                /* every slot answered, then at most one event */
+    netif_count(&q->stats->rx.packets, b->pkts);
+    netif_count(&q->stats->rx.bytes, b->bytes);
     netif_count(&q->stats->rx.slots, b->n_rsp);
     netif_count(&q->stats->rx.batches, 1);
     return XEN_WORK;
@@ -327,9 +369,8 @@ XenVerdict netback_rx_poll(NetbackQueue *q)
 bool netback_rx_arm(NetbackQueue *q)
 {
     RxBatch *b = &q->rx_batch;
-    bool cut;
 
-    if (!rx_peek(b, &cut)) {
+    if (rx_empty(b)) {
         /* nothing waits for slots but the netdev itself, if there were none at all */
         return q->peer_ready && xen_ring_arm_requests(&q->rx, 0);
     }
@@ -355,11 +396,11 @@ void netback_rx_purge(NetbackQueue *q)
 bool netback_rx_init(NetbackQueue *q)
 {
     return pkt_arena_init(&q->rx_batch.arena, RX_ARENA_SIZE) == 0 &&
-           pkt_arena_init(&q->rx_batch.cut_arena, RX_CUT_SIZE) == 0;
+           pkt_arena_init(&q->rx_batch.seg_arena, RX_SEGMENTS_SIZE) == 0;
 }
 
 void netback_rx_done(NetbackQueue *q)
 {
     pkt_arena_done(&q->rx_batch.arena);
-    pkt_arena_done(&q->rx_batch.cut_arena);
+    pkt_arena_done(&q->rx_batch.seg_arena);
 }

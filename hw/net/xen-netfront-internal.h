@@ -16,7 +16,7 @@
 
 #define NETFRONT_SLOTS     256u /* of a tx ring, and of an rx ring */
 #define NETFRONT_BATCH     64u  /* packets: the budget of a round in each direction */
-#define NETFRONT_CUT_MAX   128u /* pieces that one GSO packet may be cut into */
+#define NETFRONT_SEGMENTS  64u  /* made at once of a packet that the backend does not take whole */
 #define NETFRONT_RX_SLOTS  XEN_NETIF_NR_SLOTS_MIN /* data slots of an rx packet, at most */
 #define NETFRONT_RX_MAX    (65535u + 18u)         /* its bytes */
 #define NETFRONT_RX_IOV    (NETFRONT_RX_SLOTS + 1u)
@@ -37,7 +37,7 @@ typedef struct NetfrontPlan {
 typedef struct NetfrontTx {
     XenRing ring;
     bool stuck;           /* the netdev has more than there is room for */
-    unsigned single;      /* so many packets one by one: some may have to be cut */
+    unsigned single;      /* so many packets one by one: some may have to be segmented */
     uint32_t refs[NETFRONT_POOL_PAGES];
     NetfrontPool pool;
     uint16_t n_ids;       /* not in flight: ids[0..n_ids-1] */
@@ -46,15 +46,16 @@ typedef struct NetfrontTx {
     bool first[NETFRONT_SLOTS];       /* an id's slot is its packet's first */
     uint16_t n_extras;                /* in flight; they have no id */
 
-    /* read and not yet on the ring: pkt[next..n-1], before them cut[next_cut..n_cut-1] */
+    /* read and not yet on the ring: pkt[next..n-1], before them seg[next_seg..n_seg-1] */
     unsigned n;
     unsigned next;
-    unsigned n_cut;
-    unsigned next_cut;
+    unsigned n_seg;
+    unsigned next_seg;
     Pkt pkt[NETFRONT_BATCH];
     struct iovec iov[NETFRONT_BATCH];
-    Pkt cut[NETFRONT_CUT_MAX];
-    struct iovec cut_iov[NETFRONT_CUT_MAX];
+    PktSegmenter segmenter; /* of pkt[next], because the backend takes no such GSO */
+    Pkt seg[NETFRONT_SEGMENTS];
+    struct iovec seg_iov[NETFRONT_SEGMENTS];
 } NetfrontTx;
 
 /* The start of an rx packet in memory of ours; the header stands right before it. */

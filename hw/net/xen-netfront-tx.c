@@ -16,8 +16,8 @@
 
 #include <string.h>
 
-/* Packets that may come without one to be cut before it is thought that none will. */
-#define SINGLE_AFTER_CUT 1000
+/* Packets that may come without one to be segmented before it is thought that none will. */
+#define SINGLE_AFTER_SEGMENTS 1000
 
 /* A request or an extra: the same slot. */
 typedef union TxSlot {
@@ -92,7 +92,7 @@ static void tx_fill(NetfrontQueue *q)
     unsigned max = tx->single > 0 ? 1 : NETFRONT_BATCH;
     PktArena arena;
 
-    if (!q->peer_ready || tx->next < tx->n || tx->next_cut < tx->n_cut) {
+    if (!q->peer_ready || tx->next < tx->n || tx->next_seg < tx->n_seg) {
         return;
     }
     netfront_pool_open(&tx->pool, PKT_ARENA_MIN, &arena);
@@ -174,48 +174,42 @@ static void tx_drop(NetfrontQueue *q, const Pkt *pkt, uint64_t *counter)
 }
 
 /*
- * Cuts a packet into the pool's free pages. False: there are too few of them now, but
- * there will be more.
+ * Makes the next segments of a packet in the pool's free pages. False: there are too few of them
+ * now, but there will be more.
  */
-static bool tx_cut(NetfrontQueue *q, const Pkt *pkt)
+static bool tx_segment(NetfrontQueue *q)
 {
     NetfrontTx *tx = &q->tx;
-    uint32_t mss = pkt->hdr->gso_size ? pkt->hdr->gso_size : 1;
-    uint32_t pieces = pkt->len / mss + 1;
-    size_t want = (size_t)pieces * netfront_pool_pages(mss + 256) * 4096 + PKT_ARENA_MIN;
+    const Pkt *pkt = &tx->pkt[tx->next];
     PktArena arena;
 
-    tx->single = SINGLE_AFTER_CUT; /* leave room for the pieces of the next ones */
-    if (pieces > NETFRONT_CUT_MAX) {
-        tx_drop(q, pkt, &q->stats->tx.drop_malformed);
-        return true;
+    tx->single = SINGLE_AFTER_SEGMENTS; /* leave room for the segments of the next ones */
+    netfront_pool_open(&tx->pool, PKT_ARENA_MIN, &arena);
+    tx->next_seg = 0;
+    tx->n_seg = pkt_segment(&tx->segmenter, &arena, tx->seg, tx->seg_iov, NETFRONT_SEGMENTS);
+    netfront_pool_take(&tx->pool, &arena, tx->seg, tx->n_seg);
+    if (tx->n_seg == 0 && tx_ids_in_flight(tx) > 0) {
+        return false;
     }
-    netfront_pool_open(&tx->pool, want, &arena);
-    if (arena.used + want > arena.size) {
-        if (tx_ids_in_flight(tx) > 0) {
-            return false;
-        }
-        tx_drop(q, pkt, &q->stats->tx.drop_full);
-        return true;
+    if (tx->n_seg == 0) {
+        pkt_segmenter_stop(&tx->segmenter);
+        netif_count(&q->stats->tx.drop_full, 1);
     }
-    tx->next_cut = 0;
-    tx->n_cut = pkt_segment(pkt, &arena, tx->cut, tx->cut_iov, NETFRONT_CUT_MAX);
-    netfront_pool_take(&tx->pool, &arena, tx->cut, tx->n_cut);
-    netfront_pool_put(&tx->pool, pkt);
-    if (tx->n_cut == 0) {
-        netif_count(&q->stats->tx.drop_malformed, 1);
+    if (!pkt_segmenter_busy(&tx->segmenter)) {
+        netfront_pool_put(&tx->pool, pkt);
+        tx->next++;
     }
     return true;
 }
 
-/* Puts the pieces of a packet that was cut. False: no room for all of them. */
-static bool tx_put_cut(NetfrontQueue *q)
+/* Puts the segments that are made. False: no room for all of them. */
+static bool tx_put_segments(NetfrontQueue *q)
 {
     static const NetifMeta complete;
     NetfrontTx *tx = &q->tx;
 
-    for (; tx->next_cut < tx->n_cut; tx->next_cut++) {
-        const Pkt *pkt = &tx->cut[tx->next_cut];
+    for (; tx->next_seg < tx->n_seg; tx->next_seg++) {
+        const Pkt *pkt = &tx->seg[tx->next_seg];
 
         if (!tx_has_room(tx, pkt)) {
             return false;
@@ -229,33 +223,46 @@ static bool tx_put_cut(NetfrontQueue *q)
     return true;
 }
 
+/* Puts a packet that was read. False: no room. */
+static bool tx_encode_packet(NetfrontQueue *q, Pkt *pkt)
+{
+    NetfrontTx *tx = &q->tx;
+    NetifMeta meta;
+
+    if (!tx_has_room(tx, pkt)) {
+        return false;
+    }
+    switch (netif_offload_fit(pkt, q->tx_offload, q->tx_max_len, &meta)) {
+    case NETIF_FIT:
+        tx_put(q, pkt, &meta);
+        tx->single -= tx->single > 0;
+        break;
+    case NETIF_SEGMENT:
+        if (pkt_segmenter_init(&tx->segmenter, pkt)) {
+            return true; /* it stays until all of them are made */
+        }
+        tx_drop(q, pkt, &q->stats->tx.drop_malformed);
+        break;
+    case NETIF_REFUSE:
+    default:
+        tx_drop(q, pkt, &q->stats->tx.drop_malformed);
+        break;
+    }
+    tx->next++;
+    return true;
+}
+
 static void tx_encode(NetfrontQueue *q)
 {
     NetfrontTx *tx = &q->tx;
 
-    while (tx_put_cut(q) && tx->next < tx->n) {
-        Pkt *pkt = &tx->pkt[tx->next];
-        NetifMeta meta;
+    while (tx_put_segments(q) && tx->next < tx->n) {
+        bool ok = pkt_segmenter_busy(&tx->segmenter) ? tx_segment(q)
+                                                     : tx_encode_packet(q, &tx->pkt[tx->next]);
 
-        if (!tx_has_room(tx, pkt)) {
+        if (!ok) {
             return;
         }
-        switch (netif_offload_fit(pkt, q->tx_offload, q->tx_max_len, &meta)) {
-        case NETIF_FIT:
-            tx_put(q, pkt, &meta);
-            tx->single -= tx->single > 0;
-            break;
-        case NETIF_SEGMENT:
-            if (!tx_cut(q, pkt)) {
-                return;
-            }
-            break;
-        case NETIF_REFUSE:
-        default:
-            tx_drop(q, pkt, &q->stats->tx.drop_malformed);
-            break;
-        }
-        tx->next++;
     }
 }
 
@@ -300,11 +307,11 @@ XenVerdict netfront_tx_poll(NetfrontQueue *q)
 bool netfront_tx_arm(NetfrontQueue *q)
 {
     NetfrontTx *tx = &q->tx;
-    bool waiting = tx->next < tx->n || tx->next_cut < tx->n_cut || q->peer_ready;
+    bool waiting = tx->next < tx->n || tx->next_seg < tx->n_seg || q->peer_ready;
     uint32_t outstanding = NETFRONT_SLOTS - xen_ring_free_requests(&tx->ring);
     uint32_t ahead = waiting ? outstanding / 2 : NETFRONT_SLOTS * 3 / 4;
 
-    if (q->peer_ready && !tx->stuck && tx->next == tx->n && tx->next_cut == tx->n_cut) {
+    if (q->peer_ready && !tx->stuck && tx->next == tx->n && tx->next_seg == tx->n_seg) {
         return true; /* it came after the last look */
     }
     return xen_ring_arm_responses(&tx->ring, ahead);

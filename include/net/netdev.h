@@ -97,7 +97,7 @@ struct Netdev {
  */
 
 /*
- * As ops->send, but finishes checksums and cuts GSO packets first where the netdev
+ * As ops->send, but finishes checksums and segments GSO packets first where the netdev
  * has no vnet header. Needs no memory for packets that are complete.
  */
 unsigned netdev_send(NetdevQueue *q, Pkt *pkt, unsigned n);

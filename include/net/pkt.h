@@ -109,11 +109,52 @@ bool pkt_set_gso(Pkt *pkt, const PktHeaders *h, uint8_t ip_version, uint16_t mss
 bool pkt_complete_csum(Pkt *pkt);
 
 /*
- * Cuts a TCPv4 or TCPv6 GSO packet into complete ones (checksums done) in @arena, at
- * most @max of them. Returns how many, or 0 if the packet cannot be cut, or if @arena
- * or @max are too small. Headers of the results are all zero. @ret_iov has room for @max.
+ * A TCPv4 or TCPv6 GSO packet on its way to complete ones. It may make more of them than there
+ * is memory for at once (64 KiB with an MSS of 88 are 740), so they are made in rounds. The
+ * packet's memory stays as it is until the last segment was made.
  */
-unsigned pkt_segment(const Pkt *pkt, PktArena *arena, Pkt *ret_pkt, struct iovec *ret_iov,
+#define PKT_SEGMENT_HEADERS 512u /* longer ones are not segmented */
+
+typedef struct PktSegmenter {
+    const Pkt *pkt;          /* NULL: none under way */
+    PktHeaders h;
+    uint32_t mss;
+    uint32_t payload_len;
+    uint32_t done;           /* payload bytes in segments so far */
+    unsigned index;          /* of the next segment */
+    uint64_t pseudo;         /* the pseudo-header's sum without the length */
+    uint8_t headers[PKT_SEGMENT_HEADERS]; /* h.payload_off bytes of them */
+} PktSegmenter;
+
+/* False: it cannot be segmented (type, headers, MSS 0): nothing is under way then. */
+bool pkt_segmenter_init(PktSegmenter *s, const Pkt *pkt);
+
+/* There are segments still to be made. */
+static inline bool pkt_segmenter_busy(const PktSegmenter *s)
+{
+    return s->pkt != NULL;
+}
+
+/* Gives up: no more are made. */
+static inline void pkt_segmenter_stop(PktSegmenter *s)
+{
+    s->pkt = NULL;
+}
+
+/* How many. */
+static inline unsigned pkt_segmenter_left(const PktSegmenter *s)
+{
+    uint32_t left = s->payload_len - s->done;
+
+    return !s->pkt ? 0 : left == 0 ? 1 : (left + s->mss - 1) / s->mss;
+}
+
+/*
+ * The next segments, at most @max, complete (checksums done) and with a header of zeros, in
+ * @arena as far as it goes; @ret_iov has room for @max. Returns how many: 0 if @arena is too
+ * full for one, or none is left.
+ */
+unsigned pkt_segment(PktSegmenter *s, PktArena *arena, Pkt *ret_pkt, struct iovec *ret_iov,
                      unsigned max);
 
 #endif

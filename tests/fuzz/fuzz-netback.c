@@ -30,7 +30,7 @@ static bool is_buffer(const NetbackQueue *q, const void *at, size_t len)
 
     return within(at, len, q->tx_batch.buffer, q->tx_batch.buffer_size) ||
            within(at, len, rx->arena.base, rx->arena.size) ||
-           within(at, len, rx->cut_arena.base, rx->cut_arena.size);
+           within(at, len, rx->seg_arena.base, rx->seg_arena.size);
 }
 
 static int fuzz_copy(XenGnttab *g, uint16_t domid, bool to_guest, XenCopySeg *seg, unsigned n)
@@ -124,7 +124,8 @@ void fuzz_queue_reset(FuzzQueue *f)
     q->rx_notify = true;
     q->tx_batch.n_pkts = q->tx_batch.n_out = q->tx_batch.n_sent = 0;
     q->rx_batch.n_pkts = q->rx_batch.next = 0;
-    q->rx_batch.n_cut = q->rx_batch.next_cut = 0;
+    q->rx_batch.n_seg = q->rx_batch.next_seg = 0;
+    pkt_segmenter_stop(&q->rx_batch.segmenter);
     q->rx_batch.held_since = 0;
     f->notified = 0;
     f->copies_fail = false;

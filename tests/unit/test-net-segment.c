@@ -1,5 +1,5 @@
 /*
- * GSO packets cut in software: each piece is right, and together they are the whole.
+ * GSO packets segmented in software: each segment is right, and together they are the whole.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,6 +19,7 @@ typedef struct Fixture {
     PktArena arena;
     Pkt seg[MAX_SEGMENTS];
     struct iovec seg_iov[MAX_SEGMENTS];
+    PktSegmenter s;
     uint8_t frame[FRAME_MAX];
 } Fixture;
 
@@ -50,9 +51,21 @@ static void set_up(Fixture *f, const FrameSpec *s, uint16_t mss)
     pkt_arena_reset(&f->arena);
 }
 
-static unsigned cut(Fixture *f)
+/* All at once; 0: it cannot be segmented. */
+static unsigned segment(Fixture *f)
 {
-    return pkt_segment(&f->pkt, &f->arena, f->seg, f->seg_iov, MAX_SEGMENTS);
+    unsigned n, left;
+
+    if (!pkt_segmenter_init(&f->s, &f->pkt)) {
+        g_assert_false(pkt_segmenter_busy(&f->s));
+        return 0;
+    }
+    left = pkt_segmenter_left(&f->s);
+    n = pkt_segment(&f->s, &f->arena, f->seg, f->seg_iov, MAX_SEGMENTS);
+    g_assert_false(pkt_segmenter_busy(&f->s));
+    g_assert_cmpuint(n, ==, left);
+    g_assert_cmpuint(pkt_segment(&f->s, &f->arena, f->seg, f->seg_iov, MAX_SEGMENTS), ==, 0);
+    return n;
 }
 
 static uint32_t get32(const uint8_t *p)
@@ -129,7 +142,7 @@ static void test_shapes(void)
     for (i = 0; i < G_N_ELEMENTS(shapes); i++) {
         for (k = 0; k < G_N_ELEMENTS(mss); k++) {
             set_up(f, &shapes[i], mss[k]);
-            check_all(f, &shapes[i], cut(f), mss[k]);
+            check_all(f, &shapes[i], segment(f), mss[k]);
         }
     }
 }
@@ -146,7 +159,7 @@ static void test_pieces_anywhere(void)
         f->iov[2] = (struct iovec){ f->frame + at, f->pkt.len - at };
         f->iov[0].iov_len = at;
         f->pkt.n_iov = 3;
-        check_all(f, &s, cut(f), 1000);
+        check_all(f, &s, segment(f), 1000);
     }
 }
 
@@ -158,20 +171,20 @@ static void test_vlan_tags_are_kept(void)
     unsigned n;
 
     set_up(f, &s, 1000);
-    n = cut(f);
+    n = segment(f);
     for (i = 0; i < n; i++) {
         g_assert_cmpmem(f->seg[i].iov[0].iov_base, 22, f->frame, 22);
     }
 }
 
-static void test_ecn_type_is_cut_too(void)
+static void test_ecn_type_is_segmented_too(void)
 {
     FrameSpec s = { .ip_version = 4, .payload = 3000, .tcp_flags = 0x90 };
     g_autoptr(Fixture) f = fixture_new();
 
     set_up(f, &s, 1000);
     f->hdr.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
-    check_all(f, &s, cut(f), 1000);
+    check_all(f, &s, segment(f), 1000);
 }
 
 static void test_shorter_than_mss_is_one(void)
@@ -180,10 +193,10 @@ static void test_shorter_than_mss_is_one(void)
     g_autoptr(Fixture) f = fixture_new();
 
     set_up(f, &s, 1448);
-    check_all(f, &s, cut(f), 1448);
+    check_all(f, &s, segment(f), 1448);
     s.payload = 0;
     set_up(f, &s, 1448);
-    g_assert_cmpuint(cut(f), ==, 1);
+    g_assert_cmpuint(segment(f), ==, 1);
     g_assert_true(frame_is_complete(f->seg[0].iov[0].iov_base, f->seg[0].len, &s));
 }
 
@@ -194,34 +207,80 @@ static void test_refused(void)
 
     set_up(f, &s, 1000);
     f->hdr.gso_type = VIRTIO_NET_HDR_GSO_TCPV6;
-    g_assert_cmpuint(cut(f), ==, 0);
+    g_assert_cmpuint(segment(f), ==, 0);
     f->hdr.gso_type = VIRTIO_NET_HDR_GSO_UDP;
-    g_assert_cmpuint(cut(f), ==, 0);
+    g_assert_cmpuint(segment(f), ==, 0);
     set_up(f, &s, 1000);
     f->hdr.gso_size = 0;
-    g_assert_cmpuint(cut(f), ==, 0);
+    g_assert_cmpuint(segment(f), ==, 0);
     set_up(f, &s, 1000);
     f->frame[20] = 0x20; /* a fragment */
-    g_assert_cmpuint(cut(f), ==, 0);
+    g_assert_cmpuint(segment(f), ==, 0);
     g_assert_cmpuint(f->arena.used, ==, 0);
 }
 
-static void test_too_little_room(void)
+/* More than there is memory for: a few at a time, as many as it takes. */
+static void test_rounds(void)
+{
+    static const struct {
+        size_t payload;
+        uint16_t mss;
+        unsigned round;
+    } cases[] = { { 65000, 253, 64 }, { 65000, 216, 64 }, { 30000, 88, 7 }, { 3000, 1, 256 },
+                  { 64, 64, 1 }, { 65000, 8948, 1 } };
+    g_autoptr(Fixture) f = fixture_new();
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        FrameSpec s = { .ip_version = 4, .payload = cases[i].payload, .vlans = 1,
+                        .tcp_flags = 0x19 };
+        size_t off = 0;
+        unsigned made = 0, n;
+
+        set_up(f, &s, cases[i].mss);
+        g_assert_true(pkt_segmenter_init(&f->s, &f->pkt));
+        while (pkt_segmenter_busy(&f->s)) {
+            pkt_arena_reset(&f->arena);
+            n = pkt_segment(&f->s, &f->arena, f->seg, f->seg_iov, cases[i].round);
+            g_assert_cmpuint(n, >, 0);
+            g_assert_cmpuint(n, <=, cases[i].round);
+            for (unsigned k = 0; k < n; k++) {
+                off += check_segment(&f->seg[k], &s, off, made++);
+            }
+        }
+        g_assert_cmpuint(off, ==, s.payload);
+        g_assert_cmpuint(made, ==, (s.payload + cases[i].mss - 1) / cases[i].mss);
+    }
+}
+
+/* An arena that is too full ends a round, not the packet. */
+static void test_arena_ends_a_round(void)
 {
     FrameSpec s = { .ip_version = 4, .payload = 3000 };
     g_autoptr(Fixture) f = fixture_new();
     PktArena full = f->arena;
 
     set_up(f, &s, 1000);
-    g_assert_cmpuint(pkt_segment(&f->pkt, &f->arena, f->seg, f->seg_iov, 2), ==, 0);
-    g_assert_cmpuint(pkt_segment(&f->pkt, &f->arena, f->seg, f->seg_iov, 3), ==, 3);
     full.used = full.size - PKT_ARENA_MIN - 4096;
-    g_assert_nonnull(pkt_arena_next(&full));
-    g_assert_cmpuint(pkt_segment(&f->pkt, &full, f->seg, f->seg_iov, 3), ==, 0);
-    g_assert_cmpuint(full.used, ==, full.size - PKT_ARENA_MIN - 4096); /* as it was */
-    s.payload = 60000;
-    set_up(f, &s, 1); /* more segments than anyone has room for */
-    g_assert_cmpuint(cut(f), ==, 0);
+    g_assert_true(pkt_segmenter_init(&f->s, &f->pkt));
+    g_assert_cmpuint(pkt_segment(&f->s, &full, f->seg, f->seg_iov, 3), ==, 2);
+    g_assert_cmpuint(pkt_segment(&f->s, &full, f->seg, f->seg_iov, 3), ==, 0);
+    g_assert_cmpuint(pkt_segmenter_left(&f->s), ==, 1);
+    g_assert_cmpuint(pkt_segment(&f->s, &f->arena, f->seg, f->seg_iov, 3), ==, 1);
+    check_segment(&f->seg[0], &s, 2000, 2);
+    g_assert_false(pkt_segmenter_busy(&f->s));
+}
+
+static void test_stop(void)
+{
+    FrameSpec s = { .ip_version = 4, .payload = 3000 };
+    g_autoptr(Fixture) f = fixture_new();
+
+    set_up(f, &s, 1000);
+    g_assert_true(pkt_segmenter_init(&f->s, &f->pkt));
+    g_assert_cmpuint(pkt_segment(&f->s, &f->arena, f->seg, f->seg_iov, 1), ==, 1);
+    pkt_segmenter_stop(&f->s);
+    g_assert_cmpuint(pkt_segmenter_left(&f->s), ==, 0);
+    g_assert_cmpuint(pkt_segment(&f->s, &f->arena, f->seg, f->seg_iov, 3), ==, 0);
 }
 
 int main(int argc, char **argv)
@@ -230,9 +289,11 @@ int main(int argc, char **argv)
     g_test_add_func("/net/segment/shapes", test_shapes);
     g_test_add_func("/net/segment/pieces-anywhere", test_pieces_anywhere);
     g_test_add_func("/net/segment/vlan-tags-are-kept", test_vlan_tags_are_kept);
-    g_test_add_func("/net/segment/ecn-type-is-cut-too", test_ecn_type_is_cut_too);
+    g_test_add_func("/net/segment/ecn-type-is-segmented-too", test_ecn_type_is_segmented_too);
     g_test_add_func("/net/segment/shorter-than-mss-is-one", test_shorter_than_mss_is_one);
     g_test_add_func("/net/segment/refused", test_refused);
-    g_test_add_func("/net/segment/too-little-room", test_too_little_room);
+    g_test_add_func("/net/segment/rounds", test_rounds);
+    g_test_add_func("/net/segment/arena-ends-a-round", test_arena_ends_a_round);
+    g_test_add_func("/net/segment/stop", test_stop);
     return g_test_run();
 }
