@@ -161,6 +161,8 @@ static void test_drain(void)
     fake_expect_calls(&h, "start a;start b;");
     device_registry_drain(h.registry);
     fake_expect_calls(&h, "drain a;drained;"); /* b cannot */
+    device_registry_drain(h.registry);
+    fake_expect_calls(&h, "drained;");
     device_registry_resume(h.registry);
     device_registry_resume(h.registry);
     fake_expect_calls(&h, "resume a;");
@@ -190,14 +192,18 @@ static void test_drain_ends_with_the_last(void)
 static void test_resume_during_drain(void)
 {
     FakeHost h;
+    Device *d;
 
     fake_host_up(&h);
     h.drains_later = true;
-    fake_add(&h, "fake,id=a,store=s0", NULL);
+    d = fake_add(&h, "fake,id=a,store=s0", NULL);
     device_registry_start(h.registry);
     device_registry_drain(h.registry);
     device_registry_resume(h.registry);
     fake_expect_calls(&h, "realize a;start a;drain a;resume a;");
+    device_gone(d, NULL);
+    run_loop(&h, 0);
+    fake_expect_calls(&h, "unrealize a;removed a;");
     fake_host_down(&h);
 }
 
