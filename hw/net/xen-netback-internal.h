@@ -34,7 +34,8 @@ typedef struct NetbackQueueKeys {
 } NetbackQueueKeys;
 
 typedef struct NetbackKeys {
-    unsigned n_queues;
+    unsigned n_queues;    /* 0: nothing is read yet */
+    unsigned n_read;      /* queues */
     bool sg;
     bool rx_notify;
     unsigned offload; /* NetdevOffload: what the guest takes unfinished */
@@ -153,7 +154,9 @@ struct Netback {
     bool paused;
     bool peer_failed;    /* the netdev's error was reported */
     XenFaults faults;
-    unsigned n_queues;   /* connected */
+    NetbackKeys *keys;   /* while it connects... */
+    bool keys_read;      /* ...all of them */
+    unsigned n_queues;   /* that run */
     NetbackQueue *queue[NETIF_MAX_QUEUES];
     NetifQueueStats *stats;
 };
@@ -167,8 +170,11 @@ GQuark netback_error_quark(void);
 bool netback_store_write_nodes(Netback *nb, XenTx tx);
 void netback_store_take_over(Netback *nb);
 bool netback_store_publish(Netback *nb, XenTx tx);
-/* Reads and validates all keys of the frontend, in one transaction. */
-bool netback_store_read_keys(Netback *nb, NetbackKeys *ret, GError **error);
+/*
+ * Reads and validates the keys of the frontend, which it does not touch while it is Connected:
+ * those of some queues in a step, each in a transaction. @keys: zeroed at first.
+ */
+XenbusStep netback_store_read_keys(Netback *nb, NetbackKeys *keys, GError **error);
 /* B/carrier and F/mtu, as the netdev has them now. */
 void netback_store_set_link(Netback *nb);
 

@@ -12,7 +12,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define MAX_PORT (1u << 17) /* ports of the FIFO event channel ABI */
+#define MAX_PORT  (1u << 17) /* ports of the FIFO event channel ABI */
+#define KEYS_STEP 8u         /* queues whose keys are read in one go, some 6 round trips each */
 
 G_DEFINE_QUARK(netback-error-quark, netback_error)
 
@@ -205,7 +206,8 @@ static bool keys_read_features(XenStore *s, XenTx tx, const char *fe, NetbackKey
     return true;
 }
 
-static bool keys_read_all(Netback *nb, XenTx tx, NetbackKeys *k, GError **error)
+/* What is there of the vif as a whole. */
+static bool keys_read_head(Netback *nb, XenTx tx, NetbackKeys *k, GError **error)
 {
     XenStore *s = nb->bus.store;
     uint64_t n = 1;
@@ -220,16 +222,28 @@ static bool keys_read_all(Netback *nb, XenTx tx, NetbackKeys *k, GError **error)
         return false;
     }
     k->n_queues = (unsigned)n;
-    for (unsigned i = 0; i < k->n_queues; i++) {
+    return keys_read_features(s, tx, nb->bus.fe, k, nb->to_guest, error);
+}
+
+static bool keys_read_some(Netback *nb, XenTx tx, NetbackKeys *k, GError **error)
+{
+    unsigned end;
+
+    if (k->n_queues == 0 && !keys_read_head(nb, tx, k, error)) {
+        return false;
+    }
+    end = MIN(k->n_queues, k->n_read + KEYS_STEP);
+    for (unsigned i = k->n_read; i < end; i++) {
         g_autofree char *dir = k->n_queues == 1
                                    ? g_strdup(nb->bus.fe)
                                    : g_strdup_printf("%s/queue-%u", nb->bus.fe, i);
 
-        if (!keys_read_queue(s, tx, dir, &k->queue[i], error)) {
+        if (!keys_read_queue(nb->bus.store, tx, dir, &k->queue[i], error)) {
             return false;
         }
     }
-    return keys_read_features(s, tx, nb->bus.fe, k, nb->to_guest, error);
+    k->n_read = end;
+    return true;
 }
 
 /* No ring may be shared between queues or directions, and no port between queues. */
@@ -262,6 +276,7 @@ static bool keys_check_unique(const NetbackKeys *k, GError **error)
 
 typedef struct KeysRead {
     Netback *nb;
+    const NetbackKeys *before;
     NetbackKeys *keys;
     bool ok;
     GError *error;
@@ -273,28 +288,29 @@ static bool keys_read(XenStore *s, XenTx tx, void *opaque)
     KeysRead *r = opaque;
 
     g_clear_error(&r->error);
-    *r->keys = (NetbackKeys){ 0 };
-    r->ok = keys_read_all(r->nb, tx, r->keys, &r->error) && keys_check_unique(r->keys, &r->error);
+    *r->keys = *r->before;
+    r->ok = keys_read_some(r->nb, tx, r->keys, &r->error);
     return true;
 }
 
-/*
- * In one transaction, so that a frontend which rewrites its keys meanwhile is seen
- * before or after, not in between.
- */
-bool netback_store_read_keys(Netback *nb, NetbackKeys *ret, GError **error)
+XenbusStep netback_store_read_keys(Netback *nb, NetbackKeys *keys, GError **error)
 {
-    KeysRead r = { .nb = nb, .keys = ret };
+    g_autofree NetbackKeys *before = g_memdup2(keys, sizeof(*keys));
+    KeysRead r = { .nb = nb, .before = before, .keys = keys };
 
     if (!xen_store_transaction(nb->bus.store, keys_read, &r)) {
         int saved = errno;
 
         g_clear_error(&r.error);
         NETBACK_FAIL(error, "cannot read %s: %s", nb->bus.fe, g_strerror(saved));
-        return false;
+        return XENBUS_STEP_FAILED;
     }
     if (!r.ok) {
         g_propagate_error(error, r.error);
+        return XENBUS_STEP_FAILED;
     }
-    return r.ok;
+    if (keys->n_read < keys->n_queues) {
+        return XENBUS_STEP_MORE;
+    }
+    return keys_check_unique(keys, error) ? XENBUS_STEP_DONE : XENBUS_STEP_FAILED;
 }

@@ -19,20 +19,27 @@ static Netback *netback_of(XenbusBack *b)
     return container_of(b, Netback, bus);
 }
 
-static void netback_stop_queues(Netback *nb)
+static void netback_forget_keys(Netback *nb)
 {
-    for (unsigned i = 0; i < nb->n_queues; i++) {
-        netback_queue_stop(g_steal_pointer(&nb->queue[i]));
-    }
-    nb->n_queues = 0;
+    g_clear_pointer(&nb->keys, g_free);
+    nb->keys_read = false;
 }
 
-static void netback_disconnect(XenbusBack *b)
+/* A queue a step: each has a thread to be stopped and pages to be unmapped. */
+static bool netback_disconnect(XenbusBack *b)
 {
     Netback *nb = netback_of(b);
 
-    netback_stop_queues(nb);
+    if (nb->n_queues > 0) {
+        nb->n_queues--;
+        netback_queue_stop(g_steal_pointer(&nb->queue[nb->n_queues]));
+    }
+    if (nb->n_queues > 0) {
+        return true;
+    }
+    netback_forget_keys(nb);
     netdev_set_carrier(nb->env.peer, false);
+    return false;
 }
 
 static bool netback_prepare_peer(Netback *nb, const NetbackKeys *k, GError **error)
@@ -43,30 +50,46 @@ static bool netback_prepare_peer(Netback *nb, const NetbackKeys *k, GError **err
            peer->ops->set_active(peer, k->n_queues, error);
 }
 
-static bool netback_start_queues(Netback *nb, const NetbackKeys *k, GError **error)
+static XenbusStep netback_read_keys(Netback *nb, GError **error)
 {
-    for (unsigned i = 0; i < k->n_queues; i++) {
-        nb->queue[i] = netback_queue_start(nb, i, k, error);
-        if (!nb->queue[i]) {
-            return false;
-        }
-        nb->n_queues = i + 1;
+    XenbusStep step;
+
+    if (!nb->keys) {
+        nb->keys = g_new0(NetbackKeys, 1);
     }
-    return true;
+    step = netback_store_read_keys(nb, nb->keys, error);
+    nb->keys_read = step == XENBUS_STEP_DONE;
+    return nb->keys_read && !netback_prepare_peer(nb, nb->keys, error) ? XENBUS_STEP_FAILED
+                                                                      : step;
 }
 
-static bool netback_connect(XenbusBack *b, GError **error)
+static XenbusStep netback_add_queue(Netback *nb, GError **error)
+{
+    NetbackQueue *q = netback_queue_start(nb, nb->n_queues, nb->keys, error);
+
+    if (!q) {
+        return XENBUS_STEP_FAILED;
+    }
+    nb->queue[nb->n_queues++] = q;
+    return nb->n_queues < nb->keys->n_queues ? XENBUS_STEP_MORE : XENBUS_STEP_DONE;
+}
+
+static XenbusStep netback_connect(XenbusBack *b, GError **error)
 {
     Netback *nb = netback_of(b);
-    g_autofree NetbackKeys *k = g_new0(NetbackKeys, 1);
+    XenbusStep step = XENBUS_STEP_DONE;
 
-    if (!netback_store_read_keys(nb, k, error) || !netback_prepare_peer(nb, k, error) ||
-        !netback_start_queues(nb, k, error)) {
-        netback_stop_queues(nb);
-        return false;
+    if (!nb->keys_read) {
+        step = netback_read_keys(nb, error);
     }
-    netdev_set_carrier(nb->env.peer, true);
-    return true;
+    if (step == XENBUS_STEP_DONE) {
+        step = netback_add_queue(nb, error);
+    }
+    if (step == XENBUS_STEP_DONE) {
+        netback_forget_keys(nb);
+        netdev_set_carrier(nb->env.peer, true);
+    }
+    return step;
 }
 
 static bool netback_write_nodes(XenbusBack *b, XenTx tx)
@@ -242,12 +265,12 @@ void netback_info(Netback *nb, NetbackInfo *ret_info)
         .frontend_id = nb->bus.frontend_id,
         .state = xenbus_state_name(nb->bus.state),
         .error = nb->bus.error ? nb->bus.error : nb->env.peer->error,
-        .n_queues = nb->n_queues,
+        .n_queues = nb->bus.connected ? nb->n_queues : 0,
         .max_queues = nb->max_queues,
         .stats = nb->stats,
     };
     memcpy(ret_info->mac, nb->mac, sizeof(ret_info->mac));
-    for (unsigned i = 0; i < nb->n_queues; i++) {
+    for (unsigned i = 0; i < ret_info->n_queues; i++) {
         ret_info->tids[i] = io_thread_tid(nb->queue[i]->base.thread);
     }
 }

@@ -29,44 +29,123 @@
 
 #include "xenbus-back-internal.h"
 
-#define STORE_RETRY_MS 1000
+#define STORE_RETRY_MS   1000
 
-/* --- connection --- */
+static void back_update(void *opaque);
+static void back_finish_close(XenbusBack *b);
 
-static void back_disconnect(XenbusBack *b)
+/*
+ * --- connection: a step in a round of the main loop, so that no guest has the loop to itself ---
+ */
+
+static gboolean back_step(gpointer opaque);
+
+static void back_go_on(XenbusBack *b)
 {
-    if (b->connected) {
-        b->connected = false;
-        b->ops->disconnect(b);
+    if (!b->step_source) {
+        b->step_source = g_idle_add_full(G_PRIORITY_DEFAULT, back_step, b, NULL);
+    }
+}
+
+static void back_disconnect_step(XenbusBack *b)
+{
+    if (b->ops->disconnect(b)) {
+        back_go_on(b);
+        return;
+    }
+    b->disconnecting = false;
+    if (b->was_connected) {
+        b->was_connected = false;
         b->ops->event(b, XENBUS_DISCONNECTED, NULL);
     }
 }
 
-void xenbus_back_fail(XenbusBack *b, const char *reason)
+/* True: there is no connection any more. Else back_update() follows when it is so. */
+static bool back_disconnect(XenbusBack *b)
 {
-    g_autofree char *copy = g_strdup(reason); /* it may be ours */
+    if (b->connected || b->connecting) {
+        b->was_connected = b->connected;
+        b->connected = b->connecting = false;
+        b->disconnecting = true;
+        back_disconnect_step(b);
+    }
+    return !b->disconnecting;
+}
 
-    back_disconnect(b);
-    g_free(b->error);
-    b->error = g_steal_pointer(&copy);
+static void back_failed(XenbusBack *b)
+{
+    b->failing = false;
     xenbus_back_set_error(b, b->error);
     xenbus_back_set_state(b, XenbusStateClosing);
     b->ops->event(b, XENBUS_ERROR, b->error);
 }
 
-static void back_connect(XenbusBack *b)
+void xenbus_back_fail(XenbusBack *b, const char *reason)
+{
+    char *copy = g_strdup(reason); /* it may be ours */
+
+    if (b->failing) {
+        g_free(copy);
+        return; /* the first reason is the one */
+    }
+    b->failing = true;
+    g_free(b->error);
+    b->error = copy;
+    if (back_disconnect(b)) {
+        back_failed(b);
+    }
+}
+
+static void back_connect_step(XenbusBack *b)
 {
     g_autoptr(GError) error = NULL;
 
-    if (!b->ops->connect(b, &error)) {
+    switch (b->ops->connect(b, &error)) {
+    case XENBUS_STEP_MORE:
+        back_go_on(b);
+        return;
+    case XENBUS_STEP_FAILED:
         xenbus_back_fail(b, error->message);
         return;
+    case XENBUS_STEP_DONE:
+        break;
     }
+    b->connecting = false;
     b->connected = true;
     g_clear_pointer(&b->error, g_free);
     xenbus_back_set_error(b, NULL);
     xenbus_back_set_state(b, XenbusStateConnected);
     b->ops->event(b, XENBUS_CONNECTED, NULL);
+}
+
+static void back_connect(XenbusBack *b)
+{
+    b->connecting = true;
+    back_connect_step(b);
+}
+
+static gboolean back_step(gpointer opaque)
+{
+    XenbusBack *b = opaque;
+
+    if (b->connecting) {
+        back_connect_step(b);
+    } else if (b->disconnecting) {
+        back_disconnect_step(b);
+    }
+    if (b->connecting || b->disconnecting) {
+        return G_SOURCE_CONTINUE;
+    }
+    b->step_source = 0;
+    if (b->failing) {
+        back_failed(b);
+    }
+    if (b->close_due) {
+        back_finish_close(b);
+    } else {
+        back_update(b); /* what changed meanwhile was not looked at */
+    }
+    return G_SOURCE_REMOVE;
 }
 
 /* --- states --- */
@@ -76,8 +155,10 @@ static void back_to_init_wait(XenbusBack *b)
 {
     g_autoptr(GError) error = NULL;
 
+    if (!back_disconnect(b)) {
+        return;
+    }
     if (b->state == XenbusStateConnected) {
-        back_disconnect(b);
         xenbus_back_set_state(b, XenbusStateClosing);
     }
     if (b->state == XenbusStateClosing) {
@@ -93,20 +174,27 @@ static void back_to_init_wait(XenbusBack *b)
     xenbus_back_set_state(b, XenbusStateInitWait);
 }
 
-static void back_to_closing(XenbusBack *b)
+/* False: not yet, there is still a connection. The same below. */
+static bool back_to_closing(XenbusBack *b)
 {
-    back_disconnect(b);
+    if (!back_disconnect(b)) {
+        return false;
+    }
     if (b->state != XenbusStateClosing && b->state != XenbusStateClosed) {
         xenbus_back_set_state(b, XenbusStateClosing);
     }
+    return true;
 }
 
-static void back_to_closed(XenbusBack *b)
+static bool back_to_closed(XenbusBack *b)
 {
-    back_to_closing(b);
+    if (!back_to_closing(b)) {
+        return false;
+    }
     if (b->state != XenbusStateClosed) {
         xenbus_back_set_state(b, XenbusStateClosed);
     }
+    return true;
 }
 
 /* --- the end --- */
@@ -122,12 +210,12 @@ static gboolean back_send_closed(gpointer opaque)
 
 static void back_finish_close(XenbusBack *b)
 {
-    if (b->closed_sent) {
+    b->close_due = true;
+    if (b->closed_sent || !back_to_closed(b)) {
         return;
     }
     b->closed_sent = true;
     g_clear_handle_id(&b->close_timer, g_source_remove);
-    back_to_closed(b);
     b->closed_idle = g_idle_add_full(G_PRIORITY_DEFAULT, back_send_closed, b, NULL);
 }
 
@@ -143,7 +231,9 @@ static gboolean back_send_gone(gpointer opaque)
 /* Nobody is left to talk to: the domain died, or the directories are gone. */
 static void back_gone(XenbusBack *b)
 {
-    back_disconnect(b);
+    if (!back_disconnect(b)) {
+        return;
+    }
     if (b->closing) {
         back_finish_close(b);
     } else if (!b->closed_sent) {
@@ -154,6 +244,26 @@ static void back_gone(XenbusBack *b)
 }
 
 /* --- what is there now --- */
+
+static void back_follow_connected(XenbusBack *b, const BackControl *c)
+{
+    bool again = b->front_written && c->online && b->state != XenbusStateInitWait;
+
+    if (b->connected) {
+        b->front_written = false;
+        return;
+    }
+    if (b->connecting) {
+        return;
+    }
+    b->front_written = false;
+    if (again) {
+        back_to_init_wait(b);
+    }
+    if (b->state == XenbusStateInitWait && c->hotplug_done) {
+        back_connect(b);
+    }
+}
 
 /*
  * What the frontend's state asks for, while the device is offered. What it wrote between two looks
@@ -171,13 +281,7 @@ static void back_follow_front(XenbusBack *b, enum xenbus_state front, const Back
         }
         break;
     case XenbusStateConnected:
-        if (b->front_written && c->online &&
-            (b->state == XenbusStateClosing || b->state == XenbusStateClosed)) {
-            back_to_init_wait(b);
-        }
-        if (b->state == XenbusStateInitWait && c->hotplug_done) {
-            back_connect(b);
-        }
+        back_follow_connected(b, c);
         break;
     case XenbusStateReconfiguring:
         /* Linux's netfront waits for this answer without an end */
@@ -189,8 +293,7 @@ static void back_follow_front(XenbusBack *b, enum xenbus_state front, const Back
         back_to_closing(b);
         break;
     case XenbusStateClosed:
-        back_to_closed(b);
-        if (!c->online) {
+        if (back_to_closed(b) && !c->online) {
             back_gone(b);
         }
         break;
@@ -228,7 +331,7 @@ static void back_update(void *opaque)
     enum xenbus_state front;
     BackControl c;
 
-    if (!b->started || b->closed_sent) {
+    if (!b->started || b->closed_sent || b->disconnecting) {
         return;
     }
     front = xenbus_back_front_state(b);
@@ -238,6 +341,7 @@ static void back_update(void *opaque)
         return;
     }
     b->store_failed = b->unwritten;
+    b->front_written &= front == XenbusStateConnected;
     if (back_is_gone(b, front, &c)) {
         back_gone(b);
     } else if (!b->closing) {
@@ -245,7 +349,6 @@ static void back_update(void *opaque)
     } else if (back_front_idle(front)) {
         back_finish_close(b);
     }
-    b->front_written = false;
 }
 
 static void back_front_written(void *opaque)
@@ -313,15 +416,15 @@ bool xenbus_back_init(XenbusBack *b, const XenbusBackOps *ops, Xen *xen, XenStor
 
 void xenbus_back_done(XenbusBack *b)
 {
-    if (b->connected) {
-        b->connected = false;
-        b->ops->disconnect(b);
+    while ((b->connected || b->connecting || b->disconnecting) && b->ops->disconnect(b)) {
     }
+    b->connected = b->connecting = b->disconnecting = false;
     xen_store_unwatch(g_steal_pointer(&b->watch_front));
     xen_store_unwatch(g_steal_pointer(&b->watch_online));
     xen_store_unwatch(g_steal_pointer(&b->watch_hotplug));
     xen_store_unwatch(g_steal_pointer(&b->watch_domain));
     g_clear_handle_id(&b->retry_timer, g_source_remove);
+    g_clear_handle_id(&b->step_source, g_source_remove);
     g_clear_handle_id(&b->close_timer, g_source_remove);
     g_clear_handle_id(&b->closed_idle, g_source_remove);
     xenbus_back_nodes_remove(b);
@@ -361,6 +464,9 @@ void xenbus_back_close(XenbusBack *b, unsigned timeout_ms)
     b->closing = true;
     b->started = true;
     xenbus_back_write(b, "online", 0);
+    if (b->connecting) {
+        back_disconnect(b);
+    }
     if (b->state != XenbusStateClosing && b->state != XenbusStateClosed) {
         /* the queues go on until the frontend has let go of them */
         xenbus_back_set_state(b, XenbusStateClosing);

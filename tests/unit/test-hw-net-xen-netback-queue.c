@@ -5,14 +5,16 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <glib.h>
+#include <string.h>
 
 #include "fake-netdev.h"
 #include "hw/xen/netif.h"
 #include "hw/xen/ring.h"
 #include "util/clock.h"
 #include "vif.h"
+#include "xen-netback-internal.h"
 
-#define MAX_QUEUES 2
+#define MAX_QUEUES NETIF_MAX_QUEUES
 #define STORM_MS   150
 
 /* An event that brought nothing costs 1 ms before the next, after so many for free. */
@@ -59,8 +61,13 @@ static void raw_make_queue(Raw *r, unsigned i, bool split)
     }
 }
 
-/* @thread runs all of netback's queues; NULL: each has its own. */
-static void raw_up(Raw *r, unsigned n_queues, bool split, IoThread *thread)
+static void raw_state(Raw *r, enum xenbus_state state)
+{
+    g_assert_true(xen_store_printf(r->v.guest_store, 0, r->v.fe, "state", "%u", state));
+}
+
+/* All but the state. @thread runs all of netback's queues; NULL: each has its own. */
+static void raw_prepare(Raw *r, unsigned n_queues, bool split, IoThread *thread)
 {
     g_autoptr(GError) error = NULL;
     XenStore *s;
@@ -83,15 +90,19 @@ static void raw_up(Raw *r, unsigned n_queues, bool split, IoThread *thread)
     }
     g_assert_true(xen_store_printf(s, 0, r->v.fe, "request-rx-copy", "1"));
     g_assert_true(xen_store_printf(s, 0, r->v.fe, "feature-rx-notify", "1"));
-    g_assert_true(xen_store_printf(s, 0, r->v.fe, "state", "%d", XenbusStateConnected));
+}
+
+static void raw_up(Raw *r, unsigned n_queues, bool split, IoThread *thread)
+{
+    raw_prepare(r, n_queues, split, thread);
+    raw_state(r, XenbusStateConnected);
     VIF_WAIT(r->v.back.connected == 1);
 }
 
 static void raw_down(Raw *r)
 {
-    g_assert_true(xen_store_printf(r->v.guest_store, 0, r->v.fe, "state", "%d",
-                                   XenbusStateClosed));
-    VIF_WAIT(r->v.back.disconnected == 1);
+    raw_state(r, XenbusStateClosed);
+    VIF_WAIT(r->v.back.disconnected == r->v.back.connected);
     for (unsigned i = 0; i < r->n_queues; i++) {
         g_assert_cmpint(r->ops->share_free(r->share, r->rings[i], 2), ==, 0);
     }
@@ -197,6 +208,83 @@ static void test_work_after_a_storm(void)
     raw_down(&r);
 }
 
+/* --- the main loop --- */
+
+typedef struct Rounds {
+    Raw *raw;
+    unsigned queues; /* that there were in the last round */
+    unsigned n;      /* in which their number was another one */
+    gint64 last_us;
+    gint64 longest_us;
+} Rounds;
+
+static gboolean look_each_round(gpointer opaque)
+{
+    Rounds *c = opaque;
+    unsigned queues = c->raw->v.nb->n_queues;
+    gint64 now = g_get_monotonic_time();
+
+    g_assert_cmpint(ABS((int)queues - (int)c->queues), <=, 1);
+    c->n += queues != c->queues;
+    c->queues = queues;
+    c->longest_us = c->last_us ? MAX(c->longest_us, now - c->last_us) : 0;
+    c->last_us = now;
+    return G_SOURCE_CONTINUE;
+}
+
+/* The first and the last one's round may not be seen. */
+static void expect_rounds(Rounds *c, const char *what, unsigned min)
+{
+    g_test_message("%s: the longest round %d us", what, (int)c->longest_us);
+    g_assert_cmpuint(c->n, >=, min);
+    c->n = 0;
+    c->longest_us = 0;
+}
+
+/*
+ * A guest with as many queues as it may have, the last of them with a bad reference: others have
+ * the main loop between each two queues that are made or unmade.
+ */
+static void test_a_queue_in_a_round(void)
+{
+    Rounds c = { 0 };
+    guint source;
+    Raw r;
+
+    raw_prepare(&r, MAX_QUEUES, true, NULL);
+    c.raw = &r;
+    source = g_idle_add_full(G_PRIORITY_DEFAULT, look_each_round, &c, NULL);
+    raw_state(&r, XenbusStateConnected);
+    VIF_WAIT(r.v.back.connected == 1);
+    expect_rounds(&c, "connected", MAX_QUEUES - 2);
+    raw_state(&r, XenbusStateInitialising);
+    VIF_WAIT(r.v.back.disconnected == 1);
+    expect_rounds(&c, "disconnected", MAX_QUEUES - 2);
+    g_assert_true(xen_store_printf(r.v.guest_store, 0, r.v.fe, "queue-63/rx-ring-ref", "30000"));
+    raw_state(&r, XenbusStateConnected);
+    VIF_WAIT(r.v.back.errors == 1);
+    g_assert_nonnull(strstr(r.v.back.error, "queue 63: cannot map rx-ring-ref 30000"));
+    expect_rounds(&c, "refused", 2 * (MAX_QUEUES - 3));
+    g_source_remove(source);
+    raw_down(&r);
+}
+
+/* Until it is connected as a whole, no queue is told of. */
+static void test_no_queues_before_all(void)
+{
+    NetbackInfo info;
+    Raw r;
+
+    raw_prepare(&r, 8, true, NULL);
+    raw_state(&r, XenbusStateConnected);
+    do {
+        g_main_context_iteration(NULL, false);
+        netback_info(r.v.nb, &info);
+        g_assert_cmpuint(info.n_queues, ==, r.v.back.connected ? 8 : 0);
+    } while (!r.v.back.connected);
+    raw_down(&r);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -204,5 +292,7 @@ int main(int argc, char **argv)
     g_test_add_func("/netback/storm/both-ports", test_storm_on_both_ports);
     g_test_add_func("/netback/storm/two-queues-of-a-thread", test_storm_on_two_queues_of_a_thread);
     g_test_add_func("/netback/storm/work-after", test_work_after_a_storm);
+    g_test_add_func("/netback/a-queue-in-a-round", test_a_queue_in_a_round);
+    g_test_add_func("/netback/no-queues-before-all", test_no_queues_before_all);
     return g_test_run();
 }

@@ -17,7 +17,13 @@
 typedef struct Toy {
     XenbusBack bus;
     GString *log;        /* what happened, in order */
-    bool refuse_connect;
+    unsigned n_parts;    /* that connect and disconnect in a step each; 0 as 1 */
+    unsigned parts;
+    bool quiet;          /* about parts */
+    unsigned *round;     /* of the main loop, counted by a test; NULL: it does not */
+    unsigned step_round; /* when the last step was... */
+    unsigned steps;      /* ...and how many there were then */
+    bool refuse_connect; /* the last part */
     bool taken_over;
 } Toy;
 
@@ -39,6 +45,20 @@ static void toy_say(XenbusBack *b, const char *what)
     g_string_append_printf(t->log, "%s%s", t->log->len ? " " : "", what);
 }
 
+static void toy_step(XenbusBack *b, const char *what)
+{
+    Toy *t = container_of(b, Toy, bus);
+
+    if (t->round) {
+        t->steps = *t->round == t->step_round ? t->steps + 1 : 1;
+        t->step_round = *t->round;
+        g_assert_cmpuint(t->steps, <=, 2); /* the one that fails, the first of the way back */
+    }
+    if (!t->quiet) {
+        toy_say(b, what);
+    }
+}
+
 static bool toy_write_nodes(XenbusBack *b, XenTx tx)
 {
     return xen_store_printf(b->store, tx, b->be, "colour", "red");
@@ -55,19 +75,28 @@ static bool toy_publish(XenbusBack *b, XenTx tx)
     return xen_store_printf(b->store, tx, b->be, "feature-bounce", "1");
 }
 
-static bool toy_connect(XenbusBack *b, GError **error)
+static XenbusStep toy_connect(XenbusBack *b, GError **error)
 {
-    toy_say(b, "connect");
-    if (container_of(b, Toy, bus)->refuse_connect) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "the ring is square");
-        return false;
+    Toy *t = container_of(b, Toy, bus);
+
+    toy_step(b, "connect");
+    if (++t->parts < t->n_parts) {
+        return XENBUS_STEP_MORE;
     }
-    return true;
+    if (t->refuse_connect) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "the ring is square");
+        return XENBUS_STEP_FAILED;
+    }
+    return XENBUS_STEP_DONE;
 }
 
-static void toy_disconnect(XenbusBack *b)
+static bool toy_disconnect(XenbusBack *b)
 {
-    toy_say(b, "disconnect");
+    Toy *t = container_of(b, Toy, bus);
+
+    toy_step(b, "disconnect");
+    g_assert_cmpuint(t->parts, >, 0);
+    return --t->parts > 0;
 }
 
 static void toy_event(XenbusBack *b, XenbusEvent event, const char *detail)
@@ -135,13 +164,18 @@ static gboolean tick(gpointer unused)
         g_source_remove(source);                                            \
     } while (0)
 
+static void settle_once(void)
+{
+    while (g_main_context_iteration(NULL, false)) {
+    }
+    g_usleep(5000);
+}
+
 /* So long that whatever is on its way has arrived. */
 static void settle(void)
 {
     for (unsigned i = 0; i < 20; i++) {
-        while (g_main_context_iteration(NULL, false)) {
-        }
-        g_usleep(5000);
+        settle_once();
     }
 }
 
@@ -332,6 +366,7 @@ static void test_reconnect(void)
 
     connected(&f);
     WAIT_FOR(g_str_has_suffix(f.states->str, "4"));
+    settle(); /* it is not seen once more */
     g_string_truncate(f.states, 0);
     front(&f, 5);
     WAIT_FOR(g_str_has_suffix(f.states->str, "5"));
@@ -369,7 +404,7 @@ static void test_refused_connection(void)
     f.toy.refuse_connect = true;
     front(&f, 4);
     WAIT_FOR(is(&f, BE, "state", "5"));
-    expect_log(&f, "connect ERROR");
+    expect_log(&f, "connect disconnect ERROR");
     g_assert_cmpstr(f.toy.bus.error, ==, "the ring is square");
     g_assert_true(is(&f, "/local/domain/0/error/backend/toy/1/5", "error", "the ring is square"));
     /* it may come back, and then the reason is gone */
@@ -435,7 +470,7 @@ static void test_connected_again_after_refusal(void)
     f.toy.refuse_connect = true;
     front(&f, 4);
     WAIT_FOR(is(&f, BE, "state", "5"));
-    expect_log(&f, "connect ERROR");
+    expect_log(&f, "connect disconnect ERROR");
     put(&f, BE, "online", "1"); /* the backend looks */
     put(&f, BE, "hotplug-status", "connected");
     settle();
@@ -495,6 +530,215 @@ static void test_connected_while_it_goes(void)
     settle();
     g_assert_true(is(&f, BE, "state", "5"));
     expect_log(&f, ""); /* and goes on until the frontend lets go */
+    down(&f);
+}
+
+/* --- connection in steps --- */
+
+#define MANY 1000000u /* parts: it does not end before something else happens */
+
+static gboolean count_round(gpointer opaque)
+{
+    ++*(unsigned *)opaque;
+    return G_SOURCE_CONTINUE;
+}
+
+/* Others have the main loop between two steps, of a connection and of its end. */
+static void test_steps_leave_the_loop_to_others(void)
+{
+    unsigned rounds = 0;
+    Fixture f;
+    guint counter;
+
+    up(&f);
+    f.toy.n_parts = 40;
+    back_start(&f);
+    settle();
+    counter = g_idle_add_full(G_PRIORITY_DEFAULT, count_round, &rounds, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        f.toy.refuse_connect = i;
+        rounds = 0;
+        f.toy.round = &rounds; /* each step looks at it */
+        f.toy.step_round = UINT_MAX;
+        front(&f, 4);
+        WAIT_FOR(is(&f, BE, "state", i ? "5" : "4"));
+        g_assert_cmpuint(rounds, >=, i ? 78 : 39);
+        front(&f, 5);
+        WAIT_FOR(is(&f, BE, "state", "5"));
+        g_assert_cmpuint(rounds, >=, 78);
+        front(&f, 1);
+        WAIT_FOR(is(&f, BE, "state", "2"));
+    }
+    g_source_remove(counter);
+    down(&f);
+}
+
+static void connecting(Fixture *f, unsigned parts)
+{
+    up(f);
+    f->toy.quiet = true;
+    f->toy.n_parts = parts;
+    back_start(f);
+    settle(); /* what comes now comes once */
+    front(f, 4);
+    WAIT_FOR(f->toy.parts > 3);
+    g_assert_true(is(f, BE, "state", "2"));
+    g_assert_false(f->toy.bus.connected);
+}
+
+static void disconnecting(Fixture *f, int state)
+{
+    connecting(f, 2000);
+    WAIT_FOR(f->toy.bus.connected);
+    expect_log(f, "CONNECTED");
+    front(f, state);
+    WAIT_FOR(f->toy.parts < 1997);
+    g_assert_cmpuint(f->toy.parts, >, 0);
+    g_assert_true(is(f, BE, "state", "4")); /* the guest's pages are in use */
+    g_assert_false(f->toy.bus.connected);
+    expect_log(f, "");
+}
+
+/* Each state that a frontend may go to before it is connected. */
+static void test_other_state_while_connecting(void)
+{
+    static const struct {
+        int front;
+        const char *back;
+    } cases[] = { { 1, "2" }, { 5, "5" }, { 6, "6" } };
+    Fixture f;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        connecting(&f, MANY);
+        front(&f, cases[i].front);
+        WAIT_FOR(f.toy.parts == 0 && is(&f, BE, "state", cases[i].back));
+        expect_log(&f, ""); /* it never was connected */
+        f.toy.n_parts = 5;
+        front(&f, 1);
+        WAIT_FOR(is(&f, BE, "state", "2"));
+        front(&f, 4);
+        WAIT_FOR(f.toy.bus.connected);
+        down(&f);
+    }
+}
+
+/* A Reconfiguring that came too early is answered once it is connected. */
+static void test_reconfiguring_while_connecting(void)
+{
+    Fixture f;
+
+    connecting(&f, 2000);
+    front(&f, 7);
+    WAIT_FOR(is(&f, BE, "state", "8"));
+    expect_log(&f, "CONNECTED");
+    down(&f);
+}
+
+/* New keys while the old ones are refused: they have their turn. */
+static void test_connected_anew_while_connecting(void)
+{
+    Fixture f;
+
+    connecting(&f, 2000);
+    f.toy.refuse_connect = true;
+    front(&f, 4);
+    WAIT_FOR(f.toy.bus.disconnecting);
+    f.toy.refuse_connect = false;
+    WAIT_FOR(f.toy.bus.connected);
+    expect_log(&f, "ERROR CONNECTED");
+    down(&f);
+}
+
+/* A frontend that does not wait for answers: the end comes first, then what it wants now. */
+static void test_other_state_while_disconnecting(void)
+{
+    static const struct {
+        int first;
+        int then;
+        const char *back;
+    } cases[] = { { 5, 1, "2" }, { 5, 6, "6" }, { 5, 4, "4" }, { 1, 4, "4" }, { 6, 1, "2" } };
+    Fixture f;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        disconnecting(&f, cases[i].first);
+        f.toy.n_parts = 1;
+        front(&f, cases[i].then);
+        WAIT_FOR(f.toy.log->len > 0);
+        g_assert_true(g_str_has_prefix(f.toy.log->str, "DISCONNECTED"));
+        WAIT_FOR(is(&f, BE, "state", cases[i].back) &&
+                 f.toy.bus.connected == (cases[i].then == 4));
+        down(&f);
+    }
+}
+
+/* The first reason is the one that is told, once all is given back. */
+static void test_faults_while_in_steps(void)
+{
+    Fixture f;
+
+    connecting(&f, MANY);
+    xenbus_back_fail(&f.toy.bus, "queue 0: it has holes");
+    xenbus_back_fail(&f.toy.bus, "queue 1: that one, too");
+    g_assert_true(is(&f, BE, "state", "2"));
+    expect_log(&f, "");
+    WAIT_FOR(is(&f, BE, "state", "5"));
+    expect_log(&f, "ERROR");
+    g_assert_cmpuint(f.toy.parts, ==, 0);
+    g_assert_cmpstr(f.toy.bus.error, ==, "queue 0: it has holes");
+    down(&f);
+}
+
+static void test_close_while_in_steps(void)
+{
+    Fixture f;
+
+    connecting(&f, MANY);
+    xenbus_back_close(&f.toy.bus, 60000);
+    front(&f, 6);
+    WAIT_FOR(f.toy.log->len > 0);
+    expect_log(&f, "CLOSED");
+    g_assert_cmpuint(f.toy.parts, ==, 0);
+    down(&f);
+
+    disconnecting(&f, 5);
+    xenbus_back_close(&f.toy.bus, 0); /* over before the steps are */
+    WAIT_FOR(g_str_has_suffix(f.toy.log->str, "CLOSED"));
+    expect_log(&f, "DISCONNECTED CLOSED");
+    g_assert_cmpuint(f.toy.parts, ==, 0);
+    down(&f);
+}
+
+static void test_domain_dies_while_in_steps(void)
+{
+    Fixture f;
+
+    connecting(&f, MANY);
+    guest_dies(&f);
+    WAIT_FOR(f.toy.log->len > 0);
+    expect_log(&f, "GONE");
+    g_assert_cmpuint(f.toy.parts, ==, 0);
+    down(&f);
+
+    disconnecting(&f, 5);
+    guest_dies(&f);
+    WAIT_FOR(g_str_has_suffix(f.toy.log->str, "GONE"));
+    expect_log(&f, "DISCONNECTED GONE");
+    down(&f);
+}
+
+/* Freed at once: nothing of the guest's stays. */
+static void test_done_while_in_steps(void)
+{
+    Fixture f;
+
+    connecting(&f, MANY);
+    xenbus_back_done(&f.toy.bus);
+    g_assert_cmpuint(f.toy.parts, ==, 0);
+    down(&f);
+
+    disconnecting(&f, 5);
+    xenbus_back_done(&f.toy.bus);
+    g_assert_cmpuint(f.toy.parts, ==, 0);
     down(&f);
 }
 
@@ -734,6 +978,15 @@ int main(int argc, char **argv)
     TEST("connected-while-closed-waits-for-hotplug",
          test_connected_while_closed_waits_for_hotplug);
     TEST("connected-while-it-goes", test_connected_while_it_goes);
+    TEST("steps-leave-the-loop-to-others", test_steps_leave_the_loop_to_others);
+    TEST("other-state-while-connecting", test_other_state_while_connecting);
+    TEST("reconfiguring-while-connecting", test_reconfiguring_while_connecting);
+    TEST("connected-anew-while-connecting", test_connected_anew_while_connecting);
+    TEST("other-state-while-disconnecting", test_other_state_while_disconnecting);
+    TEST("faults-while-in-steps", test_faults_while_in_steps);
+    TEST("close-while-in-steps", test_close_while_in_steps);
+    TEST("domain-dies-while-in-steps", test_domain_dies_while_in_steps);
+    TEST("done-while-in-steps", test_done_while_in_steps);
     TEST("fault-while-connected", test_fault_while_connected);
     TEST("reconfiguring-is-answered", test_reconfiguring_is_answered);
     TEST("unplug-by-toolstack", test_unplug_by_toolstack);

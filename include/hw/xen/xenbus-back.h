@@ -21,6 +21,12 @@
 
 typedef struct XenbusBack XenbusBack;
 
+typedef enum XenbusStep {
+    XENBUS_STEP_DONE,
+    XENBUS_STEP_MORE,   /* again, in the next round of the main loop */
+    XENBUS_STEP_FAILED,
+} XenbusStep;
+
 /* What a kind of device does. @b is embedded in the device: container_of(). */
 typedef struct XenbusBackOps {
     const char *kind;    /* "vif": backend/KIND and device/KIND */
@@ -37,12 +43,15 @@ typedef struct XenbusBackOps {
     bool (*publish)(XenbusBack *b, XenTx tx);
 
     /*
-     * The frontend is Connected: reads its keys and starts. On failure nothing is left, and
-     * the reason is what people see.
+     * The frontend is Connected: reads its keys and starts, a bounded step in each call, because
+     * others wait for the main loop meanwhile. Of a failure people see the reason.
      */
-    bool (*connect)(XenbusBack *b, GError **error);
-    /* Ends what connect() began: nothing of the guest's is used any more. */
-    void (*disconnect)(XenbusBack *b);
+    XenbusStep (*connect)(XenbusBack *b, GError **error);
+    /*
+     * Ends what connect() began, if not finished too, in bounded steps: true, there is more to
+     * do. False: nothing of the guest's is used any more.
+     */
+    bool (*disconnect)(XenbusBack *b);
 
     /* From within other calls, but for XENBUS_CLOSED and XENBUS_GONE: from the main loop. */
     void (*event)(XenbusBack *b, XenbusEvent event, const char *detail);
@@ -70,7 +79,13 @@ struct XenbusBack {
     bool store_failed;   /* XenStore's failure was reported, and is not over */
     bool domain_seen;
     bool front_seen;
-    bool front_written;  /* the frontend wrote its state since we looked */
+    bool front_written;  /* the frontend wrote its state, which was not followed yet */
+    bool connecting;     /* some steps are done */
+    bool disconnecting;
+    bool was_connected;  /* before it */
+    bool failing;        /* with error, once it is disconnected */
+    bool close_due;
+    guint step_source;
     XenWatch *watch_front;
     XenWatch *watch_online;
     XenWatch *watch_hotplug;
