@@ -31,6 +31,12 @@
 
 #define STORE_RETRY_MS   1000
 
+/* Before a frontend that failed is connected again, more each time... */
+#define FAIL_WAIT_MIN_MS 1u
+#define FAIL_WAIT_MAX_MS 1000u
+/* ...until a connection lasted so long. */
+#define FAIL_FORGET_US   G_USEC_PER_SEC
+
 static void back_update(void *opaque);
 static void back_finish_close(XenbusBack *b);
 
@@ -65,6 +71,9 @@ static bool back_disconnect(XenbusBack *b)
 {
     if (b->connected || b->connecting) {
         b->was_connected = b->connected;
+        if (b->connected && g_get_monotonic_time() - b->connected_us >= FAIL_FORGET_US) {
+            b->fail_wait_ms = 0;
+        }
         b->connected = b->connecting = false;
         b->disconnecting = true;
         back_disconnect_step(b);
@@ -75,6 +84,8 @@ static bool back_disconnect(XenbusBack *b)
 static void back_failed(XenbusBack *b)
 {
     b->failing = false;
+    b->fail_wait_ms = CLAMP(b->fail_wait_ms * 2, FAIL_WAIT_MIN_MS, FAIL_WAIT_MAX_MS);
+    b->fail_until_us = g_get_monotonic_time() + b->fail_wait_ms * 1000;
     xenbus_back_set_error(b, b->error);
     xenbus_back_set_state(b, XenbusStateClosing);
     b->ops->event(b, XENBUS_ERROR, b->error);
@@ -112,6 +123,7 @@ static void back_connect_step(XenbusBack *b)
     }
     b->connecting = false;
     b->connected = true;
+    b->connected_us = g_get_monotonic_time();
     g_clear_pointer(&b->error, g_free);
     xenbus_back_set_error(b, NULL);
     xenbus_back_set_state(b, XenbusStateConnected);
@@ -245,6 +257,26 @@ static void back_gone(XenbusBack *b)
 
 /* --- what is there now --- */
 
+static gboolean back_waited(gpointer opaque)
+{
+    XenbusBack *b = opaque;
+
+    b->fail_timer = 0;
+    back_update(b);
+    return G_SOURCE_REMOVE;
+}
+
+/* A frontend that failed again and again waits. back_update() follows. */
+static bool back_must_wait(XenbusBack *b)
+{
+    gint64 left_us = b->fail_until_us - g_get_monotonic_time();
+
+    if (left_us > 0 && !b->fail_timer) {
+        b->fail_timer = g_timeout_add((guint)(left_us / 1000 + 1), back_waited, b);
+    }
+    return left_us > 0;
+}
+
 static void back_follow_connected(XenbusBack *b, const BackControl *c)
 {
     bool again = b->front_written && c->online && b->state != XenbusStateInitWait;
@@ -253,7 +285,7 @@ static void back_follow_connected(XenbusBack *b, const BackControl *c)
         b->front_written = false;
         return;
     }
-    if (b->connecting) {
+    if (b->connecting || back_must_wait(b)) {
         return;
     }
     b->front_written = false;
@@ -425,6 +457,7 @@ void xenbus_back_done(XenbusBack *b)
     xen_store_unwatch(g_steal_pointer(&b->watch_domain));
     g_clear_handle_id(&b->retry_timer, g_source_remove);
     g_clear_handle_id(&b->step_source, g_source_remove);
+    g_clear_handle_id(&b->fail_timer, g_source_remove);
     g_clear_handle_id(&b->close_timer, g_source_remove);
     g_clear_handle_id(&b->closed_idle, g_source_remove);
     xenbus_back_nodes_remove(b);

@@ -742,6 +742,77 @@ static void test_done_while_in_steps(void)
     down(&f);
 }
 
+/* --- a frontend that fails again and again --- */
+
+static void fail_once(Fixture *f)
+{
+    front(f, 4);
+    WAIT_FOR(g_str_has_suffix(f->toy.log->str, "ERROR"));
+    expect_log(f, "connect disconnect ERROR");
+}
+
+/* It waits twice as long each time, up to a second; a connection that lasts makes up for it. */
+static void test_failures_wait_longer(void)
+{
+    Fixture f;
+
+    up(&f);
+    back_start(&f);
+    f.toy.refuse_connect = true;
+    for (unsigned i = 0; i < 4; i++) {
+        fail_once(&f);
+        g_assert_cmpuint(f.toy.bus.fail_wait_ms, ==, 1u << i);
+    }
+    f.toy.bus.fail_wait_ms = 900;
+    fail_once(&f);
+    g_assert_cmpuint(f.toy.bus.fail_wait_ms, ==, 1000);
+    f.toy.bus.fail_until_us = 0;
+    f.toy.refuse_connect = false;
+    front(&f, 4);
+    WAIT_FOR(f.toy.bus.connected);
+    xenbus_back_fail(&f.toy.bus, "it has holes");
+    g_assert_cmpuint(f.toy.bus.fail_wait_ms, ==, 1000); /* it was only there to break */
+    f.toy.bus.fail_until_us = 0;
+    front(&f, 4);
+    WAIT_FOR(f.toy.bus.connected);
+    f.toy.bus.connected_us -= 2 * G_USEC_PER_SEC;
+    xenbus_back_fail(&f.toy.bus, "it has holes");
+    g_assert_cmpuint(f.toy.bus.fail_wait_ms, ==, 1);
+    down(&f);
+}
+
+/* However often it writes meanwhile, and whatever way it goes. */
+static void test_no_connection_before_the_wait_is_over(void)
+{
+    Fixture f;
+
+    up(&f);
+    back_start(&f);
+    f.toy.refuse_connect = true;
+    fail_once(&f);
+    f.toy.bus.fail_until_us = g_get_monotonic_time() + 3600 * (gint64)G_USEC_PER_SEC;
+    for (unsigned i = 0; i < 20; i++) {
+        front(&f, 4);
+        settle_once();
+        front(&f, 6);
+        settle_once();
+        front(&f, 1);
+        settle_once();
+    }
+    WAIT_FOR(is(&f, BE, "state", "2"));
+    front(&f, 4);
+    settle();
+    expect_log(&f, "");
+    g_assert_cmpuint(f.toy.bus.fail_timer, !=, 0); /* it is not forgotten */
+    g_clear_handle_id(&f.toy.bus.fail_timer, g_source_remove);
+    f.toy.bus.fail_until_us = g_get_monotonic_time() + 20000;
+    f.toy.refuse_connect = false;
+    put(&f, BE, "online", "1"); /* it looks */
+    WAIT_FOR(f.toy.bus.connected);
+    expect_log(&f, "connect CONNECTED");
+    down(&f);
+}
+
 static void test_fault_while_connected(void)
 {
     Fixture f;
@@ -987,6 +1058,8 @@ int main(int argc, char **argv)
     TEST("close-while-in-steps", test_close_while_in_steps);
     TEST("domain-dies-while-in-steps", test_domain_dies_while_in_steps);
     TEST("done-while-in-steps", test_done_while_in_steps);
+    TEST("failures-wait-longer", test_failures_wait_longer);
+    TEST("no-connection-before-the-wait-is-over", test_no_connection_before_the_wait_is_over);
     TEST("fault-while-connected", test_fault_while_connected);
     TEST("reconfiguring-is-answered", test_reconfiguring_is_answered);
     TEST("unplug-by-toolstack", test_unplug_by_toolstack);

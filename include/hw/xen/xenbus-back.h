@@ -86,6 +86,10 @@ struct XenbusBack {
     bool failing;        /* with error, once it is disconnected */
     bool close_due;
     guint step_source;
+    gint64 connected_us;
+    unsigned fail_wait_ms;
+    gint64 fail_until_us; /* no connection before it */
+    guint fail_timer;
     XenWatch *watch_front;
     XenWatch *watch_online;
     XenWatch *watch_hotplug;
