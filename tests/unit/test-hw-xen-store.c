@@ -11,6 +11,7 @@
 #include <glib/gstdio.h>
 
 #include "hw/xen/xen-ops.h"
+#include "store-proxy.h"
 
 typedef struct Fixture {
     char *dir;
@@ -471,6 +472,144 @@ static void test_environment(Fixture *f, gconstpointer unused)
     g_unsetenv("XENSTORED_PATH");
 }
 
+/* --- a server that does not answer --- */
+
+#define STORE_MAX_TX 10 /* xenstored's and xenemu's for a guest */
+
+typedef struct Stalled {
+    char *path;
+    StoreProxy *proxy;
+    XenStore *s;
+    XenWatch *w;
+    unsigned calls;
+} Stalled;
+
+static void stalled_event(void *opaque)
+{
+    ((Stalled *)opaque)->calls++;
+}
+
+static void stalled_set_up(Fixture *f, Stalled *st, const char *server)
+{
+    *st = (Stalled){ .path = g_build_filename(f->dir, "proxy", NULL) };
+    st->proxy = store_proxy_new(st->path, server);
+    st->s = xen_store_open(st->path, NULL);
+    g_assert_nonnull(st->s);
+    st->w = xen_store_watch(st->s, "data/w", stalled_event, st, NULL);
+    g_assert_nonnull(st->w);
+    while (st->calls == 0) {
+        g_main_context_iteration(NULL, true);
+    }
+}
+
+static void stalled_tear_down(Stalled *st)
+{
+    xen_store_unwatch(st->w);
+    xen_store_close(st->s);
+    store_proxy_free(st->proxy);
+    g_free(st->path);
+}
+
+static void stalled_end(Stalled *st)
+{
+    store_proxy_hold(st->proxy, false);
+    while (st->calls < 2) { /* those who were refused are called */
+        g_main_context_iteration(NULL, true);
+    }
+}
+
+/* It returns, and is an error of its own; later everything is as before. */
+static void test_stalled(Fixture *f, gconstpointer unused)
+{
+    g_autofree char *value = NULL;
+    Stalled st;
+    uint64_t n = 7;
+
+    stalled_set_up(f, &st, f->host->store_path);
+    store_proxy_hold(st.proxy, true);
+    for (unsigned i = 0; i < 1000; i++) { /* one of them waits, or it takes minutes */
+        g_assert_null(xen_store_read(st.s, 0, "/a"));
+        g_assert_cmpint(errno, ==, ETIMEDOUT);
+    }
+    g_assert_false(xen_store_write(st.s, 0, "/a", "1"));
+    g_assert_false(xen_store_read_uint(st.s, 0, "/a", "b", 9, &n));
+    g_assert_null(xen_store_list(st.s, 0, "/"));
+    g_assert_cmpint(errno, ==, ETIMEDOUT);
+    g_assert_cmpint(xen_store_domain_state(st.s, 0), ==, XEN_DOMAIN_UNKNOWN);
+    g_assert_null(xen_store_watch(st.s, "/x", stalled_event, &st, NULL));
+    stalled_end(&st);
+    g_assert_true(xen_store_write(st.s, 0, "/a", "2"));
+    value = xen_store_read(f->s, 0, "/a");
+    g_assert_cmpstr(value, ==, "2");
+    stalled_tear_down(&st);
+}
+
+/* What was asked for and given up happens before what is asked for later. */
+static void test_stalled_write(Fixture *f, gconstpointer unused)
+{
+    g_autofree char *value = NULL;
+    Stalled st;
+
+    stalled_set_up(f, &st, f->host->store_path);
+    store_proxy_hold(st.proxy, true);
+    g_assert_false(xen_store_write(st.s, 0, "/a", "1"));
+    g_assert_cmpint(errno, ==, ETIMEDOUT);
+    stalled_end(&st);
+    g_assert_true(xen_store_write(st.s, 0, "/a", "2"));
+    value = xen_store_read(st.s, 0, "/a");
+    g_assert_cmpstr(value, ==, "2");
+    stalled_tear_down(&st);
+}
+
+static bool write_and_hold(XenStore *s, XenTx tx, void *opaque)
+{
+    Stalled *st = opaque;
+
+    g_assert_true(xen_store_write(s, tx, "data/t", "half"));
+    store_proxy_hold(st->proxy, true);
+    return xen_store_write(s, tx, "data/t", "whole");
+}
+
+/* The server does not keep transactions that we gave up: a guest has few of them. */
+static void test_stalled_leaves_nothing(Fixture *f, gconstpointer unused)
+{
+    g_autofree char *path = g_build_filename(f->dir, "host", NULL);
+    g_autoptr(Xen) guest = xen_xenemu_open_guest(path, 1, 1 << 20, NULL);
+    XenTx tx[STORE_MAX_TX - 1];
+    Stalled st;
+
+    stalled_set_up(f, &st, guest->store_path);
+    for (size_t i = 0; i < G_N_ELEMENTS(tx); i++) {
+        tx[i] = xen_store_begin(st.s);
+    }
+    for (unsigned i = 0; i < 2; i++) { /* one at a time goes, and no more */
+        st.calls = 1;
+        g_assert_false(xen_store_transaction(st.s, write_and_hold, &st));
+        g_assert_cmpint(errno, ==, ETIMEDOUT);
+        stalled_end(&st);
+        g_assert_null(xen_store_read(st.s, 0, "data/t"));
+        g_assert_cmpint(errno, ==, ENOENT);
+        st.calls = 1;
+        store_proxy_hold(st.proxy, true);
+        g_assert_cmpuint(xen_store_begin(st.s), ==, 0);
+        stalled_end(&st);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(tx); i++) {
+        g_assert_true(xen_store_end(st.s, tx[i], true));
+    }
+    stalled_tear_down(&st);
+}
+
+/* Closing does not wait either. */
+static void test_stalled_close(Fixture *f, gconstpointer unused)
+{
+    Stalled st;
+
+    stalled_set_up(f, &st, f->host->store_path);
+    store_proxy_hold(st.proxy, true);
+    stalled_tear_down(&st);
+}
+
 #define TEST(name, fn) g_test_add("/hw/xen/store/" name, Fixture, NULL, set_up, fn, tear_down)
 
 int main(int argc, char **argv)
@@ -496,6 +635,10 @@ int main(int argc, char **argv)
     TEST("unwatch-each-other", test_unwatch_each_other);
     TEST("watch-refused", test_watch_refused);
     TEST("server-dies", test_server_dies);
+    TEST("stalled", test_stalled);
+    TEST("stalled-write", test_stalled_write);
+    TEST("stalled-leaves-nothing", test_stalled_leaves_nothing);
+    TEST("stalled-close", test_stalled_close);
     TEST("open-fails", test_open_fails);
     TEST("environment", test_environment);
     return g_test_run();

@@ -15,6 +15,11 @@ typedef struct XenWatch XenWatch;
 typedef uint32_t XenTx; /* a transaction; 0: none */
 
 /*
+ * No call waits for a server that does not answer longer than half a second: it fails with
+ * ETIMEDOUT, as does every other one from then on, at once, until the server answers again. Then
+ * each watch fires once. What a call that failed so asked for may still happen, but before
+ * anything that is asked for later.
+ *
  * @socket NULL: where libxenstore looks by itself. A server that goes away is not
  * announced: the next call fails.
  */
