@@ -496,6 +496,7 @@ void xenbus_back_close(XenbusBack *b, unsigned timeout_ms)
     g_clear_handle_id(&b->close_timer, g_source_remove);
     b->closing = true;
     b->started = true;
+    b->close_timer = g_timeout_add(timeout_ms, back_close_timeout, b); /* XenStore's time, too */
     xenbus_back_write(b, "online", 0);
     if (b->connecting) {
         back_disconnect(b);
@@ -504,6 +505,5 @@ void xenbus_back_close(XenbusBack *b, unsigned timeout_ms)
         /* the queues go on until the frontend has let go of them */
         xenbus_back_set_state(b, XenbusStateClosing);
     }
-    b->close_timer = g_timeout_add(timeout_ms, back_close_timeout, b);
     back_update(b);
 }

@@ -31,26 +31,64 @@
 #define WAIT_MS      3000  /* for a backend, without a word */
 #define RETRY_MIN_MS 500   /* between two connections */
 #define RETRY_MAX_MS 30000
+#define STORE_RETRY_MS 1000
 
 static void front_update(void *opaque);
+static gboolean front_store_retry(gpointer opaque);
 static void front_finish_close(XenbusFront *f);
 
 /* --- XenStore --- */
 
+/*
+ * XenStore did not take or give what was asked of it. That is reported once and tried again
+ * after a while; what we know stays as it is.
+ */
+static void front_store_report(XenbusFront *f, const char *reason)
+{
+    if (!f->store_timer) {
+        f->store_timer = g_timeout_add(STORE_RETRY_MS, front_store_retry, f);
+    }
+    if (!f->store_failed) {
+        f->store_failed = true;
+        f->ops->event(f, XENBUS_ERROR, reason);
+    }
+}
+
+/* For errno. */
+static void front_store_failed(XenbusFront *f, bool write, const char *dir)
+{
+    g_autofree char *reason = g_strdup_printf("XenStore: cannot %s %s: %s",
+                                              write ? "write" : "read", dir, g_strerror(errno));
+
+    front_store_report(f, reason);
+}
+
 static void front_set_state(XenbusFront *f, enum xenbus_state state)
 {
     f->state = state;
-    xen_store_printf(f->store, 0, f->fe, "state", "%u", state);
+    f->unwritten = !xen_store_printf(f->store, 0, f->fe, "state", "%u", state);
+    if (f->unwritten) {
+        front_store_failed(f, true, f->fe);
+    }
 }
 
-static enum xenbus_state front_read_state(XenbusFront *f, const char *dir)
+/* Who may not read a directory is not told that a node is gone. */
+static bool front_is_absent(int err)
 {
-    uint64_t v;
+    return err == ENOENT || err == EACCES;
+}
 
-    if (!xen_store_read_uint(f->store, 0, dir, "state", XenbusStateReconfigured, &v)) {
-        return XenbusStateUnknown;
+/* Unknown: there is none, or none that makes sense. False: XenStore did not say. */
+static bool front_read_state(XenbusFront *f, const char *dir, enum xenbus_state *ret)
+{
+    uint64_t v = XenbusStateUnknown;
+
+    if (!xen_store_read_uint(f->store, 0, dir, "state", XenbusStateReconfigured, &v) &&
+        errno != EINVAL && !front_is_absent(errno)) {
+        return false;
     }
-    return (enum xenbus_state)v;
+    *ret = (enum xenbus_state)v;
+    return true;
 }
 
 bool xenbus_front_released(XenbusFront *f, const char *be)
@@ -58,8 +96,7 @@ bool xenbus_front_released(XenbusFront *f, const char *be)
     uint64_t v;
 
     if (!xen_store_read_uint(f->store, 0, be, "state", XenbusStateReconfigured, &v)) {
-        /* who may not read the directory is not told that the node is gone */
-        return errno == ENOENT || errno == EACCES;
+        return front_is_absent(errno);
     }
     return v == XenbusStateInitialising || v == XenbusStateInitWait || v == XenbusStateClosed;
 }
@@ -75,19 +112,27 @@ static bool front_backend_online(XenbusFront *f)
     return v != 0;
 }
 
-/* The path of the backend and its domain. NULL: there is no (complete) device. */
-static char *front_read_backend(XenbusFront *f, uint16_t *ret_id)
+/*
+ * The path of the backend and its domain; NULL: there is no (complete) device. False: XenStore
+ * did not say.
+ */
+static bool front_read_backend(XenbusFront *f, char **ret_be, uint16_t *ret_id)
 {
     g_autofree char *path = g_strdup_printf("%s/backend", f->fe);
     g_autofree char *backend = xen_store_read(f->store, 0, path);
     uint64_t id;
 
-    if (!backend || !*backend ||
-        !xen_store_read_uint(f->store, 0, f->fe, "backend-id", UINT16_MAX, &id)) {
-        return NULL;
+    if (!backend) {
+        return front_is_absent(errno);
     }
-    *ret_id = (uint16_t)id;
-    return g_steal_pointer(&backend);
+    if (!xen_store_read_uint(f->store, 0, f->fe, "backend-id", UINT16_MAX, &id)) {
+        return errno == EINVAL || front_is_absent(errno);
+    }
+    if (*backend) {
+        *ret_be = g_steal_pointer(&backend);
+        *ret_id = (uint16_t)id;
+    }
+    return true;
 }
 
 uint64_t xenbus_front_feature(XenbusFront *f, const char *key, uint64_t absent)
@@ -171,12 +216,17 @@ static void front_run(XenbusFront *f)
 static gboolean front_report_wait(gpointer opaque)
 {
     XenbusFront *f = opaque;
+    enum xenbus_state back = XenbusStateUnknown;
     g_autofree char *text = NULL;
 
     f->wait_timer = 0;
+    if (f->be && !front_read_state(f, f->be, &back)) {
+        front_store_failed(f, false, f->be);
+        return G_SOURCE_REMOVE;
+    }
     f->wait_reported = true;
     text = f->be ? g_strdup_printf("waits for the backend: %s/state is %s", f->be,
-                                   xenbus_state_name(front_read_state(f, f->be)))
+                                   xenbus_state_name(back))
                  : g_strdup_printf("waits for a backend: there is no %s/backend", f->fe);
     xenbus_front_warn(f, text);
     return G_SOURCE_REMOVE;
@@ -259,6 +309,14 @@ static void front_step_initialising(XenbusFront *f, enum xenbus_state back)
     }
 }
 
+/* The backend has not looked at our keys yet. */
+static bool front_is_waiting(XenbusFront *f)
+{
+    enum xenbus_state ours;
+
+    return !f->running && (!front_read_state(f, f->fe, &ours) || ours == XenbusStateConnected);
+}
+
 static void front_step_connected(XenbusFront *f, enum xenbus_state back)
 {
     switch (back) {
@@ -274,8 +332,8 @@ static void front_step_connected(XenbusFront *f, enum xenbus_state back)
         front_set_state(f, XenbusStateClosed);
         break;
     case XenbusStateInitWait:
-        if (!f->running && front_read_state(f, f->fe) == XenbusStateConnected) {
-            break; /* it has not looked at our keys yet */
+        if (front_is_waiting(f)) {
+            break;
         }
         G_GNUC_FALLTHROUGH;
     case XenbusStateUnknown:
@@ -356,15 +414,26 @@ static bool front_watch(XenbusFront *f, XenWatch **w, const char *dir, const cha
     return *w != NULL;
 }
 
-/* Another backend than before, or none. False: there is none. */
+static bool front_watch_backend(XenbusFront *f, GError **error)
+{
+    return front_watch(f, &f->watch_state, f->be, "state", error) &&
+           front_watch(f, &f->watch_online, f->be, "online", error) &&
+           (!f->ops->follow || front_watch(f, &f->watch_follow, f->be, f->ops->follow, error));
+}
+
+/* Another backend than before, or none: f->be. False: XenStore did not say. */
 static bool front_follow_backend(XenbusFront *f)
 {
     uint16_t id = 0;
-    g_autofree char *be = front_read_backend(f, &id);
+    g_autofree char *be = NULL;
     g_autoptr(GError) error = NULL;
 
+    if (!front_read_backend(f, &be, &id)) {
+        front_store_failed(f, false, f->fe);
+        return false;
+    }
     if (g_strcmp0(be, f->be) == 0 && id == f->backend_id) {
-        return be != NULL;
+        return true;
     }
     front_disconnect(f);
     front_unwatch_backend(f);
@@ -379,14 +448,31 @@ static bool front_follow_backend(XenbusFront *f)
     f->be = g_steal_pointer(&be);
     f->backend_id = id;
     f->state = XenbusStateUnknown;
-    if (!f->be) {
+    f->unwritten = false;
+    if (f->be && !front_watch_backend(f, &error)) {
+        front_store_report(f, error->message);
+        front_unwatch_backend(f);
+        g_clear_pointer(&f->be, g_free); /* it is seen again */
         f->backend_id = 0;
         return false;
     }
-    if (!front_watch(f, &f->watch_state, f->be, "state", &error) ||
-        !front_watch(f, &f->watch_online, f->be, "online", &error) ||
-        (f->ops->follow && !front_watch(f, &f->watch_follow, f->be, f->ops->follow, &error))) {
-        xenbus_front_warn(f, error->message);
+    return true;
+}
+
+static bool front_walk(XenbusFront *f)
+{
+    for (unsigned i = 0; i < MAX_STEPS && !f->closed_sent; i++) {
+        enum xenbus_state before = f->state;
+        enum xenbus_state back;
+
+        if (!front_read_state(f, f->be, &back)) {
+            front_store_failed(f, false, f->be);
+            return false;
+        }
+        front_step(f, back);
+        if (f->state == before) {
+            break;
+        }
     }
     return true;
 }
@@ -395,28 +481,37 @@ static void front_update(void *opaque)
 {
     XenbusFront *f = opaque;
 
-    if (!f->started || f->closed_sent || f->lost) {
+    if (!f->started || f->closed_sent || f->lost || !front_follow_backend(f)) {
         return;
     }
-    if (!front_follow_backend(f) || (f->closing && f->state == XenbusStateUnknown)) {
+    if (!f->be || (f->closing && f->state == XenbusStateUnknown)) {
+        f->store_failed = false;
         if (f->closing) {
             front_finish_close(f);
         }
         front_watch_wait(f);
         return;
     }
-    for (unsigned i = 0; i < MAX_STEPS && !f->closed_sent; i++) {
-        enum xenbus_state before = f->state;
-
-        front_step(f, front_read_state(f, f->be));
-        if (f->state == before) {
-            break;
-        }
+    if (!front_walk(f)) {
+        return;
     }
+    f->store_failed = f->unwritten;
     f->ops->changed(f);
     front_watch_wait(f);
     xenbus_front_pages_try(f);
     xenbus_front_settled(f);
+}
+
+static gboolean front_store_retry(gpointer opaque)
+{
+    XenbusFront *f = opaque;
+
+    f->store_timer = 0;
+    if (f->unwritten && !f->lost) {
+        front_set_state(f, f->state);
+    }
+    front_update(f);
+    return G_SOURCE_REMOVE;
 }
 
 /* There is nobody left to talk to, and there will not be: no XenStore either. */
@@ -525,6 +620,7 @@ void xenbus_front_done(XenbusFront *f)
     g_clear_handle_id(&f->close_timer, g_source_remove);
     g_clear_handle_id(&f->retry_timer, g_source_remove);
     g_clear_handle_id(&f->wait_timer, g_source_remove);
+    g_clear_handle_id(&f->store_timer, g_source_remove);
     g_clear_handle_id(&f->closed_idle, g_source_remove);
     f->running = false;
     if (f->share) {

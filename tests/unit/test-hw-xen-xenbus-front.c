@@ -8,6 +8,7 @@
 
 #include <glib/gstdio.h>
 
+#include "store-proxy.h"
 #include "util/container-of.h"
 
 #define BE "/local/domain/0/backend/toy/1/5"
@@ -29,6 +30,7 @@ typedef struct Fixture {
     Xen *guest;
     XenStore *dom0;
     XenStore *domu;
+    StoreProxy *proxy; /* between the frontend and its XenStore */
     Toy toy;
 } Fixture;
 
@@ -146,7 +148,7 @@ static void toolstack_add(Fixture *f, const char *state)
 static void up(Fixture *f)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *path = NULL;
+    g_autofree char *path = NULL, *domu = NULL;
 
     *f = (Fixture){ .dir = g_dir_make_tmp("test-xenbus-XXXXXX", &error) };
     g_assert_no_error(error);
@@ -156,7 +158,9 @@ static void up(Fixture *f)
     f->guest = xen_xenemu_open_guest(path, 1, 1 << 20, &error);
     g_assert_no_error(error);
     f->dom0 = xen_store_open(f->host->store_path, &error);
-    f->domu = xen_store_open(f->guest->store_path, &error);
+    domu = g_build_filename(f->dir, "domu", NULL);
+    f->proxy = store_proxy_new(domu, f->guest->store_path);
+    f->domu = xen_store_open(domu, &error);
     g_assert_no_error(error);
     f->toy.log = g_string_new(NULL);
     g_assert_true(xenbus_front_init(&f->toy.bus, &toy_ops, f->guest, f->domu, 5, &error));
@@ -169,6 +173,7 @@ static void down(Fixture *f)
     xenbus_front_done(&f->toy.bus);
     g_assert_null(f->toy.page);
     xen_store_close(f->domu);
+    store_proxy_free(f->proxy);
     xen_close(f->guest);
     xen_store_close(f->dom0);
     xen_close(f->host);
@@ -460,6 +465,57 @@ static void test_close_without_device(void)
     down(&f);
 }
 
+/* XenStore does not answer: what it says is not known, so nothing is taken away. */
+static void test_store_stalls(void)
+{
+    Fixture f;
+
+    connected(&f);
+    store_proxy_hold(f.proxy, true);
+    xenbus_front_start(&f.toy.bus); /* it looks */
+    g_assert_true(f.toy.bus.running);
+    g_assert_cmpstr(f.toy.bus.be, ==, BE);
+    xenbus_front_start(&f.toy.bus);
+    expect_log(&f, "ERROR"); /* once */
+    put(&f, BE, "level", "5");
+    store_proxy_hold(f.proxy, false);
+    WAIT_FOR(f.toy.level == 5);
+    g_assert_true(f.toy.bus.running);
+    expect_log(&f, "");
+    down(&f);
+}
+
+/* The state that could not be written is written later. */
+static void test_state_is_written_later(void)
+{
+    Fixture f;
+
+    connected(&f);
+    store_proxy_hold(f.proxy, true);
+    xenbus_front_start(&f.toy.bus); /* from now on calls fail at once */
+    xenbus_front_fail(&f.toy.bus, "queue 0: it has holes");
+    store_proxy_hold(f.proxy, false);
+    g_assert_true(front_is(&f, "4"));
+    WAIT_FOR(front_is(&f, "6"));
+    down(&f);
+}
+
+/* The watches of a backend, too. */
+static void test_watches_later(void)
+{
+    Fixture f;
+
+    up(&f);
+    store_proxy_hold(f.proxy, true);
+    xenbus_front_start(&f.toy.bus);
+    toolstack_add(&f, "2");
+    store_proxy_hold(f.proxy, false);
+    WAIT_FOR(front_is(&f, "4"));
+    put(&f, BE, "state", "4");
+    WAIT_FOR(f.toy.bus.running);
+    down(&f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -481,5 +537,8 @@ int main(int argc, char **argv)
     TEST("close", test_close);
     TEST("close-times-out", test_close_times_out);
     TEST("close-without-device", test_close_without_device);
+    TEST("store-stalls", test_store_stalls);
+    TEST("state-is-written-later", test_state_is_written_later);
+    TEST("watches-later", test_watches_later);
     return g_test_run();
 }

@@ -63,6 +63,9 @@ struct XenbusFront {
     bool closing;
     bool closed_sent;
     bool lost;               /* the host is gone, XenStore with it */
+    bool unwritten;          /* the state is not in XenStore yet */
+    bool store_failed;       /* XenStore's failure was reported, and is not over */
+    guint store_timer;
     XenWatch *watch_front;
     XenWatch *watch_state;
     XenWatch *watch_online;
