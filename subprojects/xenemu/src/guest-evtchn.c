@@ -71,15 +71,6 @@ static int guest_bind(XenemuEvtchn *e, uint16_t domid, uint32_t remote_port)
     return guest_new_port(e, &req);
 }
 
-static int guest_simple(XenemuEvtchn *e, RpcOp op, uint32_t port)
-{
-    const RpcRequest req = { .magic = RPC_MAGIC, .op = op, .port = port };
-    RpcAnswer ans;
-    int fds[2];
-
-    return guest_call(e->owner, &req, &ans, fds);
-}
-
 static int guest_unbind(XenemuEvtchn *e, uint32_t port)
 {
     Port *p = port_set_find(&e->set, port);
@@ -91,7 +82,7 @@ static int guest_unbind(XenemuEvtchn *e, uint32_t port)
     end = (GuestEnd *)p;
     port_set_remove(&e->set, p);
     /* If the host is gone, so is the port. */
-    guest_simple(e, RPC_CLOSE, port);
+    guest_close_port(e->owner, port);
     sock_close(&end->wake_fd);
     sock_close(&end->host_fd);
     g_free(end);
@@ -100,7 +91,11 @@ static int guest_unbind(XenemuEvtchn *e, uint32_t port)
 
 static int guest_status(XenemuEvtchn *e, uint32_t port)
 {
-    return guest_simple(e, RPC_STATUS, port);
+    const RpcRequest req = { .magic = RPC_MAGIC, .op = RPC_STATUS, .port = port };
+    RpcAnswer ans;
+    int fds[2];
+
+    return guest_call(e->owner, &req, &ans, fds);
 }
 
 static int guest_fault(XenemuEvtchn *e, XenemuOp op)

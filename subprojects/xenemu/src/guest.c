@@ -20,26 +20,102 @@
 
 #include "sock.h"
 
-int guest_call(XenemuGuest *guest, const RpcRequest *req, RpcAnswer *ans, int fds[2])
+#define RPC_WAIT_MS 500 /* for an answer: it is a loop in the host that gives it */
+#define BYE_WAIT_MS 500
+
+static void close_fds(int fds[2])
+{
+    sock_close(&fds[0]);
+    sock_close(&fds[1]);
+}
+
+/* With rpc_lock. Takes the answer: bytes, 0 at the end, or -errno. */
+static int rpc_receive(XenemuGuest *guest, RpcOp op, RpcAnswer *ans, int fds[2])
 {
     unsigned n_fds = 0;
-    int r;
+    int r = sock_recv(guest->fd, ans, sizeof(*ans), fds, SOCK_MAX_FDS, &n_fds);
+
+    guest->late = r == -EAGAIN;
+    guest->late_op = op;
+    if (n_fds == 1) {
+        sock_close(&fds[0]);
+    }
+    return r;
+}
+
+static int rpc_ask(XenemuGuest *guest, const RpcRequest *req, RpcAnswer *ans, int fds[2])
+{
+    int r = sock_send(guest->fd, req, sizeof(*req), NULL, 0);
+
+    return r == 0 ? rpc_receive(guest, req->op, ans, fds) : r;
+}
+
+/* With rpc_lock: takes the answer that is late. False: there is none still. */
+static bool rpc_take_late(XenemuGuest *guest)
+{
+    struct pollfd p = { guest->fd, POLLIN, 0 };
+    int fds[2] = { -1, -1 };
+    uint32_t port;
+    RpcAnswer ans;
+    RpcOp op = guest->late_op;
+
+    if (poll(&p, 1, 0) == 0) {
+        return false;
+    }
+    if (rpc_receive(guest, op, &ans, fds) > 0 && ans.result > 0 &&
+        (op == RPC_ALLOC_UNBOUND || op == RPC_BIND)) {
+        port = (uint32_t)ans.result;
+        g_array_append_val(guest->orphans, port); /* nobody waits for it any more */
+    }
+    close_fds(fds);
+    return true;
+}
+
+/* With rpc_lock: what was left undone. False: the host does not answer. */
+static bool rpc_catch_up(XenemuGuest *guest)
+{
+    RpcAnswer ans;
+    int fds[2];
+
+    if (guest->late && !rpc_take_late(guest)) {
+        return false;
+    }
+    while (guest->orphans->len > 0 && !guest->late) {
+        guint last = guest->orphans->len - 1;
+        const RpcRequest req = { .magic = RPC_MAGIC, .op = RPC_CLOSE,
+                                 .port = g_array_index(guest->orphans, uint32_t, last) };
+
+        g_array_set_size(guest->orphans, last);
+        fds[0] = fds[1] = -1;
+        rpc_ask(guest, &req, &ans, fds);
+        close_fds(fds);
+    }
+    return !guest->late;
+}
+
+int guest_call(XenemuGuest *guest, const RpcRequest *req, RpcAnswer *ans, int fds[2])
+{
+    int r = -EAGAIN;
 
     fds[0] = fds[1] = -1;
     pthread_mutex_lock(&guest->rpc_lock);
-    r = sock_send(guest->fd, req, sizeof(*req), NULL, 0);
-    if (r == 0) {
-        r = sock_recv(guest->fd, ans, sizeof(*ans), fds, SOCK_MAX_FDS, &n_fds);
+    if (rpc_catch_up(guest)) {
+        r = rpc_ask(guest, req, ans, fds);
     }
     pthread_mutex_unlock(&guest->rpc_lock);
     if (r <= 0) {
         return r == -EAGAIN ? -ETIMEDOUT : -ENOTCONN;
     }
     ans->store_path[sizeof(ans->store_path) - 1] = '\0';
-    if (n_fds == 1) {
-        sock_close(&fds[0]);
-    }
     return ans->result;
+}
+
+void guest_close_port(XenemuGuest *guest, uint32_t port)
+{
+    pthread_mutex_lock(&guest->rpc_lock);
+    g_array_append_val(guest->orphans, port);
+    rpc_catch_up(guest);
+    pthread_mutex_unlock(&guest->rpc_lock);
 }
 
 static void *guest_mmap(int fd, size_t size)
@@ -49,10 +125,10 @@ static void *guest_mmap(int fd, size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
-/* For the host's answer; 0: without end. */
-static void guest_set_patience(XenemuGuest *guest, unsigned seconds)
+/* For the host's answer. */
+static void guest_set_wait(XenemuGuest *guest, unsigned ms)
 {
-    const struct timeval timeout = { .tv_sec = seconds };
+    const struct timeval timeout = { ms / 1000, (suseconds_t)(ms % 1000) * 1000 };
 
     setsockopt(guest->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 }
@@ -68,9 +144,9 @@ static int guest_hello(XenemuGuest *guest, int domid, size_t ram_size, const cha
     if (name && g_strlcpy(req.name, name, sizeof(req.name)) >= sizeof(req.name)) {
         return -ENAMETOOLONG;
     }
-    guest_set_patience(guest, SOCK_PATIENCE_S);
+    guest_set_wait(guest, SOCK_PATIENCE_S * 1000);
     r = guest_call(guest, &req, &ans, fds);
-    guest_set_patience(guest, 0);
+    guest_set_wait(guest, RPC_WAIT_MS);
     if (r < 0) {
         return r;
     }
@@ -125,6 +201,7 @@ XenemuGuest *xenemu_guest_attach(const char *path, int domid, size_t ram_size,
 
     pthread_mutex_init(&guest->lock, NULL);
     pthread_mutex_init(&guest->rpc_lock, NULL);
+    guest->orphans = g_array_new(false, false, sizeof(uint32_t));
     guest->fd = r = sock_connect(path, SOCK_SEQPACKET);
     if (r >= 0) {
         r = guest_hello(guest, domid, ram_size, name);
@@ -150,7 +227,7 @@ static void guest_bye(XenemuGuest *guest)
 
     if (guest->fd >= 0) {
         shutdown(guest->fd, SHUT_WR);
-        poll(&p, 1, 1000);
+        poll(&p, 1, guest->late ? 0 : BYE_WAIT_MS);
         sock_close(&guest->fd);
     }
 }
@@ -173,6 +250,7 @@ void xenemu_guest_detach(XenemuGuest *guest)
     g_free(guest->granted);
     g_free(guest->free_refs);
     g_free(guest->store_path);
+    g_array_unref(guest->orphans);
     g_free(guest);
 }
 

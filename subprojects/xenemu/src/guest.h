@@ -6,6 +6,7 @@
 #ifndef XENEMU_GUEST_H
 #define XENEMU_GUEST_H
 
+#include <glib.h>
 #include <pthread.h>
 
 #include "rpc.h"
@@ -13,7 +14,10 @@
 
 struct XenemuGuest {
     int fd;
-    pthread_mutex_t rpc_lock; /* one request at a time on fd */
+    pthread_mutex_t rpc_lock; /* one request at a time on fd; for the next three, too */
+    bool late;                /* the host has not answered the last request in time */
+    RpcOp late_op;
+    GArray *orphans;          /* uint32_t: ports that the host is to close once it answers */
     uint16_t domid;
     char *store_path;
     size_t ram_size;
@@ -26,7 +30,13 @@ struct XenemuGuest {
     uint8_t *granted;         /* a byte for each reference: given out by us */
 };
 
-/* Asks the host. The answer's result, or -errno; with descriptors (2, or none). */
+/*
+ * Asks the host. The answer's result, or -errno; with descriptors (2, or none). A host that
+ * does not answer is waited for half a second; from then on -ETIMEDOUT comes at once, until it
+ * answers again.
+ */
 int guest_call(XenemuGuest *guest, const RpcRequest *req, RpcAnswer *ans, int fds[2]);
+/* Closes a port, now or as soon as the host answers again. */
+void guest_close_port(XenemuGuest *guest, uint32_t port);
 
 #endif

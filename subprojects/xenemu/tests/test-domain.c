@@ -20,6 +20,8 @@
 
 #include <xen/xen.h>
 
+static char *program;
+
 typedef struct Fixture {
     TestHost *t;
     int store; /* as dom0 */
@@ -409,8 +411,89 @@ static void test_no_leaks(Fixture *f, gconstpointer data)
     g_assert_cmpuint(count_fds(), ==, before);
 }
 
+/* The host's process, until a signal ends it. */
+static int host_main(const char *path)
+{
+    char *errmsg = NULL;
+
+    if (!xenemu_host_new(path, &errmsg)) {
+        return 1;
+    }
+    for (;;) {
+        pause();
+    }
+}
+
+static void stop(GPid pid)
+{
+    kill(pid, SIGSTOP);
+    g_assert_cmpint(waitpid(pid, NULL, WUNTRACED), ==, pid);
+}
+
+static void remove_sockets(const char *path)
+{
+    static const char *const ends[] = { "", ".xenstore", ".xenstore.1" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(ends); i++) {
+        g_autofree char *name = g_strconcat(path, ends[i], NULL);
+
+        unlink(name);
+    }
+}
+
+/*
+ * A host that is stopped: calls end, the second at once. What they asked for is undone when it
+ * goes on; what was closed meanwhile is closed then.
+ */
+static void test_host_stops(Fixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_strdup_printf("%s.2", f->t->path);
+    char *argv[] = { program, (char *)(uintptr_t)"--host", path, NULL };
+    g_autoptr(GError) error = NULL;
+    XenemuGuest *g = NULL;
+    XenemuEvtchn *e;
+    GPid pid;
+    int port, r;
+
+    g_spawn_async(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, &error);
+    g_assert_no_error(error);
+    for (int i = 0; i < 10000 && !g; i++) {
+        char *errmsg = NULL;
+
+        g = xenemu_guest_attach(path, 1, TEST_RAM, NULL, &errmsg);
+        free(errmsg);
+        g_usleep(1000);
+    }
+    g_assert_nonnull(g);
+    e = xenemu_guest_evtchn_open(g);
+    port = xenemu_evtchn_alloc_unbound(e, 0);
+    g_assert_cmpint(port, >, 0);
+    stop(pid);
+    for (int i = 0; i < 100; i++) { /* a minute, if each waited */
+        g_assert_cmpint(xenemu_evtchn_alloc_unbound(e, 0), ==, -ETIMEDOUT);
+    }
+    g_assert_cmpint(xenemu_evtchn_unbind(e, (uint32_t)port), ==, 0);
+    kill(pid, SIGCONT);
+    do {
+        r = xenemu_evtchn_alloc_unbound(e, 0);
+    } while (r == -ETIMEDOUT);
+    g_assert_cmpint(r, ==, port); /* the first that is free */
+    g_assert_cmpint(xenemu_evtchn_alloc_unbound(e, 0), ==, port + 1);
+    stop(pid);
+    xenemu_evtchn_close(e);
+    xenemu_guest_detach(g);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    g_spawn_close_pid(pid);
+    remove_sockets(path);
+}
+
 int main(int argc, char **argv)
 {
+    program = argv[0];
+    if (argc == 3 && strcmp(argv[1], "--host") == 0) {
+        return host_main(argv[2]);
+    }
 #define ADD(name, fn) g_test_add(name, Fixture, NULL, setup, fn, teardown)
     if (argc == 3 && strcmp(argv[1], "--guest") == 0) {
         return guest_main(argv[2]);
@@ -426,6 +509,7 @@ int main(int argc, char **argv)
     ADD("/domain/nodes-survive", test_nodes_survive);
     ADD("/domain/introduce-release", test_introduce_release);
     ADD("/domain/death-in-store", test_death_in_store);
+    ADD("/domain/host-stops", test_host_stops);
     ADD("/domain/killed", test_killed);
     ADD("/domain/no-leaks", test_no_leaks);
     ADD("/domain/sockets", test_sockets);
