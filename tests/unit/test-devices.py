@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Devices of the real program, whatever their class. Usage: test-devices.py RINGTAP"""
 
+import contextlib
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 # pylint: disable=wrong-import-position
@@ -15,6 +18,7 @@ import tap
 
 BINARY = os.path.abspath(sys.argv[1])
 CLONE_NEWNET = 0x40000000
+SLACK = 2  # seconds, for a busy machine: what is forbidden has no end
 TAP = 'tap,script=no,downscript=no'
 
 
@@ -41,6 +45,15 @@ need_tap.have = os.geteuid() == 0 and ctypes.CDLL(None).unshare(CLONE_NEWNET) ==
 def netdevs(*names):
     return [word for i, name in enumerate(names)
             for word in ('-netdev', f'{TAP},id=n{i},ifname={name}')]
+
+
+@contextlib.contextmanager
+def stopped(r):
+    os.kill(r.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(r.process.pid, signal.SIGCONT)
 
 
 def test_two_guests_with_the_same_idx():
@@ -145,6 +158,42 @@ def test_last_reason_stays_while_disconnected():
             for name in ('query-vif', 'query-devices'):
                 (found,) = q.command(name)
                 assert found['state'] != 'connected' and found['error'] == reason, found
+
+
+def test_ends_beside_a_host_that_stopped():
+    """In three seconds, as promised, and what is asked meanwhile is answered."""
+    need_tap()
+    with host(*netdevs('bk0'), '-device', 'xen-net-device,netdev=n0,id=a') as back:
+        q = back.qmp()
+        with guest(back, 5, 'fr5') as front:
+            p = front.qmp()
+            q.event('VIF_CONNECTED')
+            wait_for(lambda: p.command('query-vif')[0]['state'] == 'connected', 'the front')
+            with stopped(back):
+                start = time.monotonic()
+                front.process.send_signal(signal.SIGTERM)
+                p.event('SHUTDOWN')
+                p.command('query-vif')
+                assert front.end(None)[0] == 0
+                assert time.monotonic() - start < 3 + SLACK
+
+
+def test_second_signal_beside_a_host_that_stopped():
+    need_tap()
+    with host(*netdevs('bk0'), '-device', 'xen-net-device,netdev=n0,id=a') as back:
+        q = back.qmp()
+        with guest(back, 5, 'fr5') as front:
+            p = front.qmp()
+            q.event('VIF_CONNECTED')
+            wait_for(lambda: p.command('query-vif')[0]['state'] == 'connected', 'the front')
+            with stopped(back):
+                front.process.send_signal(signal.SIGTERM)
+                p.event('SHUTDOWN')
+                p.command('query-vif')  # the loop has gone on
+                start = time.monotonic()
+                front.process.send_signal(signal.SIGTERM)
+                assert front.end(None)[0] == 0
+                assert time.monotonic() - start < SLACK
 
 
 def test_classes():
