@@ -37,9 +37,21 @@ def within(netns):
     return ('nsenter', f'--net=/run/netns/{netns}') if netns else ()
 
 
+def capabilities():
+    """The effective ones, a bit each."""
+    status = Path('/proc/self/status').read_text()
+    return int(status.split('CapEff:')[1].split()[0], 16)
+
+
 def need_root_and_tun():
     if os.geteuid() != 0:
         raise LabError('run this as root: it makes network namespaces and taps')
+    missing = [name for bit, name in ((12, 'CAP_NET_ADMIN'), (21, 'CAP_SYS_ADMIN'))
+               if not capabilities() >> bit & 1]
+    if missing:
+        raise LabError(f'{" and ".join(missing)} is missing: it makes network namespaces and '
+                       'taps. This is a container without it: run it outside, or give it '
+                       + ' '.join(f'--cap-add={name[4:]}' for name in missing))
     if not os.path.exists('/dev/net/tun'):
         try:
             os.makedirs('/dev/net', exist_ok=True)
@@ -49,8 +61,8 @@ def need_root_and_tun():
     try:
         os.close(os.open('/dev/net/tun', os.O_RDWR))
     except OSError as error:
-        raise LabError(f'/dev/net/tun: {error.strerror}: load the module tun, or let this '
-                       'container have the device') from error
+        raise LabError(f'/dev/net/tun: {error.strerror}: load its module (modprobe tun), or let '
+                       'this container have the device') from error
 
 
 class Qmp:

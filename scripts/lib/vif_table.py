@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The live table of a vif's queues, from the counters that QMP query-vif gives."""
 
+import shutil
 import sys
 import time
 
@@ -35,14 +36,15 @@ def cells(delta, seconds):
     """packets/s, Gbit/s, packets per batch, events per packet, drops."""
     packets, batches = delta['packets'], delta['batches']
     events = delta['events-sent'] + delta['events-received']
-    return (f'{packets / seconds:11,.0f} {delta["bytes"] * 8 / seconds / 1e9:7.3f} '
-            f'{packets / batches if batches else 0:6.1f} '
-            f'{events / packets if packets else 0:7.3f} {delta["drops"]:6}')
+    return (f'{packets / seconds:9,.0f} {delta["bytes"] * 8 / seconds / 1e9:6.3f} '
+            f'{packets / batches if batches else 0:5.1f} '
+            f'{events / packets if packets else 0:5.3f} {delta["drops"]:5}')
 
 
-HEAD = ('       | guest to host (tx)                      | host to guest (rx)\n'
-        ' queue |   packets/s  Gbit/s pk/bat  ev/pkt  drops '
-        '|   packets/s  Gbit/s pk/bat  ev/pkt  drops')
+# With its rows under 80 columns.
+HEAD = ('      | guest to host (tx)                 | host to guest (rx)\n'
+        'queue | packets/s Gbit/s p/bat e/pkt drops '
+        '| packets/s Gbit/s p/bat e/pkt drops')
 
 
 def add(a, b):
@@ -57,9 +59,9 @@ def rows(sample, before):
     for queue in range(len(sample.queues)):
         deltas = [sample.delta(before, queue, d) for d in DIRECTIONS]
         total = [add(t, d) for t, d in zip(total, deltas)] if total else deltas
-        lines.append(f' {queue:>5} | ' + ' | '.join(cells(d, seconds) for d in deltas))
+        lines.append(f'{queue:>5} | ' + ' | '.join(cells(d, seconds) for d in deltas))
     if total:
-        lines.append(f' {"all":>5} | ' + ' | '.join(cells(d, seconds) for d in total))
+        lines.append(f'{"all":>5} | ' + ' | '.join(cells(d, seconds) for d in total))
     return lines
 
 
@@ -73,6 +75,10 @@ class Screen:
 
     def show(self, title, lines):
         text = [title, *lines]
+        if self.live:
+            # a line that the terminal wraps would be two to go up over
+            columns = shutil.get_terminal_size().columns
+            text = [line[:columns] for line in text]
         if self.live and self.height:
             self.out.write(f'\x1b[{self.height}A\x1b[J')
         self.out.write('\n'.join(text) + '\n')

@@ -6,8 +6,10 @@ import importlib.util
 import io
 import os
 import re
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from unittest import mock
 
@@ -15,6 +17,7 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / 'tests' / 'lib'))
 sys.path.insert(0, str(TOP / 'scripts' / 'lib'))
 import tap  # noqa: E402
+import vif_table as table  # noqa: E402
 
 HACKING = ' '.join((TOP / 'HACKING.md').read_text().split())
 
@@ -91,6 +94,77 @@ def test_demo_refuses():
         done = subprocess.run([sys.executable, TOP / 'scripts' / 'lib' / 'demo.py', *args],
                               capture_output=True, text=True, check=False)
         assert done.returncode == 2 and text in done.stderr, (args, done)
+
+
+def refused_by_top(*argv):
+    done = script('scripts/ringtap-top', *argv)
+    assert done.returncode != 0 and done.stdout == '', done
+    assert 'Traceback' not in done.stderr and 'Errno' not in done.stderr, done.stderr
+    return done.stderr.splitlines()[-1]
+
+
+def test_top_refuses():
+    for option, value in (('-i', '0'), ('-i', '-1'), ('-i', 'nan'), ('-i', 'x'), ('-n', '-1')):
+        assert f'argument {option}/' in refused_by_top(option, value, '/nonexistent')
+
+
+def test_top_names_the_socket():
+    with tempfile.TemporaryDirectory() as d, socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(f'{d}/deaf')
+        assert refused_by_top(f'{d}/none') == f'ringtap-top: {d}/none: No such file or directory'
+        assert refused_by_top(f'{d}/deaf') == f'ringtap-top: {d}/deaf: Connection refused'
+        deaf.listen(1)
+        assert refused_by_top(f'{d}/deaf') == (
+            f'ringtap-top: {d}/deaf: no answer: another client may have this monitor; give '
+            'ringtap one more -qmp')
+
+
+def vif_sample(when, packets):
+    stats = {'packets': packets, 'bytes': packets * 1500, 'batches': packets // 100 or 1,
+             'events-sent': packets, 'events-received': packets, 'drop-no-buffer': when}
+    with mock.patch.object(table.time, 'monotonic', lambda: when):
+        return table.Sample({'id': 'v', 'state': 'connected', 'queues': [
+            {d: dict(stats) for d in table.DIRECTIONS} for _ in range(64)]})
+
+
+def test_table_is_less_than_80_columns_wide():
+    lines = table.rows(vif_sample(1, 60_000), vif_sample(0, 0))
+    assert len(lines) == 2 + 64 + 1
+    assert max(map(len, lines)) < 80, lines[-1]
+    columns = [[i for i, c in enumerate(line) if c == '|'] for line in lines]
+    assert all(c == columns[0] for c in columns), lines
+
+
+def test_table_is_cut_to_the_terminal():
+    out = io.StringIO()
+    out.isatty = lambda: True
+    with mock.patch.dict(os.environ, {'COLUMNS': '40', 'LINES': '24'}):
+        table.Screen(out).show('title', ['x' * 80])
+    assert out.getvalue() == 'title\n' + 'x' * 40 + '\n'
+
+
+def as_somebody_less(*argv):
+    """Root without a right, or another user."""
+    done = subprocess.run(['setpriv', *argv], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, check=False)
+    if 'setpriv' in done.stderr:
+        raise tap.Skip('not root')
+    return done.stderr
+
+
+def test_demo_names_the_missing_right():
+    demo = (sys.executable, TOP / 'scripts' / 'lib' / 'demo.py')
+    for missing in ('net_admin', 'sys_admin'):
+        said = as_somebody_less(f'--bounding-set=-{missing}', f'--inh-caps=-{missing}', *demo)
+        assert said.startswith(f'demo: CAP_{missing.upper()} is missing: '), said
+
+
+def test_bench_as_a_user():
+    if subprocess.run(['setpriv', '--reuid=65534', '--clear-groups', 'test', '-x',
+                       TOP / 'scripts' / 'bench'], check=False).returncode != 0:
+        raise tap.Skip('another user may not run it, or we are none')
+    said = as_somebody_less('--reuid=65534', '--clear-groups', TOP / 'scripts' / 'bench', 'net')
+    assert said.startswith('bench: run this as root'), said
 
 
 def said_with(files):
