@@ -108,6 +108,10 @@ static bool open_queue(Tap *tap, unsigned i, const TapConfig *config, GError **e
     struct ifreq ifr = { 0 };
     unsigned flags = 0;
 
+    if (fd < 0 && (errno == ENOENT || errno == ENODEV)) {
+        return tap_fail(error, 0, "could not open " TUN_PATH ": %s\nLoad the kernel's module for "
+                        "it: modprobe tun", g_strerror(errno));
+    }
     if (fd < 0) {
         return tap_fail(error, errno, "could not open " TUN_PATH);
     }

@@ -126,6 +126,19 @@ static void script_child(gpointer opaque)
     setpgid(0, 0);
 }
 
+/* GLib's text has the path in it, in quotes of its own. */
+static const char *script_spawn_reason(const GError *why)
+{
+    switch (why->code) {
+    case G_SPAWN_ERROR_ACCES:
+        return g_strerror(EACCES);
+    case G_SPAWN_ERROR_NOENT:
+        return g_strerror(ENOENT);
+    default:
+        return why->message;
+    }
+}
+
 static bool script_spawn(TapScript *s, GError **error)
 {
     char *argv[] = { s->path, s->tap->nd.ifname, NULL };
@@ -134,8 +147,9 @@ static bool script_spawn(TapScript *s, GError **error)
 
     if (!g_spawn_async(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, script_child, NULL, &pid,
                        &why)) {
-        g_set_error(error, G_SPAWN_ERROR, why->code, "could not launch network script %s: %s",
-                    s->path, why->message);
+        g_set_error(error, G_SPAWN_ERROR, why->code, "could not launch network script %s: %s%s",
+                    s->path, script_spawn_reason(why),
+                    g_str_has_suffix(s->path, "/off") ? "\nFor none at all: no" : "");
         return false;
     }
     s->pid = pid;

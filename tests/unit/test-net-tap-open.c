@@ -465,7 +465,11 @@ static void test_failing_script_leaves_nothing(void)
     g_autofree char *up = write_script(dir, "up", "exit 1");
     g_autofree char *down = write_script(dir, "down", "touch $0.out");
     g_autofree char *want = g_strdup_printf("network script %s failed with status 1", up);
-    g_autofree char *launch = NULL;
+    g_autofree char *here = g_get_current_dir();
+    g_autofree char *want_off = g_strdup_printf("could not launch network script %s/off: No such "
+                                                "file or directory\nFor none at all: no", here);
+    g_autofree char *want_dir = g_strdup_printf("could not launch network script %s: Permission "
+                                                "denied", dir);
     TapConfig config = config_of("tt0", 4);
     unsigned before;
 
@@ -480,8 +484,12 @@ static void test_failing_script_leaves_nothing(void)
     g_assert_cmpuint(count_fds(), ==, before);
     g_assert_false(netns_sh("test -e %s.out", down));
     config.script = (char *)"/nonexistent";
-    launch = error_of(&config);
-    g_assert_true(g_str_has_prefix(launch, "could not launch network script /nonexistent"));
+    assert_error(&config, "could not launch network script /nonexistent: No such file or "
+                 "directory");
+    config.script = (char *)"off";
+    assert_error(&config, want_off);
+    config.script = dir;
+    assert_error(&config, want_dir);
     g_assert_false(netns_has_interface("tt0"));
     g_assert_true(netns_sh("rm -r %s", dir));
 }
@@ -693,7 +701,8 @@ static void test_without_tun(void)
         g_test_skip("cannot mount over /dev/net");
         return;
     }
-    g_assert_cmpstr(message, ==, "could not open /dev/net/tun: No such file or directory");
+    g_assert_cmpstr(message, ==, "could not open /dev/net/tun: No such file or directory\n"
+                    "Load the kernel's module for it: modprobe tun");
 }
 
 /* The kernel refuses TUNSETSNDBUF, as it does of itself only for values that we never give. */
