@@ -208,7 +208,7 @@ void qmp_register_own(Qmp *q)
         { 0 },
     };
     static const HmpCommand hmp[] = {
-        { "info version", "show the version", hmp_version },
+        { "version", "show the version", hmp_version },
         { 0 },
     };
 

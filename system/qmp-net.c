@@ -109,7 +109,7 @@ void qmp_net_register(System *s)
         { 0 },
     };
     static const HmpCommand hmp[] = {
-        { "info network", "show the network state", info_network },
+        { "network", "show the network state", info_network },
         { 0 },
     };
 

@@ -240,8 +240,8 @@ void qmp_state_register(System *s)
         { 0 },
     };
     static const HmpCommand hmp[] = {
-        { "info status", "show the current VM status (running|paused)", info_status },
-        { "info name", "show the current VM name", info_name },
+        { "status", "show the current VM status (running|paused)", info_status },
+        { "name", "show the current VM name", info_name },
         { 0 },
     };
 

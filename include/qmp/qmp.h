@@ -48,9 +48,9 @@ typedef struct QmpEvent {
     const OptTable *data; /* NULL: none */
 } QmpEvent;
 
-/* A command of the human monitor: what it prints goes to @out, lines end in CR LF. */
+/* An "info" of the human monitor: what it prints goes to @out, lines end in CR LF. */
 typedef struct HmpCommand {
-    const char *name; /* "info network" */
+    const char *name; /* "network" */
     const char *help; /* one clause, no full stop */
     void (*run)(void *opaque, GString *out);
 } HmpCommand;

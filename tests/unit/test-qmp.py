@@ -268,6 +268,37 @@ def test_queries():
             f"unknown command: '{'x' * 63}'\r\n"
 
 
+def hmp(q, line):
+    return q.command('human-monitor-command', command_line=line)
+
+
+def test_human_monitor():
+    """As QEMU 7.2, apart from how much there is."""
+    with none('-name', 'x') as r:
+        q = r.qmp()
+        for line in ('', ' ', '\t\r\n'):
+            assert hmp(q, line) == ''
+        for line in ('info name', 'info  name', ' info name ', 'info\tname'):
+            assert hmp(q, line) == 'x\r\n', line
+        name = 'info name  -- show the current VM name\r\n'
+        infos = hmp(q, 'info')
+        assert name in infos
+        assert all(line.startswith('info ') for line in infos.splitlines())
+        for line in ('help info', '? info'):
+            assert hmp(q, line) == infos
+        for info in ('network', 'status', 'version'):
+            assert hmp(q, f'info {info}') != '' or info == 'network'
+            assert f'info {info}  -- ' in infos
+        assert hmp(q, 'help info name') == name
+        assert 'info [subcommand]' in hmp(q, 'help') and 'help|?' in hmp(q, '?')
+        for line, word in (('nosuch x', 'nosuch'), ('inf name', 'inf'), ('help nosuch', 'nosuch'),
+                           ('info nosuch', 'info nosuch')):
+            assert hmp(q, line) == f"unknown command: '{word}'\r\n"
+        assert hmp(q, 'info name x') == \
+            'name: extraneous characters at the end of line\r\n' \
+            'Try "help info name" for more information\r\n'
+
+
 def test_stop_and_cont():
     with none() as r:
         q = r.qmp()
