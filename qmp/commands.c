@@ -143,6 +143,12 @@ static bool query_commands(void *opaque, QmpMonitor *m, const void *args, void *
     return true;
 }
 
+static bool query_schema(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
+{
+    *(GArray **)ret = qmp_schema(opaque);
+    return true;
+}
+
 static bool query_chardev(void *opaque, QmpMonitor *m, const void *args, void *ret,
                           GError **error)
 {
@@ -201,6 +207,7 @@ void qmp_register_own(Qmp *q)
         { "qmp_capabilities", &capabilities_args, .run = run_capabilities },
         { "query-version", NULL, &version_result, query_version },
         { "query-commands", NULL, &command_result, query_commands },
+        { "query-qmp-schema", NULL, &qmp_schema_result, query_schema },
         { "query-chardev", NULL, &chardev_result, query_chardev },
         { "getfd", &fd_args, .run = run_getfd },
         { "closefd", &fd_args, .run = run_closefd },

@@ -56,6 +56,10 @@ struct json_object *qmp_command_run(const QmpEntry *e, QmpMonitor *m,
 struct json_object *qmp_version_json(const Qmp *q);
 void qmp_register_own(Qmp *q);
 
+/* schema.c: the value of query-qmp-schema, of which qmp_schema_result is the type */
+extern const OptMember qmp_schema_result;
+GArray *qmp_schema(const Qmp *q);
+
 /* hmp.c: what the human monitor would print. Free it. */
 char *hmp_run(const Qmp *q, const char *command_line);
 

@@ -9,7 +9,7 @@
 
 #define MAX_NETDEVS 1024u
 
-static const char *const netdev_types[] = { "tap", NULL };
+const char *const netdev_types[] = { "tap", NULL };
 
 /* QEMU's others, as a QEMU without them names them. */
 static const char *const absent_types[] = {

@@ -26,7 +26,7 @@ static const OptMember iothread_members[] = {
     { "thread-pool-max", OPT_SIZE, .ignored = true },
     { 0 },
 };
-static const OptTable iothread_options = { "iothread", sizeof(IoThreadConfig), iothread_members };
+const OptTable iothread_options = { "iothread", sizeof(IoThreadConfig), iothread_members };
 
 void iothread_object_free(gpointer opaque)
 {

@@ -62,6 +62,24 @@ void qmp_event_device_deleted(System *s, const char *device)
                    &(DeletedData){ .device = named ? (char *)device : NULL, .path = path });
 }
 
+/* What any device takes, for the schema; its class knows the rest. */
+typedef struct DeviceArgs {
+    char *driver;
+    char *bus;
+    char *id;
+} DeviceArgs;
+
+static const OptMember device_members[] = {
+    { "driver", OPT_STR, offsetof(DeviceArgs, driver), .required = true },
+    { "bus", OPT_STR, offsetof(DeviceArgs, bus) },
+    { "id", OPT_STR, offsetof(DeviceArgs, id) },
+    { 0 },
+};
+static const OptTable device_args = { "device_add", sizeof(DeviceArgs), device_members };
+
+/* -device takes JSON, and what it adds can be unplugged. */
+static const char *const device_features[] = { "json-cli", "json-cli-hotplug", NULL };
+
 static bool qmp_device_add(void *opaque, QmpMonitor *m, OptDict *args, GError **error)
 {
     return devices_add(opaque, args, error);
@@ -108,7 +126,7 @@ static bool qom_list(void *opaque, QmpMonitor *m, const void *args, void *ret, G
 void qmp_devices_register(System *s)
 {
     static const QmpCommand commands[] = {
-        { "device_add", .run_dict = qmp_device_add },
+        { "device_add", &device_args, .run_dict = qmp_device_add, .features = device_features },
         { "device_del", &qmp_id_args, .run = qmp_device_del },
         { "qom-list", &path_args, &property_result, qom_list },
         { 0 },

@@ -17,6 +17,23 @@ static const OptMember link_members[] = {
 };
 static const OptTable link_args = { "set_link", sizeof(LinkArgs), link_members };
 
+/* What netdev_add() takes, for the schema: it reads the branch by its own table. */
+typedef struct NetdevArgs {
+    int type;
+    char *id;
+    void *u;
+} NetdevArgs;
+
+static const OptEnum netdev_type = { "NetClientDriver", netdev_types };
+static const OptMember netdev_members[] = {
+    { "id", OPT_STR, offsetof(NetdevArgs, id), .required = true },
+    { "type", OPT_ENUM, offsetof(NetdevArgs, type), .required = true, .values = &netdev_type },
+    { 0 },
+};
+static const OptBranch netdev_branches[] = { { "tap", &tap_options }, { 0 } };
+static const OptTable netdev_args = { "Netdev", sizeof(NetdevArgs), netdev_members, "type",
+                                      netdev_branches, offsetof(NetdevArgs, u) };
+
 static void netdev_reply(void *opaque, const GError *error)
 {
     qmp_reply_send(opaque, error);
@@ -103,7 +120,7 @@ static void info_network(void *opaque, GString *out)
 void qmp_net_register(System *s)
 {
     static const QmpCommand commands[] = {
-        { "netdev_add", .run_dict = qmp_netdev_add },
+        { "netdev_add", &netdev_args, .run_dict = qmp_netdev_add },
         { "netdev_del", &qmp_id_args, .run = qmp_netdev_del },
         { "set_link", &link_args, .run = qmp_set_link },
         { 0 },

@@ -162,6 +162,7 @@ typedef struct IoThreadObject {
     unsigned users; /* devices */
 } IoThreadObject;
 
+extern const OptTable iothread_options;
 bool object_add(System *s, OptDict *args, GError **error);
 bool object_del(System *s, const char *id, GError **error);
 IoThreadObject *object_find(System *s, const char *id);
@@ -170,6 +171,7 @@ char *object_help(const char *arg, GError **error);
 void iothread_object_free(gpointer opaque);
 
 /* netdevs.c */
+extern const char *const netdev_types[]; /* ends with NULL */
 bool netdev_add(System *s, OptDict *args, GError **error); /* waits for script= */
 /*
  * As QMP does it: true and a job in *@ret_job, which is NULL before, if a script is running

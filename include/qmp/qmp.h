@@ -29,7 +29,8 @@ typedef enum QmpError {
 
 /*
  * A command. It has @run, or @run_dict where another table than @args decides what is taken
- * (-device: the driver's). @opaque is what the command was registered with.
+ * (-device: the driver's); then @args is for query-qmp-schema. @opaque is what the
+ * command was registered with.
  *
  * The result is written to @ret, the zeroed value of @returns as in a config struct (an
  * object: T **, a list: GArray **), and is freed by the caller; a list that stays NULL is
@@ -41,6 +42,7 @@ typedef struct QmpCommand {
     const OptMember *returns; /* without a name; NULL: nothing */
     bool (*run)(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error);
     bool (*run_dict)(void *opaque, QmpMonitor *m, OptDict *args, GError **error);
+    const char *const *features; /* of the schema, ends with NULL; NULL: none */
 } QmpCommand;
 
 typedef struct QmpEvent {

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""docs/qmp.rst names the commands, events and counters that there are, and no others."""
+"""docs/qmp.rst has the commands, events, members and counters that query-qmp-schema shows, and
+no others. Usage: test-docs-qmp.py RINGTAP [--write]: writes the part that is only a list."""
 
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
@@ -13,7 +15,9 @@ from program import Ringtap  # noqa: E402
 import tap  # noqa: E402
 
 BINARY = str(Path(sys.argv[1]).resolve())
-TEXT = (TOP / 'docs' / 'qmp.rst').read_text(encoding='utf-8')
+MANUAL = TOP / 'docs' / 'qmp.rst'
+TEXT = MANUAL.read_text(encoding='utf-8')
+LIST = re.compile(r'(?<=\n\.\. from: query-qmp-schema\n\n::\n\n).*', re.S)
 
 
 def table(heading):
@@ -22,11 +26,58 @@ def table(heading):
     return set(re.findall(r'^``([\w-]+)``', body, re.M))
 
 
-def members(path, table_name):
-    """The names in a table of the source."""
-    text = (TOP / path).read_text(encoding='utf-8')
-    rows = re.search(rf'^static const \w+ {table_name}\[\] = \{{\n(.*?)^\}};', text, re.M | re.S)[1]
-    return set(re.findall(r'^    (?:\[\w+\] = )?\{ "([\w-]+)",', rows, re.M))
+class Schema:
+    """What query-qmp-schema says, by name."""
+
+    def __init__(self):
+        with Ringtap(BINARY, '-machine', 'none') as r:
+            q = r.qmp()
+            self.entries = q.command('query-qmp-schema')
+            self.commands = {c['name'] for c in q.command('query-commands')}
+        self.types = {e['name']: e for e in self.entries}
+        assert len(self.types) == len(self.entries), 'a name twice'
+
+    def names(self, meta):
+        return {e['name'] for e in self.entries if e['meta-type'] == meta}
+
+    def members(self, type_name, *path):
+        """Names of the members of an object, or of the one that the path leads to."""
+        entry = self.types[type_name]
+        while entry['meta-type'] == 'array':
+            entry = self.types[entry['element-type']]
+        members = {m['name']: m['type'] for m in entry['members']}
+        return self.members(members[path[0]], *path[1:]) if path else set(members)
+
+    def show(self, name):
+        entry = self.types[name]
+        if entry['meta-type'] == 'builtin':
+            return name
+        if entry['meta-type'] == 'array':
+            return f"[{self.show(entry['element-type'])}]"
+        if entry['meta-type'] == 'enum':
+            return '|'.join(m['name'] for m in entry['members'])
+        parts = [f"{m['name']}{'?' if 'default' in m else ''}: {self.show(m['type'])}"
+                 for m in entry['members']]
+        parts += [f"if {entry['tag']} is {v['case']}: {self.show(v['type'])}"
+                  for v in entry.get('variants', [])]
+        return '{' + ', '.join(parts) + '}'
+
+    def manual(self):
+        """All commands and events, with what they take and give."""
+        lines = []
+        for e in self.entries:
+            if e['meta-type'] in ('command', 'event'):
+                lines.append(f"    {e['name']}")
+                for arrow, key in (('->', 'arg-type'), ('<-', 'ret-type')):
+                    text = self.show(e[key]) if key in e else '{}'
+                    if text != '{}':
+                        arrow = arrow if e['meta-type'] == 'command' else '<-'
+                        lines += textwrap.wrap(f'      {arrow} {text}', 96, break_on_hyphens=False,
+                                               subsequent_indent=' ' * 9)
+        return '\n'.join(lines) + '\n'
+
+
+SCHEMA = Schema()
 
 
 def assert_same(documented, real):
@@ -35,19 +86,18 @@ def assert_same(documented, real):
 
 
 def test_commands():
-    with Ringtap(BINARY, '-machine', 'none') as r:
-        real = {c['name'] for c in r.qmp().command('query-commands')}
-    assert_same(table('command'), real)
+    assert_same(table('command'), SCHEMA.names('command'))
+    assert SCHEMA.commands == SCHEMA.names('command')
 
 
 def test_events():
-    assert_same(table('event'), members('system/qmp-state.c', 'events') |
-                members('system/qmp-device-events.c', 'events') |
-                members('system/qmp-device-events.c', 'vif_events') | {'DEVICE_DELETED'})
+    assert_same(table('event'), SCHEMA.names('event'))
 
 
 def test_counters():
-    assert_same(table('counter'), members('system/qmp-vif.c', 'dir_members'))
+    for group in ('tx', 'rx'):
+        assert_same(table('counter'), SCHEMA.members(SCHEMA.types['query-vif']['ret-type'],
+                                                     'queues', group))
     with Ringtap(BINARY, '-machine', 'none') as r:
         for device in r.qmp().command('query-device-classes'):
             for group in ('tx', 'rx'):
@@ -56,12 +106,34 @@ def test_counters():
 
 
 def test_members_of_query_vif():
-    assert_same(table('member'), members('system/qmp-vif.c', 'vif_members'))
+    assert_same(table('member'), SCHEMA.members(SCHEMA.types['query-vif']['ret-type']))
 
 
 def test_members_of_query_devices():
-    assert_same(table('key'), members('system/qmp-query-devices.c', 'device_members'))
+    assert_same(table('key'), SCHEMA.members(SCHEMA.types['query-devices']['ret-type']))
+
+
+def test_arguments_and_results():
+    assert LIST.search(TEXT)[0] == SCHEMA.manual(), 'run this with --write'
+
+
+def test_each_type_is_there():
+    """And is used: a client follows names from commands and events."""
+    used = set()
+    left = list(SCHEMA.names('command') | SCHEMA.names('event'))
+    while left:
+        name = left.pop()
+        if name not in used:
+            used.add(name)
+            e = SCHEMA.types[name]
+            left += [e[k] for k in ('arg-type', 'ret-type', 'element-type') if k in e]
+            left += [m['type'] for m in e.get('members', []) if 'type' in m]
+            left += [v['type'] for v in e.get('variants', [])]
+    assert used == set(SCHEMA.types)
 
 
 if __name__ == '__main__':
-    tap.run({n: f for n, f in globals().items() if n.startswith('test_')})
+    if '--write' in sys.argv:
+        MANUAL.write_text(LIST.sub(lambda _: SCHEMA.manual(), TEXT), encoding='utf-8')
+    else:
+        tap.run({n: f for n, f in globals().items() if n.startswith('test_')})

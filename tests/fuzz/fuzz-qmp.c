@@ -27,6 +27,11 @@ const char *const *machine_names(void)
     return machines;
 }
 
+static const OptMember option_members[] = { { "id", OPT_STR }, { "x", OPT_BOOL }, { 0 } };
+const OptTable tap_options = { "tap", sizeof(char *), option_members };
+const OptTable iothread_options = { "iothread", sizeof(char *), option_members };
+const char *const netdev_types[] = { "tap", NULL };
+
 void run_stop(System *s)
 {
     s->state = RUN_PAUSED;
