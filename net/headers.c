@@ -6,6 +6,7 @@
  */
 #include "net/pkt.h"
 
+#include <glib.h>
 #include <net/ethernet.h>
 #include <string.h>
 
@@ -18,7 +19,8 @@
 #define IPV4_MIN_LEN    20u
 #define IPV4_FRAG_MASK  0x3fff /* more fragments, and the offset */
 #define IPV6_LEN        40u
-#define IPV6_EXT_MAX    8
+#define EXT_MAX         8 /* headers between IP and L4 */
+#define EXT_MIN_LEN     8u
 #define TCP_MIN_LEN     20u
 #define UDP_LEN         8u
 
@@ -47,6 +49,56 @@ static void parse_l4(const uint8_t *data, size_t len, size_t off, PktHeaders *h)
     }
 }
 
+/* Bytes of an extension header, of which the first two are there. */
+static size_t ext_len(uint8_t type, const uint8_t *ext)
+{
+    return type == IPPROTO_FRAGMENT ? EXT_MIN_LEN
+         : type == IPPROTO_AH       ? ((size_t)ext[1] + 2) * 4
+                                    : ((size_t)ext[1] + 1) * 8;
+}
+
+/*
+ * Walks the headers from @next at @off on. Where the L4 header is does not depend on what they
+ * mean; whether the pseudo-header can be made of the IP header does.
+ */
+static void parse_ext(const uint8_t *data, size_t len, uint8_t next, size_t off, PktHeaders *h)
+{
+    for (unsigned i = 0; i <= EXT_MAX; i++) {
+        const uint8_t *ext = data + off;
+
+        switch (next) {
+        case IPPROTO_HOPOPTS:
+        case IPPROTO_DSTOPTS:
+        case IPPROTO_ROUTING:
+        case IPPROTO_FRAGMENT:
+            if (h->ip_version == 6) {
+                break;
+            }
+            G_GNUC_FALLTHROUGH;
+        default:
+            h->l4_proto = next;
+            parse_l4(data, len, off, h);
+            return;
+        case IPPROTO_AH:
+            h->l4_hidden = true;
+            break;
+        }
+        if (off > len || len - off < EXT_MIN_LEN) {
+            return;
+        }
+        h->l4_hidden = h->l4_hidden || next == IPPROTO_ROUTING;
+        h->routed = h->routed || (next == IPPROTO_ROUTING && ext[3] != 0);
+        if (next == IPPROTO_FRAGMENT) {
+            h->fragment = h->fragment || (pkt_get16(ext + 2) & 0xfff9) != 0;
+            if ((pkt_get16(ext + 2) & 0xfff8) != 0) {
+                return; /* not the first one */
+            }
+        }
+        off += ext_len(next, ext);
+        next = ext[0];
+    }
+}
+
 static void parse_ipv4(const uint8_t *data, size_t len, PktHeaders *h)
 {
     const uint8_t *ip = data + h->l3_off;
@@ -66,49 +118,7 @@ static void parse_ipv4(const uint8_t *data, size_t len, PktHeaders *h)
     h->l4_proto = ip[9];
     h->fragment = frag != 0;
     if (left >= hdr_len && (frag & 0x1fff) == 0) {
-        parse_l4(data, len, h->l3_off + hdr_len, h);
-    }
-}
-
-/*
- * Walks the extension headers from @next at @off on. A routing header that is not used
- * up ends the walk, as the pseudo-header would need its last address.
- */
-static void parse_ipv6_ext(const uint8_t *data, size_t len, uint8_t next, size_t off,
-                           PktHeaders *h)
-{
-    unsigned i;
-
-    for (i = 0; i <= IPV6_EXT_MAX; i++) {
-        const uint8_t *ext = data + off;
-        bool last;
-
-        switch (next) {
-        case IPPROTO_HOPOPTS:
-        case IPPROTO_DSTOPTS:
-        case IPPROTO_ROUTING:
-        case IPPROTO_FRAGMENT:
-            break;
-        default:
-            h->l4_proto = next;
-            parse_l4(data, len, off, h);
-            return;
-        }
-        if (off > len || len - off < 8) {
-            return;
-        }
-        last = next == IPPROTO_ROUTING && ext[3] != 0;
-        if (next == IPPROTO_FRAGMENT) {
-            h->fragment = h->fragment || (pkt_get16(ext + 2) & 0xfff9) != 0;
-            last = (pkt_get16(ext + 2) & 0xfff8) != 0;
-            off += 8;
-        } else {
-            off += (size_t)(ext[1] + 1) * 8;
-        }
-        if (last) {
-            return;
-        }
-        next = ext[0];
+        parse_ext(data, len, ip[9], h->l3_off + hdr_len, h);
     }
 }
 
@@ -120,7 +130,7 @@ static void parse_ipv6(const uint8_t *data, size_t len, PktHeaders *h)
         return;
     }
     h->ip_version = 6;
-    parse_ipv6_ext(data, len, ip[6], h->l3_off + IPV6_LEN, h);
+    parse_ext(data, len, ip[6], h->l3_off + IPV6_LEN, h);
 }
 
 bool pkt_parse(const uint8_t *data, size_t len, PktHeaders *ret_h)

@@ -57,6 +57,9 @@ bool pkt_set_csum(Pkt *pkt, const PktHeaders *h, bool fix_pseudo)
     } else {
         return false;
     }
+    if (fix_pseudo && h->routed) {
+        return false;
+    }
     if (fix_pseudo) {
         put_pseudo(pkt, h, csum_off, l4_len_of(pkt, h));
     }
@@ -74,7 +77,9 @@ bool pkt_set_gso(Pkt *pkt, const PktHeaders *h, uint8_t ip_version, uint16_t mss
         return false;
     }
     /* With the length of the whole: whoever segments it takes the difference. */
-    put_pseudo(pkt, h, TCP_CSUM_OFF, pkt->len - h->l4_off);
+    if (!h->routed) {
+        put_pseudo(pkt, h, TCP_CSUM_OFF, pkt->len - h->l4_off);
+    }
     pkt->hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
     pkt->hdr->gso_type = ip_version == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
     pkt->hdr->hdr_len = h->payload_off;

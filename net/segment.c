@@ -41,6 +41,19 @@ static bool segmenter_check(PktSegmenter *s, const Pkt *pkt)
     return s->mss > 0 && h->payload_off - h->l3_off + s->mss <= IP_MAX_LEN;
 }
 
+/*
+ * The final destination of a routed packet is not at hand, but its sum is in the field, with
+ * the length of the whole.
+ */
+static uint64_t segmenter_pseudo(const PktSegmenter *s, const Pkt *pkt)
+{
+    uint16_t field;
+
+    memcpy(&field, s->headers + s->h.l4_off + TCP_CSUM_OFF, sizeof(field));
+    /* a subtraction, in one's complement */
+    return field + (uint64_t)(uint32_t)~htonl(pkt->len - s->h.l4_off);
+}
+
 bool pkt_segmenter_init(PktSegmenter *s, const Pkt *pkt)
 {
     s->pkt = NULL;
@@ -50,7 +63,7 @@ bool pkt_segmenter_init(PktSegmenter *s, const Pkt *pkt)
     s->pkt = pkt;
     s->done = 0;
     s->index = 0;
-    s->pseudo = pkt_pseudo_sum(s->headers, &s->h, 0);
+    s->pseudo = s->h.routed ? segmenter_pseudo(s, pkt) : pkt_pseudo_sum(s->headers, &s->h, 0);
     return true;
 }
 

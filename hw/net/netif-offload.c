@@ -37,8 +37,8 @@ static unsigned netif_offload_of(const Pkt *pkt, const PktHeaders *h)
 {
     uint16_t csum_offset = h->l4_proto == IPPROTO_TCP ? 16 : 6;
 
-    /* netif has no csum_start: the other side parses, and it stops at a VLAN tag */
-    if (h->vlan || h->fragment || h->l4_off == 0 ||
+    /* netif has no csum_start: the other side parses, not over VLAN tags or all headers */
+    if (h->vlan || h->l4_hidden || h->fragment || h->l4_off == 0 ||
         (h->l4_proto != IPPROTO_TCP && h->l4_proto != IPPROTO_UDP) ||
         pkt->hdr->csum_start != h->l4_off || pkt->hdr->csum_offset != csum_offset) {
         return 0;
@@ -114,6 +114,9 @@ bool netif_offload_apply(Pkt *pkt, const NetifMeta *meta)
     }
     if (!gso) {
         return pkt_set_csum(pkt, &h, false);
+    }
+    if (h.routed && !meta->csum_blank) {
+        return false; /* the pseudo-header's sum is nowhere */
     }
     if (meta->gso_type != XEN_NETIF_GSO_TYPE_TCPV4 && meta->gso_type != XEN_NETIF_GSO_TYPE_TCPV6) {
         return false;

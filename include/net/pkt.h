@@ -70,6 +70,8 @@ typedef struct PktHeaders {
     uint8_t l4_proto;   /* IPPROTO_TCP, IPPROTO_UDP, ...; 0 if unknown */
     bool fragment;      /* an IP fragment: no checksum of it can be completed */
     bool vlan;          /* there is at least one VLAN tag */
+    bool routed;        /* an IPv6 routing header is not used up: the destination is in it */
+    bool l4_hidden;     /* behind a routing header or AH, which not all stacks walk over */
     uint16_t l3_off;
     uint16_t l4_off;    /* 0 if there is none within the bytes seen */
     uint16_t payload_off; /* behind a TCP or UDP header; 0 if that is not all there */
@@ -77,7 +79,7 @@ typedef struct PktHeaders {
 
 /*
  * Reads the headers in the first @len bytes of a frame. Never reads past @len, walks at
- * most 8 IPv6 extension headers and 2 VLAN tags. False: not even an Ethernet header.
+ * most 8 IPv6 extension headers (or AH, also of IPv4) and 2 VLAN tags. False: not even an Ethernet header.
  */
 bool pkt_parse(const uint8_t *data, size_t len, PktHeaders *ret_h);
 
@@ -91,14 +93,16 @@ void pkt_pull(Pkt *pkt, size_t want);
 /*
  * Sets the header for "finish the TCP or UDP checksum": csum_start and csum_offset.
  * The checksum field must hold the pseudo-header's sum already; with @fix_pseudo it is
- * written here. False if the packet is no unfragmented TCP or UDP: nothing is changed.
+ * written here. False if the packet is no unfragmented TCP or UDP, or with @fix_pseudo if it is
+ * routed: nothing is changed.
  */
 bool pkt_set_csum(Pkt *pkt, const PktHeaders *h, bool fix_pseudo);
 
 /*
  * Sets the header for segmentation into @mss bytes of TCP payload (@ip_version 4 or
- * 6), NEEDS_CSUM with it, and the pseudo-header's sum anew. False if the headers do
- * not fit (not TCP, other IP version, headers not within iov[0], mss 0).
+ * 6), NEEDS_CSUM with it, and the pseudo-header's sum anew, but for a packet that is routed: of
+ * that it must be there. False if the headers do not fit (not TCP, other IP version, headers
+ * not within iov[0], mss 0).
  */
 bool pkt_set_gso(Pkt *pkt, const PktHeaders *h, uint8_t ip_version, uint16_t mss);
 

@@ -201,9 +201,51 @@ static void test_ipv6_routing_header(void)
 
     g_assert_true(pkt_parse(frame, len, &h));
     g_assert_cmpuint(h.l4_off, ==, 62);
+    g_assert_true(h.l4_hidden);
+    g_assert_false(h.routed);
     frame[54 + 3] = 1; /* one more hop: another address belongs into the checksum */
     g_assert_true(pkt_parse(frame, len, &h));
+    g_assert_cmpuint(h.l4_off, ==, 62);
+    g_assert_cmpuint(h.l4_proto, ==, IPPROTO_TCP);
+    g_assert_true(h.routed);
+    build_ext(frame, IPPROTO_DSTOPTS, 1);
+    g_assert_true(pkt_parse(frame, len, &h));
+    g_assert_false(h.l4_hidden);
+    g_assert_false(h.routed);
+}
+
+/* Its length is in words of four bytes, and it is one of IPv4, too. */
+static void test_authentication_header(void)
+{
+    static const FrameSpec v4 = { .ip_version = 4, .payload = 100, .ip_extra = 8 };
+    uint8_t frame[512];
+    size_t len = build_ext(frame, IPPROTO_AH, 3);
+    PktHeaders h;
+
+    g_assert_true(pkt_parse(frame, len, &h)); /* (0 + 2) * 4 bytes each */
+    g_assert_cmpuint(h.l4_off, ==, 54 + 24);
+    g_assert_true(h.l4_hidden);
+    frame[54] = IPPROTO_TCP;
+    frame[55] = 4;
+    g_assert_true(pkt_parse(frame, len, &h));
+    g_assert_cmpuint(h.l4_off, ==, 54 + 24);
+    frame[55] = 255; /* longer than the frame */
+    g_assert_true(pkt_parse(frame, len, &h));
     g_assert_cmpuint(h.l4_off, ==, 0);
+
+    parse_spec(frame, &v4, &h); /* its 8 bytes of options become the header */
+    frame[14] = 0x45;
+    frame[14 + 9] = IPPROTO_AH;
+    memset(frame + 34, 0, 8);
+    frame[34] = IPPROTO_TCP;
+    g_assert_true(pkt_parse(frame, 100, &h));
+    g_assert_cmpuint(h.l4_off, ==, 42);
+    g_assert_cmpuint(h.l4_proto, ==, IPPROTO_TCP);
+    g_assert_true(h.l4_hidden);
+    frame[34] = IPPROTO_ROUTING; /* of IPv4 that is no extension header */
+    g_assert_true(pkt_parse(frame, 100, &h));
+    g_assert_cmpuint(h.l4_proto, ==, IPPROTO_ROUTING);
+    g_assert_cmpuint(h.payload_off, ==, 0);
 }
 
 static void test_third_vlan_tag_is_no_ip(void)
@@ -262,6 +304,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/headers/ipv6-fragments", test_ipv6_fragments);
     g_test_add_func("/net/headers/ipv6-at-most-8-extensions", test_ipv6_at_most_8_extensions);
     g_test_add_func("/net/headers/ipv6-routing-header", test_ipv6_routing_header);
+    g_test_add_func("/net/headers/authentication-header", test_authentication_header);
     g_test_add_func("/net/headers/third-vlan-tag-is-no-ip", test_third_vlan_tag_is_no_ip);
     g_test_add_func("/net/headers/pseudo-sum-keeps-its-carry", test_pseudo_sum_keeps_its_carry);
     return g_test_run();
