@@ -6,6 +6,7 @@
  */
 #include "net/pkt.h"
 
+#include <glib.h>
 #include <string.h>
 
 #include "net/checksum.h"
@@ -19,20 +20,20 @@ static bool headers_at_hand(const Pkt *pkt, const PktHeaders *h)
 }
 
 /*
- * Bytes from the L4 header to the end as the IP header has them, which leaves out what
- * pads a short frame; or to the end of the frame if that header makes no sense.
+ * Where the packet ends as its IP header has it, which leaves out what pads a short frame; at the
+ * end of the frame if that header makes no sense: no more than @least.
  */
-static uint32_t l4_len_of(const Pkt *pkt, const PktHeaders *h)
+static uint32_t ip_end(const Pkt *pkt, const PktHeaders *h, size_t least)
 {
     const uint8_t *ip = (const uint8_t *)pkt->iov[0].iov_base + h->l3_off;
-    uint32_t end;
+    uint32_t end = h->l3_off;
 
     if (h->ip_version == 4) {
-        end = h->l3_off + (uint32_t)pkt_get16(ip + 2);
-    } else {
-        end = h->l3_off + 40u + pkt_get16(ip + 4);
+        end += pkt_get16(ip + 2);
+    } else if (h->ip_version == 6) {
+        end += 40u + pkt_get16(ip + 4);
     }
-    return end >= h->payload_off && end <= pkt->len ? end - h->l4_off : pkt->len - h->l4_off;
+    return end > least && end <= pkt->len ? end : pkt->len;
 }
 
 static void put_pseudo(const Pkt *pkt, const PktHeaders *h, unsigned csum_off, uint32_t l4_len)
@@ -61,7 +62,7 @@ bool pkt_set_csum(Pkt *pkt, const PktHeaders *h, bool fix_pseudo)
         return false;
     }
     if (fix_pseudo) {
-        put_pseudo(pkt, h, csum_off, l4_len_of(pkt, h));
+        put_pseudo(pkt, h, csum_off, ip_end(pkt, h, h->payload_off - 1u) - h->l4_off);
     }
     pkt->hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
     pkt->hdr->hdr_len = h->payload_off;
@@ -89,40 +90,29 @@ bool pkt_set_gso(Pkt *pkt, const PktHeaders *h, uint8_t ip_version, uint16_t mss
     return true;
 }
 
-static void put_byte(const Pkt *pkt, size_t off, uint8_t v)
-{
-    uint32_t i;
-
-    for (i = 0; i < pkt->n_iov; i++) {
-        if (off < pkt->iov[i].iov_len) {
-            ((uint8_t *)pkt->iov[i].iov_base)[off] = v;
-            return;
-        }
-        off -= pkt->iov[i].iov_len;
-    }
-}
-
 bool pkt_complete_csum(Pkt *pkt)
 {
     struct virtio_net_hdr_v1 *hdr = pkt->hdr;
     size_t start = hdr->csum_start;
     size_t field = start + hdr->csum_offset;
-    uint8_t bytes[2];
+    PktHeaders h = { 0 };
+    uint32_t end;
     uint16_t sum;
 
     if (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)) {
         return true;
     }
-    if (field + sizeof(sum) > pkt->len) {
+    if (field + sizeof(sum) > pkt->iov[0].iov_len || field + sizeof(sum) > pkt->len) {
         return false;
     }
-    sum = (uint16_t)~csum_fold(csum_iov(pkt->iov, pkt->n_iov, start, pkt->len - start));
+    (void)pkt_parse(pkt->iov[0].iov_base, pkt->iov[0].iov_len, &h);
+    end = ip_end(pkt, &h, MAX(field + 2, h.payload_off) - 1);
+    g_assert(end <= pkt->len && end > start);
+    sum = (uint16_t)~csum_fold(csum_iov(pkt->iov, pkt->n_iov, start, end - start));
     if (sum == 0) {
         sum = 0xffff; /* 0 in UDP means "no checksum"; elsewhere both are the same */
     }
-    memcpy(bytes, &sum, sizeof(sum));
-    put_byte(pkt, field, bytes[0]);
-    put_byte(pkt, field + 1, bytes[1]);
+    memcpy((uint8_t *)pkt->iov[0].iov_base + field, &sum, sizeof(sum));
     hdr->flags &= (uint8_t)~VIRTIO_NET_HDR_F_NEEDS_CSUM;
     hdr->csum_start = 0;
     hdr->csum_offset = 0;

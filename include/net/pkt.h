@@ -24,6 +24,8 @@
  * A packet under way. @hdr and the pieces belong to whoever made it (a batch buffer
  * of the queue) and live until the batch ends. @hdr->num_buffers is not used, 0.
  * If @hdr stands directly in front of iov[0], a tap can write both in one piece.
+ * What is written to a packet (checksums) is within its headers, in iov[0], which is private
+ * memory; the other pieces may be a guest's.
  */
 typedef struct Pkt {
     struct virtio_net_hdr_v1 *hdr;
@@ -79,7 +81,8 @@ typedef struct PktHeaders {
 
 /*
  * Reads the headers in the first @len bytes of a frame. Never reads past @len, walks at
- * most 8 IPv6 extension headers (or AH, also of IPv4) and 2 VLAN tags. False: not even an Ethernet header.
+ * most 8 IPv6 extension headers (or AH, also of IPv4) and 2 VLAN tags. False: not even an
+ * Ethernet header.
  */
 bool pkt_parse(const uint8_t *data, size_t len, PktHeaders *ret_h);
 
@@ -107,8 +110,9 @@ bool pkt_set_csum(Pkt *pkt, const PktHeaders *h, bool fix_pseudo);
 bool pkt_set_gso(Pkt *pkt, const PktHeaders *h, uint8_t ip_version, uint16_t mss);
 
 /*
- * Completes in software, in place, the checksum that NEEDS_CSUM asks for and clears
- * the flag. False if csum_start or csum_offset are outside of the packet.
+ * Completes in software the checksum that NEEDS_CSUM asks for, in iov[0], and clears the flag. It
+ * covers the packet as its IP header has it, and not what pads a short frame. False if the
+ * field is outside of iov[0].
  */
 bool pkt_complete_csum(Pkt *pkt);
 

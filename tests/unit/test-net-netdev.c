@@ -118,6 +118,25 @@ static void test_packets_are_finished(void)
     netdev_remove_scratch(&fake.nd);
 }
 
+/* From a guest whose driver pads its frames, to a netdev without a vnet header. */
+static void test_padding_is_no_payload(void)
+{
+    FrameSpec s = { .ip_version = 4, .payload = 0 };
+    g_autofree Packet *p = g_new(Packet, 1);
+    Fake fake;
+    Pkt pkt;
+
+    fake_init(&fake, true);
+    make_packet(p, &pkt, &s, 0);
+    memset(p->frame + pkt.len, 0x5a, 6);
+    pkt.len += 6;
+    p->iov.iov_len += 6;
+    g_assert_cmpuint(netdev_send(&fake.q, &pkt, 1), ==, 1);
+    g_assert_cmpuint(fake.len[0], ==, 60);
+    g_assert_true(frame_is_complete(p->frame, 54, &s));
+    netdev_remove_scratch(&fake.nd);
+}
+
 static void test_broken_packets_are_refused(void)
 {
     FrameSpec s = { .ip_version = 4, .payload = 3000 };
@@ -259,6 +278,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/net/netdev/packets-are-finished", test_packets_are_finished);
+    g_test_add_func("/net/netdev/padding-is-no-payload", test_padding_is_no_payload);
     g_test_add_func("/net/netdev/broken-packets-are-refused", test_broken_packets_are_refused);
     g_test_add_func("/net/netdev/full-netdev-is-resumed", test_full_netdev_is_resumed);
     g_test_add_func("/net/netdev/header-goes-through", test_header_goes_through);
