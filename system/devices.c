@@ -35,6 +35,7 @@ static void devices_log(void *opaque, Device *d, const DeviceEvent *e)
         info_report_limited(&d->info_limit, "%s: disconnected", d->id);
         break;
     case DEVICE_FAILED:
+    case DEVICE_WARNED:
         warn_report_limited(&d->warn_limit, "%s: %s", d->id, e->reason);
         break;
     case DEVICE_GONE:

@@ -118,6 +118,12 @@ void device_disconnected(Device *d)
     device_event(d, &(DeviceEvent){ .kind = DEVICE_DISCONNECTED });
 }
 
+void device_warned(Device *d, const char *text)
+{
+    d->registry->host->log(d->registry->opaque, d,
+                           &(DeviceEvent){ .kind = DEVICE_WARNED, .reason = text });
+}
+
 void device_failed(Device *d, const char *reason)
 {
     device_event(d, &(DeviceEvent){ .kind = DEVICE_FAILED, .reason = reason });

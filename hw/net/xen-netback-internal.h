@@ -14,6 +14,7 @@
 #include "netif-offload.h"
 
 #define NETBACK_RING_SLOTS  256u /* of a tx ring, and of an rx ring */
+#define NETBACK_NO_SG_MTU   1500u
 #define NETBACK_BATCH       64u  /* packets: the budget of a round in each direction */
 #define NETBACK_SEGMENTS    64u  /* made at once of a packet that the guest does not take whole */
 #define NETBACK_SLOTS_MAX   XEN_NETIF_NR_SLOTS_MIN /* 18: a packet with more is dropped */
@@ -153,6 +154,8 @@ struct Netback {
     unsigned to_guest;   /* those that are used if the guest can */
     bool paused;
     bool peer_failed;    /* the netdev's error was reported */
+    unsigned warned_mtu; /* of the netdev, when it was said to be too large; 0: it was not */
+    bool no_sg;          /* the guest that is connected takes packets of one slot only */
     XenFaults faults;
     NetbackKeys *keys;   /* while it connects... */
     bool keys_read;      /* ...all of them */
@@ -160,6 +163,12 @@ struct Netback {
     NetbackQueue *queue[NETIF_MAX_QUEUES];
     NetifQueueStats *stats;
 };
+
+/* Linux' netback tells a guest without scatter-gather no more; its netfront takes no more. */
+static inline unsigned netback_guest_mtu(const Netback *nb)
+{
+    return nb->no_sg ? MIN(nb->env.peer->mtu, NETBACK_NO_SG_MTU) : nb->env.peer->mtu;
+}
 
 GQuark netback_error_quark(void);
 #define NETBACK_FAIL(error, ...) g_set_error(error, netback_error_quark(), 0, __VA_ARGS__)

@@ -88,7 +88,7 @@ static bool store_write_mtu(XenStore *s, XenTx tx, void *opaque)
     g_autofree char *mtu = g_strdup_printf("%s/mtu", nb->bus.fe);
 
     return xen_store_mkdir(s, tx, mtu, nb->bus.xen->domid, nb->bus.frontend_id) &&
-           xen_store_printf(s, tx, nb->bus.fe, "mtu", "%u", nb->env.peer->mtu);
+           xen_store_printf(s, tx, nb->bus.fe, "mtu", "%u", netback_guest_mtu(nb));
 }
 
 /* netif.h documents both keys. */

@@ -19,6 +19,39 @@ static Netback *netback_of(XenbusBack *b)
     return container_of(b, Netback, bus);
 }
 
+static void netback_event(XenbusBack *b, XenbusEvent event, const char *detail)
+{
+    Netback *nb = netback_of(b);
+
+    if (nb->env.event) {
+        nb->env.event(nb->env.opaque, event, detail);
+    }
+}
+
+/* A guest without scatter-gather is told the MTU that it can have, and no larger one. */
+static void netback_check_mtu(Netback *nb)
+{
+    unsigned mtu = netback_guest_mtu(nb);
+
+    if (mtu < nb->env.peer->mtu && nb->env.peer->mtu != nb->warned_mtu) {
+        g_autofree char *text = g_strdup_printf(
+            "the guest has no feature-sg: its mtu is %u instead of %u, and frames of more than "
+            "%u bytes to it are lost", mtu, nb->env.peer->mtu, XEN_PAGE_SIZE);
+
+        netback_event(&nb->bus, XENBUS_WARNING, text);
+    }
+    nb->warned_mtu = nb->no_sg ? nb->env.peer->mtu : 0;
+}
+
+static void netback_set_sg(Netback *nb, bool sg)
+{
+    if (nb->no_sg != !sg) {
+        nb->no_sg = !sg;
+        netback_store_set_link(nb);
+        netback_check_mtu(nb);
+    }
+}
+
 static void netback_forget_keys(Netback *nb)
 {
     g_clear_pointer(&nb->keys, g_free);
@@ -39,6 +72,7 @@ static bool netback_disconnect(XenbusBack *b)
     }
     netback_forget_keys(nb);
     netdev_set_carrier(nb->env.peer, false);
+    netback_set_sg(nb, true); /* the next frontend may have it */
     return false;
 }
 
@@ -86,6 +120,7 @@ static XenbusStep netback_connect(XenbusBack *b, GError **error)
         step = netback_add_queue(nb, error);
     }
     if (step == XENBUS_STEP_DONE) {
+        netback_set_sg(nb, nb->keys->sg);
         netback_forget_keys(nb);
         netdev_set_carrier(nb->env.peer, true);
     }
@@ -106,15 +141,6 @@ static bool netback_take_over(XenbusBack *b, GError **error)
 static bool netback_publish(XenbusBack *b, XenTx tx)
 {
     return netback_store_publish(netback_of(b), tx);
-}
-
-static void netback_event(XenbusBack *b, XenbusEvent event, const char *detail)
-{
-    Netback *nb = netback_of(b);
-
-    if (nb->env.event) {
-        nb->env.event(nb->env.opaque, event, detail);
-    }
 }
 
 static const XenbusBackOps netback_ops = {
@@ -154,6 +180,7 @@ static void netback_peer_changed(void *opaque)
     const char *error = nb->env.peer->error;
 
     netback_store_set_link(nb);
+    netback_check_mtu(nb);
     if (error && !nb->peer_failed) {
         netback_event(&nb->bus, XENBUS_ERROR, error); /* the guest keeps its vif, without a link */
     }

@@ -16,6 +16,9 @@ void xen_device_event(Device *d, XenbusEvent event, const char *detail)
     case XENBUS_ERROR:
         device_failed(d, detail);
         break;
+    case XENBUS_WARNING:
+        device_warned(d, detail);
+        break;
     case XENBUS_GONE:
         device_gone(d, "the guest or its toolstack took the device away");
         break;

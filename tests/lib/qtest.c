@@ -49,6 +49,17 @@ char *qtest_stderr(const QTest *qt)
     return text;
 }
 
+unsigned qtest_said(const QTest *qt, const char *text)
+{
+    g_autofree char *log = qtest_stderr(qt);
+    unsigned n = 0;
+
+    for (const char *p = log; (p = strstr(p, text)) != NULL; p++) {
+        n++;
+    }
+    return n;
+}
+
 static void qtest_say(const QTest *qt)
 {
     g_autofree char *text = qtest_stderr(qt);

@@ -30,6 +30,8 @@ void qtest_wait_exit(QTest *qt);
 pid_t qtest_pid(const QTest *qt);
 /* What it has said on stderr so far. Free it. */
 char *qtest_stderr(const QTest *qt);
+/* How often @text is in it. */
+unsigned qtest_said(const QTest *qt, const char *text);
 
 /* Sends a line, returns the answer's line. Free it. */
 char *qtest_line(QTest *qt, const char *fmt, ...) G_GNUC_PRINTF(2, 3);

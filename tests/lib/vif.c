@@ -100,6 +100,8 @@ static void back_event(void *opaque, XenbusEvent event, const char *detail)
     case XENBUS_ERROR:
         set_error(end, detail);
         break;
+    case XENBUS_WARNING:
+        break;
     case XENBUS_CLOSED:
         end->closed = true;
         break;
@@ -124,6 +126,8 @@ static void front_event(void *opaque, XenbusEvent event, const char *detail)
         break;
     case XENBUS_ERROR:
         set_error(end, detail);
+        break;
+    case XENBUS_WARNING:
         break;
     case XENBUS_CLOSED:
         end->closed = true;

@@ -629,6 +629,48 @@ static void test_carrier_key_follows(VifTest *t)
     g_assert_true(carrier_is(t, "1"));
 }
 
+static void expect_mtu(VifTest *t, const char *want)
+{
+    g_assert_true(mtu_is(t, want));
+}
+
+/* What the key promises comes; and the operator is told what does not. */
+static void test_no_sg_mtu(VifTest *t)
+{
+    static const char said[] = "warning: vif0: the guest has no feature-sg: its mtu is 1500 "
+                               "instead of 9000, and frames of more than 4096 bytes to it are lost";
+    VifFrame f = { .udp = true, .payload = 1500 - 28 };
+    g_autofree FrontFrame *got = g_new(FrontFrame, 1);
+    g_autofree uint8_t *frame = g_malloc(FRAME_MAX);
+    FrontQueue *q;
+    size_t len;
+
+    host_tap_set_mtu(t->tap, 9000);
+    qtest_wait_for(mtu_is(t, "9000")); /* for whom, is not known yet */
+    q = vif_test_connect(t, &(FrontConfig){ .no_sg = true });
+    expect_mtu(t, "1500");
+    g_assert_cmpuint(qtest_said(t->qt, said), ==, 1);
+    front_rx_post(q, 10);
+    len = send_frame(t, &f, 0, frame);
+    recv_frame(q, got);
+    g_assert_cmpmem(got->data, got->len, frame, len);
+    json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'set_link', 'arguments': "
+                                 "{'name': 'vif0', 'up': false}}"));
+    json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'set_link', 'arguments': "
+                                 "{'name': 'vif0', 'up': true}}"));
+    g_assert_cmpuint(qtest_said(t->qt, said), ==, 1);
+    host_tap_set_mtu(t->tap, 1400);
+    qtest_wait_for(mtu_is(t, "1400"));
+    host_tap_set_mtu(t->tap, 9000);
+    qtest_wait_for(mtu_is(t, "1500"));
+    qtest_wait_for(qtest_said(t->qt, said) == 2);
+    front_disconnect(t->f);
+    expect_mtu(t, "9000"); /* the next one may have it */
+    vif_test_connect(t, &(FrontConfig){ 0 });
+    expect_mtu(t, "9000");
+    g_assert_cmpuint(qtest_said(t->qt, said), ==, 2);
+}
+
 /* A frame that one slot cannot take, for a guest that takes one slot only. */
 static void test_no_sg_too_long(VifTest *t)
 {
@@ -741,6 +783,7 @@ static const VifTestCase cases[] = {
     HELD_BACK("held-back/guest-tso6", ",guest_tso6=off",
               .frame = { .ipv6 = true, .payload = 20000, .csum_blank = true }, .mss = 1428,
               .pieces = 15),
+    { "no-sg-mtu", test_no_sg_mtu },
     { "no-sg-too-long", test_no_sg_too_long },
 
     { "slots/18-take-64k", test_18_slots_take_64k },

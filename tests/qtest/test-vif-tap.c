@@ -37,17 +37,6 @@ static void wait_error(VifTest *t, const char *want)
     g_assert_cmpstr(error, ==, want);
 }
 
-static unsigned count_in_log(VifTest *t, const char *text)
-{
-    g_autofree char *log = qtest_stderr(t->qt);
-    unsigned n = 0;
-
-    for (const char *p = log; (p = strstr(p, text)) != NULL; p++) {
-        n++;
-    }
-    return n;
-}
-
 static void qmp_error(VifTest *t, const char *command, const char *want)
 {
     struct json_object *answer = qtest_qmp(t->qt, command);
@@ -83,7 +72,7 @@ static void test_gone_and_replaced(VifTest *t)
     g_assert_true(netns_sh("ip link del %s", t->tap->ifname));
     wait_error(t, gone);
     check_error_event(t, gone);
-    g_assert_cmpuint(count_in_log(t, gone), ==, 1);
+    g_assert_cmpuint(qtest_said(t->qt, gone), ==, 1);
     g_assert_cmpuint(front_back_state(t->f), ==, XenbusStateConnected);
 
     qmp_error(t, "{'execute': 'netdev_add', 'arguments': {'type': 'tap', 'id': 'n0'}}",
@@ -130,7 +119,7 @@ static void test_made_again(VifTest *t)
     }
     check_both_ways(t, q, 4);
     g_assert_cmpuint(front_back_state(t->f), ==, XenbusStateConnected);
-    g_assert_cmpuint(count_in_log(t, "its interface our0 is there again"), ==, 3);
+    g_assert_cmpuint(qtest_said(t->qt, "its interface our0 is there again"), ==, 3);
 }
 
 /* With nobody at it, the netdev itself says so, and netdev_del is as ever. */
@@ -140,7 +129,7 @@ static void test_gone_without_a_device(VifTest *t)
                                  "'id': 'n1', 'ifname': 'our0', 'script': 'no', "
                                  "'downscript': 'no'}}"));
     g_assert_true(netns_sh("ip link del our0"));
-    qtest_wait_for(count_in_log(t, "warning: netdev n1: its interface our0 is gone") == 1);
+    qtest_wait_for(qtest_said(t->qt, "warning: netdev n1: its interface our0 is gone") == 1);
     json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'netdev_del', 'arguments': {'id': 'n1'}}"));
     qmp_error(t, "{'execute': 'netdev_del', 'arguments': {'id': 'n1'}}", "Device 'n1' not found");
 }

@@ -105,13 +105,14 @@ typedef enum DeviceEventKind {
     DEVICE_CONNECTED,
     DEVICE_DISCONNECTED,
     DEVICE_FAILED,
-    DEVICE_GONE,        /* logged only */
+    DEVICE_WARNED,      /* logged only */
+    DEVICE_GONE,        /* the same */
 } DeviceEventKind;
 
 typedef struct DeviceEvent {
     DeviceEventKind kind;
     unsigned queues;    /* CONNECTED */
-    const char *reason; /* FAILED, GONE */
+    const char *reason; /* FAILED, WARNED, GONE */
 } DeviceEvent;
 
 /* Some events go out at once, then a few in a time: hw/core/device-events.c. */
@@ -131,6 +132,7 @@ typedef struct DeviceEvents {
 void device_connected(Device *d, unsigned queues);
 void device_disconnected(Device *d);
 void device_failed(Device *d, const char *reason);
+void device_warned(Device *d, const char *text); /* less than was asked for; all goes on */
 void device_drained(Device *d);
 /* Freed from the main loop, not before the caller returned. @reason NULL: it was asked to. */
 void device_gone(Device *d, const char *reason);
