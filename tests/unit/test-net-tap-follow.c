@@ -319,10 +319,13 @@ static void test_replaced(void)
     g_assert_false(netns_has_interface("tt1"));
     config.vnet_hdr = ON_OFF_AUTO_AUTO;
     container_of(nic.nd, Tap, nd)->n_active = 1; /* as its NIC had asked */
+    netdev_set_carrier(nic.nd, false);           /* the same */
     g_assert_true(netdev_replace(nic.nd, make_tap(&config), &error));
     g_assert_null(nic.nd->error);
     g_assert_cmpuint(nic.reopened, ==, 1);
     g_assert_cmpstr(nic.nd->ifname, ==, "tt1");
+    g_assert_true(netns_sh("ip link set tt1 up && ip link show tt1 | grep -q NO-CARRIER"));
+    netdev_set_carrier(nic.nd, true);
     check_traffic(nic.nd);
     netdev_free(nic.nd);
     g_assert_false(netns_has_interface("tt1"));
