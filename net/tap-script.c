@@ -17,6 +17,8 @@
 #include "util/container-of.h"
 #include "util/fd.h"
 
+#define HURRY_TIMEOUT_MS 500
+
 struct TapScript {
     Tap *tap;
     bool up;
@@ -83,8 +85,8 @@ static void script_finish(TapScript *s, bool in_time, GError **error)
     } else {
         script_kill(s);
         g_set_error(error, G_SPAWN_ERROR, G_SPAWN_ERROR_FAILED,
-                    "network script %s did not end within %d seconds", s->path,
-                    s->tap->script_timeout_ms / 1000);
+                    "network script %s did not end within %g seconds", s->path,
+                    s->tap->script_timeout_ms / 1000.0);
     }
     if (!s->up) {
         s->tap->script_ran = false;
@@ -220,7 +222,17 @@ bool tap_script_wait(TapScript *s, GError **error)
 void tap_script_cancel(TapScript *s)
 {
     script_kill(s);
+    if (!s->up) {
+        s->tap->script_ran = false;
+    }
     script_free(s);
+}
+
+void tap_script_hurry(Netdev *nd)
+{
+    if (nd->ops == &tap_ops) {
+        container_of(nd, Tap, nd)->script_timeout_ms = HURRY_TIMEOUT_MS;
+    }
 }
 
 bool tap_script_run(Netdev *nd, bool up, GError **error)

@@ -47,9 +47,8 @@ static bool job_finish(NetdevJob *job, const GError *script_error, GError **erro
     return !job->up;
 }
 
-static void job_script_done(void *opaque, const GError *script_error)
+static void job_end(NetdevJob *job, const GError *script_error)
 {
-    NetdevJob *job = opaque;
     g_autoptr(GError) error = NULL;
 
     job_finish(job, script_error, &error);
@@ -57,6 +56,17 @@ static void job_script_done(void *opaque, const GError *script_error)
         job->done(job->opaque, error);
     }
     g_free(job);
+}
+
+static void job_script_done(void *opaque, const GError *script_error)
+{
+    NetdevJob *job = opaque;
+    System *s = job->s;
+
+    job_end(job, script_error);
+    if (s->netdev_jobs->len == 0) {
+        run_netdevs_settled(s);
+    }
 }
 
 NetdevJob *netdev_job_start(System *s, Netdev *nd, bool up, GError **error)
@@ -81,19 +91,22 @@ void netdev_job_then(NetdevJob *job, NetdevJobDone *done, void *opaque)
     job->opaque = opaque;
 }
 
-/* What is being set up is given up; what is being taken down, is. */
-void netdev_jobs_end(System *s)
+static void job_cancel(NetdevJob *job)
 {
-    while (s->netdev_jobs->len > 0) {
-        NetdevJob *job = g_ptr_array_index(s->netdev_jobs, 0);
-        g_autoptr(GError) error = NULL;
+    g_autoptr(GError) error = NULL;
 
-        if (job->up) {
-            tap_script_cancel(job->script);
-            system_set_error(&error, "ended before its script did");
-        } else {
-            tap_script_wait(job->script, &error);
+    tap_script_cancel(job->script);
+    system_set_error(&error, "the program ended before the network script did");
+    job_end(job, error);
+}
+
+void netdev_jobs_cancel(System *s, bool down)
+{
+    for (guint i = s->netdev_jobs->len; i-- > 0;) {
+        NetdevJob *job = g_ptr_array_index(s->netdev_jobs, i);
+
+        if (job->up || down) {
+            job_cancel(job);
         }
-        job_script_done(job, error);
     }
 }

@@ -212,6 +212,27 @@ bool netdev_del(System *s, const char *id, NetdevJob **ret_job, GError **error)
     return true;
 }
 
+bool netdevs_close(System *s)
+{
+    netdev_jobs_cancel(s, false);
+    while (s->netdevs->len > 0) {
+        NetdevJob *job = NULL;
+
+        netdev_end(s, g_ptr_array_index(s->netdevs, 0), &job);
+    }
+    return s->netdev_jobs->len > 0;
+}
+
+void netdevs_free(System *s)
+{
+    netdev_jobs_cancel(s, true);
+    for (guint i = 0; i < s->netdevs->len && s->state == RUN_SHUTDOWN; i++) {
+        tap_script_hurry(g_ptr_array_index(s->netdevs, i));
+    }
+    g_ptr_array_unref(s->netdev_jobs);
+    g_ptr_array_unref(s->netdevs);
+}
+
 void netdevs_warn_unused(System *s)
 {
     for (guint i = 0; i < s->netdevs->len; i++) {

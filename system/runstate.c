@@ -60,13 +60,23 @@ static void run_end(System *s)
     g_main_loop_quit(s->loop);
 }
 
+/* Without devices: the netdevs, whose scripts take their time in the main loop, are the last. */
+static void run_closed(System *s)
+{
+    g_clear_handle_id(&s->close_tag, g_source_remove);
+    if (!netdevs_close(s)) {
+        run_end(s);
+    }
+}
+
 static gboolean run_close_timeout(gpointer opaque)
 {
     System *s = opaque;
 
     s->close_tag = 0;
     warn_report("devices did not close in time");
-    run_end(s);
+    device_registry_clear(s->devices);
+    run_closed(s);
     return G_SOURCE_REMOVE;
 }
 
@@ -75,7 +85,7 @@ static gboolean run_quit_now(gpointer opaque)
     System *s = opaque;
 
     s->close_tag = 0;
-    run_end(s);
+    run_closed(s);
     return G_SOURCE_REMOVE;
 }
 
@@ -108,9 +118,16 @@ void run_device_gone(System *s)
         return;
     }
     if (s->state == RUN_SHUTDOWN) {
-        run_end(s);
+        run_closed(s);
     } else if (!qmp_has_monitors(s->qmp)) {
         info_report("the last device is gone; waiting for a signal to end");
+    }
+}
+
+void run_netdevs_settled(System *s)
+{
+    if (s->state == RUN_SHUTDOWN && device_registry_count(s->devices) == 0) {
+        run_closed(s);
     }
 }
 

@@ -57,9 +57,7 @@ void system_done(System *s)
     qmp_flush(s->qmp, 500);
     g_clear_pointer(&s->qmp, qmp_free);
     g_ptr_array_unref(s->chardevs);
-    netdev_jobs_end(s);
-    g_ptr_array_unref(s->netdev_jobs);
-    g_ptr_array_unref(s->netdevs);
+    netdevs_free(s);
     g_ptr_array_unref(s->iothreads);
     g_clear_pointer(&s->qtest_server, qtest_free);
     accel_close(s);

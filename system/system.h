@@ -118,6 +118,7 @@ void run_stop(System *s);
 void run_cont(System *s);
 void run_shutdown(System *s, const char *reason); /* the second call ends at once */
 void run_device_gone(System *s);                  /* a device was removed from the list */
+void run_netdevs_settled(System *s); /* none is coming or going any more */
 
 /* qmp-*.c: commands and events of QMP, registered with s->qmp */
 typedef struct QmpIdArgs {
@@ -184,13 +185,15 @@ bool netdev_insert(System *s, Netdev *nd, GError **error); /* takes @nd */
 Netdev *netdev_find(System *s, const char *id);
 extern const DeviceBackendKind netdev_backend;
 void netdevs_warn_unused(System *s);
+bool netdevs_close(System *s); /* without devices; true: run_netdevs_settled() will follow */
+void netdevs_free(System *s);  /* what is left, at once if the program was told to end */
 char *netdev_help(const char *arg, GError **error);
 
 /* netdev-jobs.c */
 NetdevJob *netdev_job_start(System *s, Netdev *nd, bool up, GError **error); /* takes @nd */
 void netdev_job_then(NetdevJob *job, NetdevJobDone *done, void *opaque);
 bool netdev_job_has(System *s, const char *id);
-void netdev_jobs_end(System *s); /* at the program's end: waits, or cancels */
+void netdev_jobs_cancel(System *s, bool down); /* those that come, with @down those that go */
 
 /* chardev.c */
 bool chardev_add(System *s, const char *arg, GError **error);     /* -chardev */

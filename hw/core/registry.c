@@ -34,6 +34,11 @@ void device_registry_free(DeviceRegistry *r)
     }
 }
 
+void device_registry_clear(DeviceRegistry *r)
+{
+    g_ptr_array_set_size(r->devices, 0);
+}
+
 void device_registry_set_up(DeviceRegistry *r)
 {
     r->up = true;

@@ -71,6 +71,9 @@ TapScript *tap_script_start(Netdev *nd, bool up, TapScriptDone *done, void *opaq
 bool tap_script_wait(TapScript *s, GError **error);
 void tap_script_cancel(TapScript *s);
 
+/* The next script has half a second only: nobody is to be kept waiting. */
+void tap_script_hurry(Netdev *nd);
+
 /* Runs tap_script(), if there is one, and waits: where there is no main loop to go on. */
 bool tap_script_run(Netdev *nd, bool up, GError **error);
 

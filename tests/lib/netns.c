@@ -63,8 +63,10 @@ bool netns_sh(const char *fmt, ...)
     command = g_strdup_vprintf(fmt, ap);
     va_end(ap);
     argv[2] = command;
-    return g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL,
-                        NULL, NULL, NULL, &status, NULL) && status == 0;
+    return g_spawn_sync(NULL, argv, NULL,
+                        G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL |
+                        G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, NULL, NULL, &status, NULL) &&
+           status == 0;
 }
 
 bool netns_has_interface(const char *name)

@@ -5,6 +5,7 @@ Usage: test-tap-script.py RINGTAP"""
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -142,6 +143,32 @@ def test_end_meanwhile():
         assert r.end()[0] == 0
         assert time.monotonic() - start_time < 10
         wait_for(lambda: not os.path.exists(f'/proc/{child}/exe'), 'the end of what it started')
+
+
+def test_end_waits_for_downscripts():
+    with start() as r:
+        first, second = r.qmp(), Qmp(os.path.join(r.dir, 'second'))
+        downs = [waiting_script(r, f'down{i}') for i in range(2)]
+        for i, down in enumerate(downs):
+            assert first.command('netdev_add', **netdev('no', down, f'n{i}')) == {}
+        r.process.send_signal(signal.SIGTERM)
+        for down in downs:
+            begun(down)  # at the same time
+        assert second.command('query-status')['status'] == 'shutdown'
+        for down in downs:
+            let_go(down)
+        assert r.end(None)[0] == 0
+
+
+def test_second_signal_ends_at_once():
+    with start() as r:
+        down = script(r, 'down', 'touch $0.fifo; sleep 60')
+        assert r.qmp().command('netdev_add', **netdev('no', down)) == {}
+        r.process.send_signal(signal.SIGTERM)
+        begun(down)
+        start_time = time.monotonic()
+        assert r.end()[0] == 0
+        assert time.monotonic() - start_time < 10
 
 
 if __name__ == '__main__':

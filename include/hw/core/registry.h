@@ -46,5 +46,6 @@ void device_registry_start(DeviceRegistry *r); /* those that are not yet */
 void device_registry_drain(DeviceRegistry *r); /* those that can, and are started */
 void device_registry_resume(DeviceRegistry *r);
 void device_registry_close(DeviceRegistry *r, unsigned timeout_ms);
+void device_registry_clear(DeviceRegistry *r); /* no device is left; not from one's callback */
 
 #endif
