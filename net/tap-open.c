@@ -1,5 +1,5 @@
 /*
- * Making a tap: options judged, queues opened, everything set up. All or nothing.
+ * Making a tap: options validated, queues opened, everything set up. All or nothing.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

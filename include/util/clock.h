@@ -1,5 +1,5 @@
 /*
- * The time that waits and patience are measured in: CLOCK_MONOTONIC, or, with -accel
+ * The time that waits and time-outs are measured in: CLOCK_MONOTONIC, or, with -accel
  * qtest, a virtual time that stands still until a test moves it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later

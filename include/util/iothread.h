@@ -85,7 +85,7 @@ typedef struct IoInflight {
     IoTask *drain; /* NULL: nobody waits */
 } IoInflight;
 
-/* Starts a thread named @name (cut to 15 bytes). Free with io_thread_free(). */
+/* Starts a thread named @name (its first 15 bytes). Free with io_thread_free(). */
 IoThread *io_thread_new(const char *name, GError **error);
 
 /*

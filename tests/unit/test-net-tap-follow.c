@@ -71,7 +71,9 @@ static void nic_with(Nic *nic, const char *ifname, unsigned queues)
 
 #define WAIT(condition)                                                  \
     do {                                                                 \
-        for (int i_ = 0; i_ < 2000 && !(condition); i_++) {              \
+        gint64 end_ = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;      \
+                                                                         \
+        while (!(condition) && g_get_monotonic_time() < end_) {          \
             if (!g_main_context_iteration(NULL, FALSE)) {                \
                 g_usleep(1000);                                          \
             }                                                            \
