@@ -157,6 +157,9 @@ static bool tap_set_offload(Netdev *nd, unsigned offload, GError **error)
         f |= (offload & NETDEV_CSUM4) && (offload & NETDEV_TSO4) ? TUN_F_TSO4 : 0;
         f |= (offload & NETDEV_CSUM6) && (offload & NETDEV_TSO6) ? TUN_F_TSO6 : 0;
     }
+    if (tap->place == TAP_GONE) {
+        return true; /* tap_take() tells the next one */
+    }
     if (tap->has_offload && tap->tun_offload == f) {
         return true; /* and what an administrator made of it stays, whatever our rights are */
     }
@@ -203,7 +206,7 @@ static bool tap_set_active(Netdev *nd, unsigned n, GError **error)
 
     g_return_val_if_fail(n >= 1 && n <= nd->n_queues, false);
     tap_of(nd)->n_active = n;
-    if (!tap_of(nd)->multi_queue) {
+    if (!tap_of(nd)->multi_queue || tap_of(nd)->place == TAP_GONE) {
         return true;
     }
     for (i = 0; i < nd->n_queues && r == 0; i++) {

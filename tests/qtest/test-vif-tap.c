@@ -122,6 +122,33 @@ static void test_made_again(VifTest *t)
     g_assert_cmpuint(qtest_said(t->qt, "its interface our0 is there again"), ==, 3);
 }
 
+/* A guest may come and go meanwhile; it has no link, that is all. */
+static void test_reconnect_while_gone(VifTest *t)
+{
+    g_autofree char *gone = g_strdup_printf("netdev n0: its interface %s is gone",
+                                            t->tap->ifname);
+    FrontQueue *q;
+
+    vif_test_connect(t, &(FrontConfig){ .queues = 2 });
+    g_assert_true(netns_sh("ip link del %s", t->tap->ifname));
+    wait_error(t, gone);
+    front_disconnect(t->f);
+    front_connect(t->f, &(FrontConfig){ .queues = 1, .no_csum = true });
+    wait_error(t, gone);
+    json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'netdev_del', 'arguments': {'id': 'n0'}}"));
+    json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'netdev_add', 'arguments': {'type': 'tap', "
+                                 "'id': 'n0', 'ifname': 'new0', 'queues': 2, 'script': 'no', "
+                                 "'downscript': 'no'}}"));
+    wait_error(t, "");
+    host_tap_follow(t->tap, "new0");
+    host_tap_wait_running(t->tap);
+    q = t->f->queue[0];
+    front_rx_post(q, 64);
+    check_both_ways(t, q, 1); /* also, only one queue is attached: a flow of the other is lost */
+    check_both_ways(t, q, 2);
+    check_both_ways(t, q, 3);
+}
+
 /* With nobody at it, the netdev itself says so, and netdev_del is as ever. */
 static void test_gone_without_a_device(VifTest *t)
 {
@@ -158,6 +185,7 @@ int main(int argc, char **argv)
     const VifTestCase cases[] = {
         { "gone-and-replaced", test_gone_and_replaced, .queues = 2 },
         { "made-again", test_made_again },
+        { "reconnect-while-gone", test_reconnect_while_gone, .queues = 2 },
         { "gone-without-a-device", test_gone_without_a_device },
         { "deleted-with-its-device", test_deleted_with_its_device },
         { NULL },
