@@ -7,7 +7,10 @@
 #include "hw/net/xen-netfront.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "fake-netdev.h"
 #include "hw/xen/netif.h"
@@ -288,6 +291,45 @@ static void test_netdevs_without_carrier(void)
     netdev_set_link(v.back_dev, false);
     netdev_set_link(v.back_dev, true);
     vif_front_close(&v);
+    vif_down(&v);
+}
+
+/* As when a tap is deleted and another one takes its place: nobody reconnects for that. */
+static void lose_and_reopen(Vif *v, Netdev *nd, const VifEnd *end)
+{
+    int fd;
+
+    nd->error = g_strdup("its interface is gone");
+    nd->changed(nd->changed_opaque);
+    nd->changed(nd->changed_opaque);
+    g_assert_cmpstr(end->error, ==, "its interface is gone");
+    g_assert_cmpuint(end->errors, ==, 1);
+    g_assert_cmpuint(end->disconnected, ==, 0);
+    fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    g_assert_cmpint(dup3(fd, nd->queue[0]->fd, O_CLOEXEC), >=, 0);
+    close(fd);
+    g_clear_pointer(&nd->error, g_free);
+    nd->changed(nd->changed_opaque);
+    nd->reopened(nd->changed_opaque);
+    exchange_all(v);
+    g_assert_cmpuint(end->errors, ==, 1);
+}
+
+static void test_netdev_gone_and_reopened(void)
+{
+    NetfrontConfig config = vif_front_config();
+    NetfrontInfo info;
+    Vif v;
+
+    vif_up_fake(&v, 1, 1);
+    vif_connect(&v, &config);
+    exchange_all(&v);
+    lose_and_reopen(&v, v.front_dev, &v.front);
+    lose_and_reopen(&v, v.back_dev, &v.back);
+    v.front_dev->error = g_strdup("gone again");
+    netfront_info(v.nf, &info);
+    g_assert_cmpstr(info.error, ==, "gone again");
+    g_clear_pointer(&v.front_dev->error, g_free);
     vif_down(&v);
 }
 
@@ -898,6 +940,7 @@ int main(int argc, char **argv)
     g_test_add_func("/netfront/single-event-channel", test_single_event_channel);
     g_test_add_func("/netfront/no-vnet-hdr", test_no_vnet_hdr);
     g_test_add_func("/netfront/netdevs-without-carrier", test_netdevs_without_carrier);
+    g_test_add_func("/netfront/netdev-gone-and-reopened", test_netdev_gone_and_reopened);
     g_test_add_func("/netfront/close", test_close);
     g_test_add_func("/netfront/close-before-device", test_close_before_device);
     g_test_add_func("/netfront/waits-for-device", test_waits_for_device);
