@@ -9,10 +9,12 @@
 /* More than a tap's queue holds; what comes later is an event of its own. */
 #define DISCARD_MAX 4096u
 
-/* Where GSO packets are segmented; one packet at a time. */
+/* Where GSO packets are segmented; one packet at a time, SCRATCH_SEGMENTS of it in a call. */
 typedef struct NetdevScratch {
     PktSegmenter segmenter;
     PktArena arena;
+    unsigned n;
+    unsigned next; /* of pkt[]: those before were sent */
     Pkt pkt[SCRATCH_SEGMENTS];
     struct iovec iov[SCRATCH_SEGMENTS];
 } NetdevScratch;
@@ -54,35 +56,45 @@ static bool is_gso(const Pkt *pkt)
     return pkt->hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE;
 }
 
+static unsigned send_run(NetdevQueue *q, Pkt *pkt, unsigned n)
+{
+    unsigned sent = q->nd->ops->send(q, pkt, n);
+
+    g_assert(sent <= n);
+    q->full = sent < n;
+    return sent;
+}
+
 /*
- * Segments and sends one packet. False: the netdev was full before the first segment. Where
- * it gets full later, the rest is lost, as on a wire: sent again it would come twice.
+ * Sends what is left of a packet's segments from the last call, or the next round of them. True:
+ * that was all.
  */
 static bool send_segments(NetdevQueue *q, const Pkt *pkt)
 {
     NetdevScratch *s = q->scratch;
-    bool first = true;
 
-    if (!pkt_segmenter_init(&s->segmenter, pkt)) {
-        q->refused++;
-        return true;
-    }
-    while (pkt_segmenter_busy(&s->segmenter)) {
-        unsigned n, sent;
-
+    if (s->next == s->n) {
+        if (!pkt_segmenter_busy(&s->segmenter) && !pkt_segmenter_init(&s->segmenter, pkt)) {
+            q->refused++;
+            return true;
+        }
+        g_assert(s->segmenter.pkt == pkt);
         pkt_arena_reset(&s->arena);
-        n = pkt_segment(&s->segmenter, &s->arena, s->pkt, s->iov, SCRATCH_SEGMENTS);
-        sent = q->nd->ops->send(q, s->pkt, n);
-        if (first && sent == 0) {
-            return false;
-        }
-        if (sent < n) {
-            q->refused += n - sent + pkt_segmenter_left(&s->segmenter);
-            pkt_segmenter_stop(&s->segmenter);
-        }
-        first = false;
+        s->next = 0;
+        s->n = pkt_segment(&s->segmenter, &s->arena, s->pkt, s->iov, SCRATCH_SEGMENTS);
     }
-    return true;
+    s->next += send_run(q, s->pkt + s->next, s->n - s->next);
+    return s->next == s->n && !pkt_segmenter_busy(&s->segmenter);
+}
+
+void netdev_send_stop(NetdevQueue *q)
+{
+    if (q->scratch) {
+        pkt_segmenter_stop(&q->scratch->segmenter);
+        q->scratch->n = 0;
+        q->scratch->next = 0;
+    }
+    q->full = false;
 }
 
 /* How many packets from @pkt on are complete, or could be made so. */
@@ -103,17 +115,18 @@ unsigned netdev_send(NetdevQueue *q, Pkt *pkt, unsigned n)
     unsigned done = 0;
 
     if (netdev_link_off(q->nd)) {
+        netdev_send_stop(q);
         q->refused += n;
         return n;
     }
     if (!q->scratch) {
-        return q->nd->ops->send(q, pkt, n);
+        return send_run(q, pkt, n);
     }
     while (done < n) {
         unsigned run = complete_run(pkt + done, n - done);
 
         if (run > 0) {
-            unsigned sent = q->nd->ops->send(q, pkt + done, run);
+            unsigned sent = send_run(q, pkt + done, run);
 
             done += sent;
             if (sent < run) {

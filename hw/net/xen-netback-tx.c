@@ -301,7 +301,7 @@ static void tx_decode(NetbackQueue *q)
 
 /* --- send --- */
 
-/* False: the netdev is full. The batch waits, unanswered, and the guest with it. */
+/* False: not all of it could be sent. The batch waits, unanswered, and the guest with it. */
 static bool tx_send(NetbackQueue *q)
 {
     TxBatch *b = &q->tx_batch;
@@ -313,11 +313,10 @@ static bool tx_send(NetbackQueue *q)
     if (q->peer->refused != refused) {
         netif_count(&q->stats->tx.drop_peer, q->peer->refused - refused);
     }
-    if (b->n_sent < b->n_out) {
+    if (b->n_sent < b->n_out && q->peer->full) {
         xen_queue_wake_at(&q->base, io_clock_ns() + NETBACK_RETRY_NS);
-        return false;
     }
-    return true;
+    return b->n_sent == b->n_out;
 }
 
 /* --- respond --- */
@@ -362,7 +361,7 @@ XenVerdict netback_tx_poll(NetbackQueue *q)
         tx_decode(q);       /* Xen flags and extras to virtio_net_hdr */
     }
     if (!tx_send(q)) {      /* the netdev takes the batch */
-        return XEN_IDLE;
+        return q->peer->full ? XEN_IDLE : XEN_WORK;
     }
     tx_respond(q);          /* every slot answered, then at most one event */
     return XEN_WORK;
@@ -387,6 +386,7 @@ void netback_tx_done(NetbackQueue *q)
 {
     PktArena a = { .base = q->tx_batch.buffer, .size = q->tx_batch.buffer_size };
 
+    netdev_send_stop(q->peer);
     netdev_set_send_buffer(q->peer, NULL, 0);
     pkt_arena_done(&a);
     q->tx_batch.buffer = NULL;

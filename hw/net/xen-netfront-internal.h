@@ -85,6 +85,8 @@ typedef struct NetfrontRx {
 
     /* of the round under way */
     unsigned n;           /* packets */
+    unsigned next;        /* the first one that is still to be sent */
+    unsigned place;       /* of the packet that is not complete */
     unsigned n_done;      /* slots that can be given back once they are sent */
     Pkt pkt[NETFRONT_BATCH];
     NetifMeta meta[NETFRONT_BATCH];

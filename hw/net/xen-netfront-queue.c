@@ -160,6 +160,7 @@ void netfront_queue_free(NetfrontQueue *q)
     }
     xen_queue_stop(&q->base);
     xen_queue_done(&q->base);
+    netdev_send_stop(q->peer);
     xenbus_front_unshare(&q->nf->bus, q->rings, 2);
     xenbus_front_unshare(&q->nf->bus, q->tx.pool.base, NETFRONT_POOL_PAGES);
     xenbus_front_unshare(&q->nf->bus, q->rx.pages, NETFRONT_SLOTS);

@@ -194,21 +194,26 @@ static void rx_decode(NetfrontQueue *q)
         rx->pkt[kept++] = *pkt;
     }
     rx->n = kept;
+    netif_count(&q->stats->rx.batches, kept > 0);
 }
 
-static void rx_send(NetfrontQueue *q)
+/* What the netdev has no room for is lost, as on any wire. False: there is more, for a round. */
+static bool rx_send(NetfrontQueue *q)
 {
     NetfrontRx *rx = &q->rx;
     uint64_t refused = q->peer->refused;
-    unsigned sent;
 
     if (rx->n == 0) {
-        return;
+        return true;
     }
-    netif_count(&q->stats->rx.batches, 1);
-    sent = netdev_send(q->peer, rx->pkt, rx->n);
-    /* what the netdev has no room for is lost, as on any wire */
-    netif_count(&q->stats->rx.drop_peer, rx->n - sent + (q->peer->refused - refused));
+    rx->next += netdev_send(q->peer, &rx->pkt[rx->next], rx->n - rx->next);
+    if (rx->next < rx->n && q->peer->full) {
+        netif_count(&q->stats->rx.drop_peer, rx->n - rx->next);
+        netdev_send_stop(q->peer);
+        rx->next = rx->n;
+    }
+    netif_count(&q->stats->rx.drop_peer, q->peer->refused - refused);
+    return rx->next == rx->n;
 }
 
 static void rx_repost(NetfrontQueue *q)
@@ -226,9 +231,11 @@ static void rx_repost(NetfrontQueue *q)
     }
 }
 
-/* A packet that goes on with the next round moves to the front of the batch. */
-static void rx_keep_open(NetfrontRx *rx, unsigned place)
+/* The batch is empty. A packet that goes on with the next round moves to its front. */
+static void rx_end(NetfrontRx *rx)
 {
+    unsigned place = rx->place;
+
     if (rx->cur.open && place > 0) {
         Pkt *to = &rx->pkt[0];
         const Pkt *from = &rx->pkt[place];
@@ -241,25 +248,28 @@ static void rx_keep_open(NetfrontRx *rx, unsigned place)
         to->len = from->len;
     }
     rx->n = 0;
+    rx->next = 0;
 }
 
 XenVerdict netfront_rx_poll(NetfrontQueue *q)
 {
     NetfrontRx *rx = &q->rx;
     uint32_t cons = rx->ring.cons;
-    unsigned place;
 
-    if (!rx_gather(q)) {
-        return XEN_VIOLATION;
+    if (rx->n == 0) {
+        if (!rx_gather(q)) {
+            return XEN_VIOLATION;
+        }
+        if (rx->ring.cons == cons) {
+            return XEN_IDLE;
+        }
+        rx->place = rx->n;
+        rx_decode(q);
     }
-    if (rx->ring.cons == cons) {
-        return XEN_IDLE;
+    if (rx_send(q)) {
+        rx_repost(q);
+        rx_end(rx);
     }
-    place = rx->n; /* of a packet that is not complete */
-    rx_decode(q);
-    rx_send(q);
-    rx_repost(q);
-    rx_keep_open(rx, place);
     return XEN_WORK;
 }
 

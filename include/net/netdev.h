@@ -62,6 +62,7 @@ struct NetdevQueue {
     unsigned index;
     int fd;           /* readable when recv would find something; for epoll, edge or level */
     uint64_t refused; /* packets that the netdev did not take because of their form */
+    bool full;        /* netdev_send() ended because of that */
     struct NetdevScratch *scratch; /* netdev_send()'s; NULL where packets may be unfinished */
 };
 
@@ -98,9 +99,15 @@ struct Netdev {
 
 /*
  * As ops->send, but finishes checksums and segments GSO packets first where the netdev
- * has no vnet header. Needs no memory for packets that are complete.
+ * has no vnet header. Needs no memory for packets that are complete. Fewer than @n: the netdev
+ * is full if q->full says so; else it was enough work for a round. In both cases the first of
+ * the others may be half sent: it comes first in the next call, where it stood (the Pkt, too),
+ * or netdev_send_stop() says that it does not.
  */
 unsigned netdev_send(NetdevQueue *q, Pkt *pkt, unsigned n);
+
+/* What was not sent will not come again; also before the packets' memory goes. */
+void netdev_send_stop(NetdevQueue *q);
 
 static inline void netdev_set_send_buffer(NetdevQueue *q, void *base, size_t size)
 {

@@ -34,7 +34,8 @@ static unsigned fake_send(NetdevQueue *q, Pkt *pkt, unsigned n)
 
     fake->n_calls++;
     for (i = 0; i < n && fake->n_taken < fake->room; i++) {
-        fake->len[fake->n_taken++] = pkt[i].len;
+        fake->len[fake->n_taken % G_N_ELEMENTS(fake->len)] = pkt[i].len;
+        fake->n_taken++;
         fake->all_plain = fake->all_plain && pkt[i].hdr->flags == 0 &&
                           pkt[i].hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE;
         if (fake->spec) {
@@ -158,7 +159,7 @@ static void test_broken_packets_are_refused(void)
     netdev_remove_scratch(&fake.nd);
 }
 
-/* Stops at every possible place, goes on from there, loses at most segments. */
+/* Stops at every possible place and goes on from there: nothing is lost, or comes twice. */
 static void test_full_netdev_is_resumed(void)
 {
     FrameSpec s = { .ip_version = 6, .payload = 2500 };
@@ -177,13 +178,60 @@ static void test_full_netdev_is_resumed(void)
         make_packet(&p[1], &pkt[1], &s, 1000);
         make_packet(&p[2], &pkt[2], &s, 0);
         sent = netdev_send(&fake.q, pkt, 3);
-        g_assert_cmpuint(sent, ==, room == 0 ? 0 : room == 1 ? 1 : room <= 4 ? 2 : 3);
+        g_assert_cmpuint(sent, ==, room == 0 ? 0 : room < 4 ? 1 : room == 4 ? 2 : 3);
+        g_assert_true(fake.q.full == (room < 5));
         fake.room = 100;
         g_assert_cmpuint(netdev_send(&fake.q, pkt + sent, 3 - sent), ==, 3 - sent);
-        g_assert_cmpuint(fake.n_taken + fake.q.refused, ==, 5); /* none is lost uncounted */
+        g_assert_false(fake.q.full);
+        g_assert_cmpuint(fake.n_taken, ==, 5);
+        g_assert_cmpuint(fake.q.refused, ==, 0);
         g_assert_true(fake.all_plain);
         netdev_remove_scratch(&fake.nd);
     }
+}
+
+/* 2500 segments in all: a call has a bounded number of them, and is no full netdev. */
+static void test_segments_in_rounds(void)
+{
+    FrameSpec s = { .ip_version = 4, .payload = 2500 };
+    g_autofree Packet *p = g_new(Packet, 1);
+    unsigned rounds = 1;
+    Fake fake;
+    Pkt pkt;
+
+    fake_init(&fake, true);
+    fake.spec = &s;
+    fake.room = UINT_MAX;
+    make_packet(p, &pkt, &s, 1);
+    while (netdev_send(&fake.q, &pkt, 1) == 0) {
+        g_assert_false(fake.q.full);
+        rounds++;
+    }
+    g_assert_cmpuint(rounds, ==, (2500 + 63) / 64);
+    g_assert_cmpuint(fake.n_taken, ==, 2500);
+    netdev_remove_scratch(&fake.nd);
+}
+
+/* Who drops the rest says so, and the next packet is sent from its beginning. */
+static void test_dropped_rest(void)
+{
+    FrameSpec s = { .ip_version = 4, .payload = 2500 };
+    g_autofree Packet *p = g_new(Packet, 2);
+    Pkt pkt[2];
+    Fake fake;
+
+    fake_init(&fake, true);
+    fake.spec = &s;
+    fake.room = 2;
+    make_packet(&p[0], &pkt[0], &s, 1000);
+    make_packet(&p[1], &pkt[1], &s, 1000);
+    g_assert_cmpuint(netdev_send(&fake.q, pkt, 1), ==, 0);
+    netdev_send_stop(&fake.q);
+    fake.room = 100;
+    g_assert_cmpuint(netdev_send(&fake.q, pkt + 1, 1), ==, 1);
+    g_assert_cmpuint(fake.n_taken, ==, 5);
+    g_assert_cmpuint(fake.len[2], ==, 1054);
+    netdev_remove_scratch(&fake.nd);
 }
 
 static void test_header_goes_through(void)
@@ -281,6 +329,8 @@ int main(int argc, char **argv)
     g_test_add_func("/net/netdev/padding-is-no-payload", test_padding_is_no_payload);
     g_test_add_func("/net/netdev/broken-packets-are-refused", test_broken_packets_are_refused);
     g_test_add_func("/net/netdev/full-netdev-is-resumed", test_full_netdev_is_resumed);
+    g_test_add_func("/net/netdev/segments-in-rounds", test_segments_in_rounds);
+    g_test_add_func("/net/netdev/dropped-rest", test_dropped_rest);
     g_test_add_func("/net/netdev/header-goes-through", test_header_goes_through);
     g_test_add_func("/net/netdev/link-is-carrier-and-set-link",
                     test_link_is_carrier_and_set_link);
