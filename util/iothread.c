@@ -404,6 +404,13 @@ int io_thread_add_source(IoThread *t, IoSource *s, uint32_t events)
     return epoll_ctl(t->epoll_fd, EPOLL_CTL_ADD, s->fd, &ev) < 0 ? -errno : 0;
 }
 
+void io_thread_modify_source(IoThread *t, IoSource *s, uint32_t events)
+{
+    struct epoll_event ev = { .events = events, .data.ptr = s };
+
+    (void)epoll_ctl(t->epoll_fd, EPOLL_CTL_MOD, s->fd, &ev); /* fails if it is not a source */
+}
+
 void io_thread_remove_source(IoThread *t, IoSource *s)
 {
     epoll_ctl(t->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);

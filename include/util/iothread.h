@@ -116,6 +116,8 @@ void io_thread_call(IoThread *t, void (*fn)(void *opaque), void *opaque);
  */
 int io_thread_add_source(IoThread *t, IoSource *s, uint32_t events); /* 0 or -errno */
 void io_thread_remove_source(IoThread *t, IoSource *s);
+/* Waits for @events instead; what is true of them already is told even if edge-triggered. */
+void io_thread_modify_source(IoThread *t, IoSource *s, uint32_t events);
 void io_thread_add_poller(IoThread *t, IoPoller *p);
 void io_thread_remove_poller(IoThread *t, IoPoller *p);
 
