@@ -280,6 +280,7 @@ void tap_free(Netdev *nd)
 
 const NetdevOps tap_ops = {
     .type = "tap",
+    .tells_writable = true, /* at half of sndbuf= */
     .send = tap_send,
     .recv = tap_recv,
     .set_send_buffer = tap_set_send_buffer,

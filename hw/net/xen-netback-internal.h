@@ -126,6 +126,7 @@ typedef struct NetbackQueue {
     bool sg;
     bool rx_notify;
     bool peer_ready;     /* the netdev may have packets for the guest */
+    bool peer_blocked;   /* the netdev is full, and tells when it has room */
 
     TxBatch tx_batch;
     RxBatch rx_batch;
@@ -198,6 +199,9 @@ void netback_queue_stop(NetbackQueue *q);
 void netback_queue_peer_reopened(NetbackQueue *q);
 
 /* --- the queue's thread --- */
+
+/* The netdev is full: an event, or a time, when it is worth another try. */
+void netback_queue_wait_peer(NetbackQueue *q);
 
 /* xen-netback-tx.c. */
 XenVerdict netback_tx_poll(NetbackQueue *q);

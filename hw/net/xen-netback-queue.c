@@ -15,7 +15,20 @@ static void queue_peer_ready(IoSource *s, uint32_t events)
 {
     NetbackQueue *q = container_of(s, NetbackQueue, peer_source);
 
-    q->peer_ready = true;
+    q->peer_ready |= (events & ~(uint32_t)EPOLLOUT) != 0;
+    q->peer_blocked &= (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0;
+}
+
+void netback_queue_wait_peer(NetbackQueue *q)
+{
+    if (!q->peer->nd->ops->tells_writable) {
+        /* nothing tells: what there is without a descriptor of its own has no event to give */
+        xen_queue_wake_at(&q->base, io_clock_ns() + NETBACK_RETRY_NS);
+        return;
+    }
+    /* Asked for behind the failed write: some drivers, as the tap's, tell only who asked then. */
+    q->peer_blocked = true;
+    io_thread_modify_source(q->base.thread, &q->peer_source, EPOLLIN | EPOLLOUT | EPOLLET);
 }
 
 static XenVerdict queue_poll(XenQueue *base)
@@ -33,7 +46,7 @@ static bool queue_arm(XenQueue *base)
     bool work;
 
     if (q->tx_batch.n_sent < q->tx_batch.n_out) {
-        return netback_rx_arm(q); /* the netdev is full; wake_ns says when to try again */
+        return netback_rx_arm(q); /* the netdev is full, and waited for */
     }
     work = xen_ring_arm_requests(&q->tx, 0);
     work |= netback_rx_arm(q);
@@ -70,6 +83,7 @@ static void queue_watch_peer(void *opaque)
         xen_queue_break(&q->base, "its thread cannot wait for the netdev");
     }
     q->peer_ready = true;
+    q->peer_blocked = false;
 }
 
 static const XenQueueOps netback_queue_ops = {

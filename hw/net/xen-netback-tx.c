@@ -307,6 +307,9 @@ static bool tx_send(NetbackQueue *q)
     TxBatch *b = &q->tx_batch;
     uint64_t refused = q->peer->refused;
 
+    if (q->peer_blocked) {
+        return false;
+    }
     if (b->n_sent < b->n_out) {
         b->n_sent += netdev_send(q->peer, &b->out[b->n_sent], b->n_out - b->n_sent);
     }
@@ -314,7 +317,7 @@ static bool tx_send(NetbackQueue *q)
         netif_count(&q->stats->tx.drop_peer, q->peer->refused - refused);
     }
     if (b->n_sent < b->n_out && q->peer->full) {
-        xen_queue_wake_at(&q->base, io_clock_ns() + NETBACK_RETRY_NS);
+        netback_queue_wait_peer(q);
     }
     return b->n_sent == b->n_out;
 }

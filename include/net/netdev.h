@@ -25,6 +25,7 @@ typedef enum NetdevOffload {
 
 typedef struct NetdevOps {
     const char *type;
+    bool tells_writable; /* a full queue's descriptor tells EPOLLOUT when it has room again */
     /*
      * Sends up to @n packets, in order. Returns how many were dealt with: fewer than
      * @n only if the netdev is full, and then the caller may drop or try later. A packet

@@ -12,6 +12,8 @@ typedef struct FakeQueue {
     NetdevQueue q;
     GQueue to_nic;
     GQueue from_nic;
+    bool full;
+    unsigned refused;
 } FakeQueue;
 
 typedef struct FakeNetdev {
@@ -38,6 +40,10 @@ static unsigned fake_send(NetdevQueue *q, Pkt *pkt, unsigned n)
     FakeNetdev *f = fake_of(q->nd);
 
     pthread_mutex_lock(&f->lock);
+    if (fake_queue_of(q)->full) {
+        fake_queue_of(q)->refused++;
+        n = 0;
+    }
     for (unsigned i = 0; i < n; i++) {
         FakePkt *p = g_new(FakePkt, 1);
 
@@ -126,8 +132,19 @@ static void fake_free(Netdev *nd)
     g_free(f);
 }
 
+static const NetdevOps mute_ops = {
+    .type = "fake",
+    .send = fake_send,
+    .recv = fake_recv,
+    .set_offload = fake_set_offload,
+    .set_active = fake_set_active,
+    .info = fake_info,
+    .free = fake_free,
+};
+
 static const NetdevOps fake_ops = {
     .type = "fake",
+    .tells_writable = true,
     .send = fake_send,
     .recv = fake_recv,
     .set_offload = fake_set_offload,
@@ -173,6 +190,37 @@ void fake_netdev_give(Netdev *nd, unsigned q, const FakePkt *pkt)
     pthread_mutex_unlock(&f->lock);
     /* each write is an edge, as each packet of a tap is */
     g_assert_cmpint(write(nd->queue[q]->fd, &one, sizeof(one)), ==, sizeof(one));
+}
+
+void fake_netdev_set_full(Netdev *nd, unsigned q, bool full)
+{
+    FakeNetdev *f = fake_of(nd);
+    uint64_t n = UINT64_MAX - 1; /* an eventfd with that in it is not writable */
+
+    pthread_mutex_lock(&f->lock);
+    fake_queue_of(nd->queue[q])->full = full;
+    pthread_mutex_unlock(&f->lock);
+    if (full) {
+        g_assert_cmpint(write(nd->queue[q]->fd, &n, sizeof(n)), ==, sizeof(n));
+    } else {
+        g_assert_cmpint(read(nd->queue[q]->fd, &n, sizeof(n)), ==, sizeof(n));
+    }
+}
+
+unsigned fake_netdev_refused(Netdev *nd, unsigned q)
+{
+    FakeNetdev *f = fake_of(nd);
+    unsigned n;
+
+    pthread_mutex_lock(&f->lock);
+    n = fake_queue_of(nd->queue[q])->refused;
+    pthread_mutex_unlock(&f->lock);
+    return n;
+}
+
+void fake_netdev_set_mute(Netdev *nd)
+{
+    nd->ops = &mute_ops;
 }
 
 unsigned fake_netdev_unread(Netdev *nd, unsigned q)

@@ -24,6 +24,16 @@ unsigned fake_netdev_unread(Netdev *nd, unsigned q);
 /* The oldest packet that the NIC sent to @q, waited for; NULL after @timeout_ms. g_free(). */
 FakePkt *fake_netdev_take(Netdev *nd, unsigned q, unsigned timeout_ms);
 
+/*
+ * Full from now on: nothing that the NIC sends to @q is taken. Before any packet is given. Its
+ * descriptor tells of room again.
+ */
+void fake_netdev_set_full(Netdev *nd, unsigned q, bool full);
+/* How often something was sent to it while it was full. */
+unsigned fake_netdev_refused(Netdev *nd, unsigned q);
+/* Of a kind that does not tell of it: the NIC has to try. */
+void fake_netdev_set_mute(Netdev *nd);
+
 /* What the NIC asked for. */
 unsigned fake_netdev_offload(Netdev *nd);
 unsigned fake_netdev_active(Netdev *nd);

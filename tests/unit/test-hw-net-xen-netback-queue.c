@@ -184,27 +184,70 @@ static void test_storm_on_two_queues_of_a_thread(void)
     raw_down(&r);
 }
 
-/* It was not for ever: what comes afterwards with work is served. */
-static void test_work_after_a_storm(void)
+/* Sends a packet of 60 bytes, which @deliver lets through. */
+static void send_one(Raw *r, void (*deliver)(Raw *r, XenRing *tx))
 {
     g_autofree FakePkt *pkt = NULL;
     XenRing tx;
     uint32_t ref;
-    uint8_t *page;
+    uint8_t *page = r->ops->share_alloc(r->share, 0, 1, true, &ref);
+
+    xen_ring_init_front(&tx, r->rings[0], 1, sizeof(netif_tx_request_t));
+    xen_ring_put_request(&tx, &(netif_tx_request_t){ .gref = ref, .size = 60 });
+    g_assert_true(xen_ring_push_requests(&tx));
+    r->ops->evtchn_notify(r->evtchn, r->tx_port[0]);
+    if (deliver) {
+        deliver(r, &tx);
+    }
+    pkt = fake_netdev_take(r->v.back_dev, 0, 10000);
+    g_assert_nonnull(pkt);
+    g_assert_cmpuint(pkt->len, ==, 60);
+    VIF_WAIT(xen_ring_responses(&tx) == 1);
+    g_assert_cmpint(r->ops->share_free(r->share, page, 1), ==, 0);
+}
+
+/* It was not for ever: what comes afterwards with work is served. */
+static void test_work_after_a_storm(void)
+{
     Raw r;
 
     raw_up(&r, 1, true, NULL);
     storm(&r, (uint32_t[]){ r.tx_port[0], r.rx_port[0] }, 2);
-    page = r.ops->share_alloc(r.share, 0, 1, true, &ref);
-    xen_ring_init_front(&tx, r.rings[0], 1, sizeof(netif_tx_request_t));
-    xen_ring_put_request(&tx, &(netif_tx_request_t){ .gref = ref, .size = 60 });
-    g_assert_true(xen_ring_push_requests(&tx));
-    r.ops->evtchn_notify(r.evtchn, r.tx_port[0]);
-    pkt = fake_netdev_take(r.v.back_dev, 0, 10000);
-    g_assert_nonnull(pkt);
-    g_assert_cmpuint(pkt->len, ==, 60);
-    VIF_WAIT(xen_ring_responses(&tx) == 1);
-    g_assert_cmpint(r.ops->share_free(r.share, page, 1), ==, 0);
+    send_one(&r, NULL);
+    raw_down(&r);
+}
+
+/* --- back-pressure --- */
+
+static void make_room(Raw *r, XenRing *tx)
+{
+    while (fake_netdev_refused(r->v.back_dev, 0) == 0) {
+        g_usleep(100);
+    }
+    g_assert_cmpint(xen_ring_responses(tx), ==, 0); /* the guest waits */
+    fake_netdev_set_full(r->v.back_dev, 0, false);
+}
+
+/* The packet is sent when the netdev's descriptor says that there is room. */
+static void test_full_netdev_tells(void)
+{
+    Raw r;
+
+    raw_up(&r, 1, true, NULL);
+    fake_netdev_set_full(r.v.back_dev, 0, true);
+    send_one(&r, make_room);
+    raw_down(&r);
+}
+
+/* Or after a while where no descriptor does. */
+static void test_full_netdev_is_mute(void)
+{
+    Raw r;
+
+    raw_up(&r, 1, true, NULL);
+    fake_netdev_set_mute(r.v.back_dev);
+    fake_netdev_set_full(r.v.back_dev, 0, true);
+    send_one(&r, make_room);
     raw_down(&r);
 }
 
@@ -292,6 +335,8 @@ int main(int argc, char **argv)
     g_test_add_func("/netback/storm/both-ports", test_storm_on_both_ports);
     g_test_add_func("/netback/storm/two-queues-of-a-thread", test_storm_on_two_queues_of_a_thread);
     g_test_add_func("/netback/storm/work-after", test_work_after_a_storm);
+    g_test_add_func("/netback/full-netdev/tells", test_full_netdev_tells);
+    g_test_add_func("/netback/full-netdev/mute", test_full_netdev_is_mute);
     g_test_add_func("/netback/a-queue-in-a-round", test_a_queue_in_a_round);
     g_test_add_func("/netback/no-queues-before-all", test_no_queues_before_all);
     return g_test_run();

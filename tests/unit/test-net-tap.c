@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -205,6 +206,27 @@ static void test_refused_packets_are_counted(void)
     close(fd);
 }
 
+/* Asked as netback does, in an edge-triggered epoll; the way out is made free meanwhile. */
+static bool tells_room(int fd)
+{
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    int n;
+
+    g_assert_cmpint(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev), ==, 0);
+    ev.events |= EPOLLOUT;
+    g_assert_cmpint(epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &ev), ==, 0);
+    while (epoll_wait(epoll, &ev, 1, 0) == 1) {
+        g_assert_false(ev.events & EPOLLOUT);
+    }
+    g_assert_true(netns_sh("tc qdisc del dev d0 root"));
+    do {
+        n = epoll_wait(epoll, &ev, 1, 10000);
+    } while (n == 1 && !(ev.events & EPOLLOUT));
+    close(epoll);
+    return n == 1;
+}
+
 static void test_full_netdev_stops(void)
 {
     TapConfig config = { .id = (char *)"n0", .ifname = (char *)"tt0", .sndbuf = 65536,
@@ -240,6 +262,8 @@ static void test_full_netdev_stops(void)
     g_assert_cmpuint(nd->queue[0]->refused, ==, 0);
     g_assert_cmpint(write(fd, p->frame, 100), ==, -1);
     g_assert_cmpint(errno, ==, EAGAIN);
+    g_assert_true(nd->queue[0]->full && nd->ops->tells_writable);
+    g_assert_true(tells_room(fd));
 }
 
 /* Packets in one buffer, as a NIC has them; every twentieth in two pieces. */
