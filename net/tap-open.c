@@ -242,6 +242,7 @@ static Tap *tap_alloc(const char *id, unsigned n_queues)
         tq->q.nd = &tap->nd;
         tq->q.index = i;
         tq->q.fd = -1;
+        tq->q.vhost_fd = -1;
         tap->nd.queue[i] = &tq->q;
     }
     return tap;

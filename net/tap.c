@@ -266,6 +266,7 @@ void tap_free(Netdev *nd)
 
         tap_ring_free(tq->ring);
         fd_close(&tq->q.fd);
+        fd_close(&tq->q.vhost_fd);
         g_free(tq);
     }
     g_free(nd->queue);

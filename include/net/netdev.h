@@ -62,6 +62,7 @@ struct NetdevQueue {
     Netdev *nd;
     unsigned index;
     int fd;           /* readable when recv would find something; for epoll, edge or level */
+    int vhost_fd;     /* of /dev/vhost-net, for a NIC that lets the kernel serve it; -1: none */
     uint64_t refused; /* packets that the netdev did not take because of their form */
     bool full;        /* netdev_send() ended because of that */
     struct NetdevScratch *scratch; /* netdev_send()'s; NULL where packets may be unfinished */

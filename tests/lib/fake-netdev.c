@@ -173,6 +173,7 @@ Netdev *fake_netdev_new(unsigned n_queues, bool vnet_hdr)
 
         q->q.nd = nd;
         q->q.index = i;
+        q->q.vhost_fd = -1;
         q->q.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         g_assert_cmpint(q->q.fd, >=, 0);
         nd->queue[i] = &q->q;
