@@ -160,6 +160,23 @@ unsigned netdev_discard(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec 
     return 0;
 }
 
+unsigned netdev_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
+{
+    unsigned start = b->next;
+    unsigned done = 0;
+    unsigned n;
+
+    if (!netdev_link_off(q->nd)) {
+        return q->nd->ops->recv_into(q, b, pkt, max);
+    }
+    do {
+        n = q->nd->ops->recv_into(q, b, pkt, max);
+        b->next = start;
+        done += n;
+    } while (n > 0 && done < DISCARD_MAX);
+    return 0;
+}
+
 static void update_link(Netdev *nd, bool mtu_changed)
 {
     bool up = nd->carrier && !nd->link_off;

@@ -38,6 +38,11 @@ typedef struct NetdevOps {
      */
     unsigned (*recv)(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov, unsigned max);
     /*
+     * The same into @b, while it has room for a packet of @b->max_len bytes in PKT_MAX_IOV
+     * pieces. pkt[].hdr is the caller's, private memory. Optional.
+     */
+    unsigned (*recv_into)(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max);
+    /*
      * The memory that most packets to be sent will be in, headers included; NULL before
      * it goes away. A netdev may pin it. Main thread, @q not running. Optional.
      */
@@ -135,6 +140,9 @@ static inline unsigned netdev_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, st
     }
     return q->nd->ops->recv(q, arena, pkt, iov, max);
 }
+
+/* The same into a guest's buffers. What is forgotten while the link is off was written there. */
+unsigned netdev_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max);
 
 /*
  * What the NIC knows of its guest: the host's network stack sees a carrier if @up, unless

@@ -534,6 +534,125 @@ static void test_recv_stops_at_a_full_arena(void)
     close(fd);
 }
 
+#define BUFFERS 30
+#define BUFFER  1000
+
+/* Buffers as a guest has them, none next to another. */
+typedef struct Guest {
+    PktBuffers b;
+    struct iovec iov[BUFFERS];
+    struct iovec out[BUFFERS];
+    struct virtio_net_hdr_v1 hdr[BATCH];
+    Pkt pkt[BATCH];
+    uint8_t memory[BUFFERS][BUFFER + 100];
+} Guest;
+
+static Guest *guest_new(uint32_t max_len)
+{
+    Guest *g = g_new0(Guest, 1);
+    unsigned i;
+
+    memset(g->memory, 0xaa, sizeof(g->memory));
+    memset(g->hdr, 0xaa, sizeof(g->hdr));
+    for (i = 0; i < BUFFERS; i++) {
+        g->iov[i] = (struct iovec){ g->memory[i], BUFFER };
+    }
+    for (i = 0; i < BATCH; i++) {
+        g->pkt[i].hdr = &g->hdr[i];
+    }
+    g->b = (PktBuffers){ .iov = g->iov, .out = g->out, .n = BUFFERS, .max_len = max_len };
+    return g;
+}
+
+static void guest_check(const Guest *g, unsigned i, const uint8_t *frame, size_t len)
+{
+    static const struct virtio_net_hdr_v1 zero;
+    const Pkt *pkt = &g->pkt[i];
+    unsigned v;
+
+    g_assert_cmpuint(pkt->len, ==, len);
+    g_assert_cmpuint(pkt->n_iov, ==, (len + BUFFER - 1) / BUFFER);
+    g_assert_cmpmem(pkt->hdr, sizeof(zero), &zero, sizeof(zero));
+    for (v = 0; v < pkt->n_iov; v++) {
+        g_assert_cmpmem(pkt->iov[v].iov_base, pkt->iov[v].iov_len, frame + v * BUFFER,
+                        MIN(len - v * BUFFER, BUFFER));
+    }
+}
+
+static void tap_of_mtu_9000(Netdev **nd, int *fd, OnOffAuto vnet_hdr)
+{
+    *nd = open_tap("tt0", 1, vnet_hdr);
+    g_assert_true(netns_sh("ip link set tt0 mtu 9000"));
+    *fd = netns_packet_socket("tt0", false);
+}
+
+/* A packet has the buffers that it fills, and no byte behind it or between them is touched. */
+static void test_recv_into_buffers(void)
+{
+    static const size_t lens[] = { 60, 1000, 1001, 3000, 3456, 1000, 14 };
+    g_autofree uint8_t *frame = g_malloc0(10000);
+    FrameSpec s = { .ip_version = 4, .payload = 4000 };
+    OnOffAuto vnet_hdr;
+
+    frame_build(frame, &s);
+    for (vnet_hdr = ON_OFF_AUTO_AUTO; vnet_hdr <= ON_OFF_AUTO_OFF; vnet_hdr++) {
+        g_autofree Guest *g = guest_new(9018);
+        g_autoptr(Netdev) nd = NULL;
+        unsigned i;
+        int fd;
+
+        if (!netns_enter()) {
+            return;
+        }
+        tap_of_mtu_9000(&nd, &fd, vnet_hdr);
+        for (i = 0; i < G_N_ELEMENTS(lens); i++) {
+            g_assert_cmpint(send(fd, frame, lens[i], 0), ==, (ssize_t)lens[i]);
+        }
+        g_assert_true(netns_wait(nd->queue[0]->fd));
+        g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, i);
+        g_assert_cmpuint(g->b.next, ==, 1 + 1 + 2 + 3 + 4 + 1 + 1);
+        for (i = 0; i < G_N_ELEMENTS(lens); i++) {
+            guest_check(g, i, frame, lens[i]);
+        }
+        g_assert_cmphex(g->memory[0][60], ==, 0xaa);
+        for (i = 0; i < BUFFERS; i++) {
+            g_assert_cmphex(g->memory[i][BUFFER], ==, 0xaa);
+        }
+        close(fd);
+    }
+}
+
+/* None is read that might not fit, none comes shortened. */
+static void test_recv_into_few_buffers(void)
+{
+    g_autofree uint8_t *frame = g_malloc0(10000);
+    g_autofree Guest *g = guest_new(3000);
+    g_autoptr(Netdev) nd = NULL;
+    unsigned i;
+    int fd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    tap_of_mtu_9000(&nd, &fd, ON_OFF_AUTO_AUTO);
+    for (i = 0; i < 4; i++) {
+        g_assert_cmpint(send(fd, frame, i == 0 ? 3001 : 2500, 0), >, 0);
+    }
+    g_assert_true(netns_wait(nd->queue[0]->fd));
+    g->b.n = 8;
+    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 2);
+    g_assert_cmpuint(g->b.next, ==, 6);
+    guest_check(g, 0, frame, 2500);
+    guest_check(g, 1, frame, 2500);
+    g->b.n = BUFFERS;
+    netdev_set_link(nd, false);
+    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 0);
+    g_assert_cmpuint(g->b.next, ==, 6);
+    netdev_set_link(nd, true);
+    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 0);
+    close(fd);
+}
+
 /* tt0 and tt1 in a bridge; what is sent into one comes out of the other. */
 static bool bridged_taps(Netdev **a, Netdev **b)
 {
@@ -914,6 +1033,8 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap/burst-without-ring", test_burst_without_ring);
     g_test_add_func("/net/tap/recv", test_recv);
     g_test_add_func("/net/tap/recv-stops-at-a-full-arena", test_recv_stops_at_a_full_arena);
+    g_test_add_func("/net/tap/recv-into-buffers", test_recv_into_buffers);
+    g_test_add_func("/net/tap/recv-into-few-buffers", test_recv_into_few_buffers);
     g_test_add_func("/net/tap/kernel-cuts-what-we-send", test_kernel_cuts_what_we_send);
     g_test_add_func("/net/tap/offloads-as-asked", test_offloads_as_asked);
     g_test_add_func("/net/tap/ethtool-is-kept", test_ethtool_is_kept);
