@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -36,9 +37,18 @@ typedef struct Stream {
     unsigned index;
     bool ipv6;
     bool vlan;         /* over the taps' VLAN 5 */
+    bool routed;       /* IPv6 with a segment routing header to an address behind the tap's */
+    bool back_first;   /* BACK connects and speaks first, not FRONT */
+    int mss;           /* 0: as the MTU has it */
     size_t bytes;
     bool done;         /* atomic */
 } Stream;
+
+/* The end that connects. */
+static unsigned client_of(const Stream *s)
+{
+    return s->back_first ? BACK : FRONT;
+}
 
 static unsigned there(unsigned here)
 {
@@ -123,7 +133,8 @@ static void lab_down(Lab *lab)
 
 static socklen_t make_address(const Stream *s, unsigned end, struct sockaddr_storage *ret)
 {
-    g_autofree char *text = s->ipv6 ? g_strdup_printf("fd77:%u::%u", s->vlan, end)
+    unsigned net = s->routed ? 9 : s->vlan;
+    g_autofree char *text = s->ipv6 ? g_strdup_printf("fd77:%u::%u", net, end)
                                     : g_strdup_printf("10.77.%u.%u", s->vlan, end);
 
     memset(ret, 0, sizeof(*ret));
@@ -151,6 +162,36 @@ static int open_socket(const Stream *s, int type)
     g_assert_cmpint(fd, >=, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     return fd;
+}
+
+/* All packets go by the other end's tap: RFC 8754, one segment left. */
+static void route(const Stream *s, int fd)
+{
+    struct {
+        uint8_t head[8];
+        struct in6_addr segment[2]; /* the last one first: the kernel puts it in */
+    } srh = { .head = { 0, 4, 4, 1, 1 } };
+    g_autofree char *via = g_strdup_printf("fd77:0::%u", there(s->here));
+
+    g_assert_cmpint(inet_pton(AF_INET6, via, &srh.segment[1]), ==, 1);
+    g_assert_cmpint(setsockopt(fd, IPPROTO_IPV6, IPV6_RTHDR, &srh, sizeof(srh)), ==, 0);
+}
+
+/* What a socket has before it connects, or listens. */
+static void set_up_socket(const Stream *s, int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t len;
+
+    if (s->mss > 0) {
+        g_assert_cmpint(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &s->mss, sizeof(s->mss)), ==, 0);
+    }
+    if (s->routed && s->here == client_of(s)) {
+        len = make_address(s, s->here, &address);
+        ((struct sockaddr_in6 *)(void *)&address)->sin6_port = 0;
+        g_assert_cmpint(bind(fd, (void *)&address, len), ==, 0);
+        route(s, fd);
+    }
 }
 
 /* What stream @s sends from @here at @at: a period that no page or segment size divides. */
@@ -199,7 +240,7 @@ static void receive_all(const Stream *s, int fd)
     }
 }
 
-/* One end of a stream: FRONT connects and speaks first. */
+/* One end of a stream: the client connects and speaks first. */
 static void *stream_main(void *opaque)
 {
     Stream *s = opaque;
@@ -209,12 +250,14 @@ static void *stream_main(void *opaque)
 
     enter(s->lab->ns[s->here]);
     fd = open_socket(s, SOCK_STREAM);
-    len = make_address(s, BACK, &address);
-    if (s->here == FRONT) {
+    len = make_address(s, there(client_of(s)), &address);
+    set_up_socket(s, fd);
+    if (s->here == client_of(s)) {
         while (connect(fd, (void *)&address, len) < 0) {
             close(fd); /* the other thread does not listen yet */
             g_usleep(20000);
             fd = open_socket(s, SOCK_STREAM);
+            set_up_socket(s, fd);
         }
         send_all(s, fd);
         receive_all(s, fd);
@@ -256,6 +299,19 @@ static void streams_join(Stream *streams, unsigned n)
         VIF_WAIT(__atomic_load_n(&streams[i].done, __ATOMIC_ACQUIRE));
         pthread_join(streams[i].thread, NULL);
     }
+}
+
+/* One, of @kind. */
+static void one_stream(Lab *lab, const Stream *kind)
+{
+    Stream streams[2] = { *kind, *kind };
+
+    for (unsigned i = 0; i < 2; i++) {
+        streams[i].lab = lab;
+        streams[i].here = i ? FRONT : BACK;
+        g_assert_cmpint(pthread_create(&streams[i].thread, NULL, stream_main, &streams[i]), ==, 0);
+    }
+    streams_join(streams, 1);
 }
 
 /* Datagrams there and back, each of another size; lost ones are sent again. */
@@ -457,6 +513,68 @@ static void test_vlan(void)
     lab_down(&lab);
 }
 
+/* GSO packets of more segments than a round makes, in all three places that make them. */
+static void test_small_segments(void)
+{
+    static const int sizes[] = { 88, 230, 500 };
+    NetfrontConfig config = vif_front_config();
+
+    config.gso = false; /* both ends of the vif make them of what their taps have */
+    for (unsigned i = 0; i < 2 * G_N_ELEMENTS(sizes); i++) {
+        bool vnet_hdr = i >= G_N_ELEMENTS(sizes);
+        Stream kind = { .bytes = 1 << 20, .mss = sizes[i % G_N_ELEMENTS(sizes)] };
+        NetfrontConfig all = vif_front_config();
+        Lab lab;
+
+        if (!lab_up(&lab, 1, true, vnet_hdr)) {
+            return;
+        }
+        vif_connect(&lab.v, vnet_hdr ? &config : &all);
+        one_stream(&lab, &kind);
+        assert_no_bad_packets(&lab);
+        lab_down(&lab);
+    }
+}
+
+static bool make_routes(Lab *lab, unsigned end)
+{
+    if (access("/proc/sys/net/ipv6/conf/all/seg6_enabled", W_OK) != 0) {
+        return false;
+    }
+    enter(lab->ns[end]);
+    sh("sh -c 'for i in all vt0; do for k in seg6_enabled forwarding; do "
+       "echo 1 >/proc/sys/net/ipv6/conf/$i/$k || exit 1; done; done'");
+    sh("ip link set lo up");
+    sh("ip addr add fd77:9::%u/128 dev lo nodad", end);
+    sh("ip route add fd77:9::%u/128 via fd77:0::%u dev vt0", there(end), there(end));
+    return true;
+}
+
+/* Segment routing: the pseudo-header's destination is not the IPv6 header's. */
+static void test_segment_routing(void)
+{
+    Stream kind = { .ipv6 = true, .routed = true, .bytes = 4 << 20 };
+
+    for (unsigned i = 0; i < 4; i++) {
+        NetfrontConfig config = vif_front_config();
+        Lab lab;
+
+        kind.back_first = i % 2;
+        if (!lab_up(&lab, 1, i < 2, i < 2)) {
+            return;
+        }
+        if (!make_routes(&lab, FRONT) || !make_routes(&lab, BACK)) {
+            g_test_skip("the kernel has no segment routing (IPV6_SEG6_LWTUNNEL)");
+            lab_down(&lab);
+            return;
+        }
+        vif_connect(&lab.v, &config);
+        one_stream(&lab, &kind);
+        assert_no_bad_packets(&lab);
+        lab_down(&lab);
+    }
+}
+
 /* The backend goes and comes back in the middle: TCP must not lose a byte. */
 static void test_reconnect(void)
 {
@@ -540,6 +658,8 @@ int main(int argc, char **argv)
     g_test_add_func("/netfront-tap/queues/8", test_queues_8);
     add_variants();
     g_test_add_func("/netfront-tap/vlan", test_vlan);
+    g_test_add_func("/netfront-tap/small-segments", test_small_segments);
+    g_test_add_func("/netfront-tap/segment-routing", test_segment_routing);
     g_test_add_func("/netfront-tap/reconnect", test_reconnect);
     g_test_add_func("/netfront-tap/front-again", test_front_again);
     return g_test_run();
