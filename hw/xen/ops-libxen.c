@@ -339,5 +339,6 @@ Xen *xen_libxen_open(GError **error)
     xen->ops = &libxen_ops;
     xen->domid = domid;
     xen->opaque = quiet;
+    xen->claim_file = EVTCHN_DEVICE;
     return xen;
 }

@@ -29,6 +29,9 @@ typedef struct Xen {
     char *store_path;        /* XenStore's socket, NULL: libxenstore's default */
     void *opaque;            /* the implementation's */
     GSList *shares;          /* XenShare: left behind by xen_leave_share() */
+    /* A file that all backends on this kernel can open; NULL: they are all in this process. */
+    const char *claim_file;
+    GSList *claims;
 } Xen;
 
 typedef struct XenEvtchn XenEvtchn; /* some ports that are waited for together */
@@ -103,6 +106,15 @@ unsigned xen_gnttab_map_pages(Xen *xen, XenGnttab *g, uint16_t domid, const uint
 
 /* @s is closed with @xen and not before: a peer that never answered may use its pages. */
 void xen_leave_share(Xen *xen, XenShare *s);
+
+/*
+ * Makes this the only backend of the device @idx of @kind of the domain @domid, until xen_unclaim()
+ * or the end of the process, however it comes. NULL and errno: EBUSY, there is another one, here
+ * or in another program. Main thread.
+ */
+typedef struct XenClaim XenClaim;
+XenClaim *xen_claim(Xen *xen, const char *kind, uint16_t domid, unsigned idx);
+void xen_unclaim(Xen *xen, XenClaim *c); /* NULL is fine */
 
 /* Closes the connection and frees @xen; NULL is fine. */
 void xen_close(Xen *xen);
