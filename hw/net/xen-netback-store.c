@@ -24,11 +24,24 @@ static void store_set_default_mac(Netback *nb)
                (nb->bus.frontend_id >> 8) & 0x7fu, nb->bus.frontend_id & 0xffu, nb->bus.idx);
 }
 
+static void store_read_mac(Netback *nb, XenTx tx)
+{
+    g_autofree char *path = g_strdup_printf("%s/mac", nb->bus.be);
+    g_autofree char *mac = xen_store_read(nb->bus.store, tx, path);
+
+    if (mac) {
+        g_strlcpy(nb->mac, mac, sizeof(nb->mac));
+    }
+}
+
 bool netback_store_write_nodes(Netback *nb, XenTx tx)
 {
     XenStore *s = nb->bus.store;
     const XenbusBack *b = &nb->bus;
 
+    if (!nb->mac[0] && b->resumed) {
+        store_read_mac(nb, tx); /* the guest knows it already */
+    }
     if (!nb->mac[0]) {
         store_set_default_mac(nb);
     }
@@ -41,12 +54,8 @@ bool netback_store_write_nodes(Netback *nb, XenTx tx)
 
 void netback_store_take_over(Netback *nb)
 {
-    g_autofree char *path = g_strdup_printf("%s/mac", nb->bus.be);
-    g_autofree char *mac = xen_store_read(nb->bus.store, 0, path);
-
-    if (mac) {
-        g_strlcpy(nb->mac, mac, sizeof(nb->mac));
-    } else if (!nb->mac[0]) {
+    store_read_mac(nb, 0);
+    if (!nb->mac[0]) {
         store_set_default_mac(nb);
     }
 }

@@ -21,6 +21,8 @@ void xenbus_back_set_state(XenbusBack *b, enum xenbus_state state);
  * as Initialised, which asks for nothing.
  */
 enum xenbus_state xenbus_back_front_state(XenbusBack *b);
+/* What is written in B/state: before the first xenbus_back_set_state(), by who was there before. */
+enum xenbus_state xenbus_back_own_state(XenbusBack *b);
 /* What a toolstack says in B. */
 typedef struct BackControl {
     bool gone;         /* there is no B any more */

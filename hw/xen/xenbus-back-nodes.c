@@ -38,6 +38,15 @@ static bool nodes_make_parents(XenbusBack *b, XenTx tx)
            nodes_ensure_dir(b, tx, kind);
 }
 
+/* Where a device goes on, both ends find their states as they were. */
+static bool nodes_write_state(XenbusBack *b, XenTx tx, const char *dir)
+{
+    if (b->resumed && xen_store_has(b->store, tx, dir, "state")) {
+        return true;
+    }
+    return xen_store_printf(b->store, tx, dir, "state", "%d", XenbusStateInitialising);
+}
+
 static bool nodes_write_front(XenbusBack *b, XenTx tx)
 {
     XenStore *s = b->store;
@@ -45,7 +54,7 @@ static bool nodes_write_front(XenbusBack *b, XenTx tx)
     return xen_store_mkdir(s, tx, b->fe, b->frontend_id, b->xen->domid) &&
            xen_store_printf(s, tx, b->fe, "backend", "%s", b->be) &&
            xen_store_printf(s, tx, b->fe, "backend-id", "%u", b->xen->domid) &&
-           xen_store_printf(s, tx, b->fe, "state", "%d", XenbusStateInitialising);
+           nodes_write_state(b, tx, b->fe);
 }
 
 static bool nodes_write_back(XenbusBack *b, XenTx tx)
@@ -57,16 +66,7 @@ static bool nodes_write_back(XenbusBack *b, XenTx tx)
            xen_store_printf(s, tx, b->be, "frontend-id", "%u", b->frontend_id) &&
            xen_store_printf(s, tx, b->be, "online", "1") &&
            xen_store_printf(s, tx, b->be, "hotplug-status", "connected") &&
-           xen_store_printf(s, tx, b->be, "state", "%d", XenbusStateInitialising);
-}
-
-static bool nodes_write(XenStore *s, XenTx tx, void *opaque)
-{
-    XenbusBack *b = opaque;
-
-    return xen_store_clear(s, tx, b->be) && xen_store_clear(s, tx, b->fe) &&
-           nodes_make_parents(b, tx) && nodes_write_back(b, tx) && nodes_write_front(b, tx) &&
-           b->ops->write_nodes(b, tx);
+           nodes_write_state(b, tx, b->be);
 }
 
 static void nodes_set_paths(XenbusBack *b, unsigned idx)
@@ -83,6 +83,109 @@ static void nodes_set_paths(XenbusBack *b, unsigned idx)
     b->error_path = g_strdup_printf("/local/domain/%u/error/backend/%s/%u/%u", us, kind, fe, idx);
 }
 
+/* --- what is there already --- */
+
+typedef enum NodesFound {
+    NODES_NONE,       /* or what nobody uses: a frontend is missing, or is of another backend */
+    NODES_TOOLSTACK,
+    NODES_OURS,       /* left by a backend that died: the frontend still waits for it */
+    NODES_OTHERS,     /* the frontend belongs to another backend domain */
+    NODES_UNKNOWN,    /* XenStore did not say: errno */
+} NodesFound;
+
+/* False: XenStore did not say. NULL: it is not there. */
+static bool nodes_get(XenbusBack *b, XenTx tx, const char *dir, const char *key, char **ret)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s", dir, key);
+
+    *ret = xen_store_read(b->store, tx, path);
+    return *ret || errno == ENOENT;
+}
+
+static NodesFound nodes_look(XenbusBack *b, XenTx tx)
+{
+    g_autofree char *frontend = NULL, *script = NULL, *backend = NULL, *other = NULL;
+
+    if (!nodes_get(b, tx, b->be, "frontend", &frontend) ||
+        !nodes_get(b, tx, b->be, "script", &script) ||
+        !nodes_get(b, tx, b->fe, "backend", &backend)) {
+        return NODES_UNKNOWN;
+    }
+    if (frontend && script) {
+        return NODES_TOOLSTACK; /* libxl always writes one, we never do */
+    }
+    if (!backend) {
+        return NODES_NONE;
+    }
+    if (strcmp(backend, b->be) == 0) {
+        return NODES_OURS;
+    }
+    /* the guest may write what it likes: that domain has to say so, too */
+    nodes_get(b, tx, backend, "frontend", &other);
+    return g_strcmp0(other, b->fe) == 0 ? NODES_OTHERS : NODES_NONE;
+}
+
+static bool nodes_make(XenStore *s, XenTx tx, void *opaque)
+{
+    XenbusBack *b = opaque;
+    NodesFound found = nodes_look(b, tx);
+
+    if (found == NODES_UNKNOWN) {
+        return false;
+    }
+    if (found == NODES_OTHERS) {
+        errno = EBUSY;
+        return false;
+    }
+    b->created = found != NODES_TOOLSTACK;
+    b->resumed = found == NODES_OURS;
+    if (found == NODES_TOOLSTACK) {
+        return true;
+    }
+    return (b->resumed || (xen_store_clear(s, tx, b->be) && xen_store_clear(s, tx, b->fe))) &&
+           nodes_make_parents(b, tx) && nodes_write_back(b, tx) && nodes_write_front(b, tx) &&
+           b->ops->write_nodes(b, tx);
+}
+
+/* --- which one --- */
+
+static bool nodes_claim(XenbusBack *b, unsigned idx)
+{
+    nodes_set_paths(b, idx);
+    b->claim = xen_claim(b->xen, b->ops->kind, b->frontend_id, idx);
+    return b->claim != NULL;
+}
+
+static bool nodes_claim_first(XenbusBack *b, NodesFound wanted, const char *const *names)
+{
+    for (unsigned i = 0; i < b->ops->max_idx; i++) {
+        g_autofree char *name = g_strdup_printf("%u", i);
+
+        if (names && !g_strv_contains(names, name)) {
+            continue;
+        }
+        nodes_set_paths(b, i);
+        if (nodes_look(b, 0) == wanted && nodes_claim(b, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * The first that a backend left and that nobody has taken up since, of the few that the guest has;
+ * else one that is free.
+ */
+static bool nodes_claim_any(XenbusBack *b)
+{
+    g_autofree char *dir = g_strdup_printf("/local/domain/%u/device/%s", b->frontend_id,
+                                           b->ops->kind);
+    g_auto(GStrv) names = xen_store_list(b->store, 0, dir);
+
+    return (names && nodes_claim_first(b, NODES_OURS, (const char *const *)names)) ||
+           nodes_claim_first(b, NODES_NONE, NULL);
+}
+
 static bool nodes_choose_idx(XenbusBack *b, int32_t idx, GError **error)
 {
     if (idx >= (int32_t)b->ops->max_idx) {
@@ -93,26 +196,32 @@ static bool nodes_choose_idx(XenbusBack *b, int32_t idx, GError **error)
         NODES_FAIL(error, "idx must not be negative, apart from -1: the first that is free");
         return false;
     }
-    if (idx >= 0) {
-        nodes_set_paths(b, (unsigned)idx);
-        return true;
-    }
-    for (unsigned i = 0; i < b->ops->max_idx; i++) {
-        nodes_set_paths(b, i);
-        if (!xen_store_has(b->store, 0, b->be, "frontend") &&
-            !xen_store_has(b->store, 0, b->fe, "backend")) {
-            return true;
+    if (idx >= 0 && !nodes_claim(b, (unsigned)idx)) {
+        if (errno == EBUSY) {
+            NODES_FAIL(error, "%s %u of domain %u has a backend already", b->ops->kind, b->idx,
+                       b->frontend_id);
+        } else {
+            NODES_FAIL(error, "cannot lock %s: %s", b->xen->claim_file, g_strerror(errno));
         }
+        return false;
     }
-    NODES_FAIL(error, "cannot find device index for netdev device");
-    return false;
+    if (idx == -1 && !nodes_claim_any(b)) {
+        NODES_FAIL(error, "cannot find device index for netdev device");
+        return false;
+    }
+    return true;
 }
 
+/* --- all of it --- */
+
 /* What a toolstack made: its frontend must be the one that we expect. */
-static bool nodes_take_over(XenbusBack *b, const char *frontend, GError **error)
+static bool nodes_take_over(XenbusBack *b, GError **error)
 {
-    if (strcmp(frontend, b->fe) != 0) {
-        NODES_FAIL(error, "%s/frontend is %s, not %s", b->be, frontend, b->fe);
+    g_autofree char *path = g_strdup_printf("%s/frontend", b->be);
+    g_autofree char *frontend = xen_store_read(b->store, 0, path);
+
+    if (g_strcmp0(frontend, b->fe) != 0) {
+        NODES_FAIL(error, "%s is %s, not %s", path, frontend ? frontend : "gone", b->fe);
         return false;
     }
     return b->ops->take_over(b, error);
@@ -120,45 +229,45 @@ static bool nodes_take_over(XenbusBack *b, const char *frontend, GError **error)
 
 bool xenbus_back_nodes_create(XenbusBack *b, int32_t idx, GError **error)
 {
-    g_autofree char *path = NULL;
-    g_autofree char *frontend = NULL;
-
     if (!nodes_choose_idx(b, idx, error)) {
         return false;
     }
-    path = g_strdup_printf("%s/frontend", b->be);
-    frontend = xen_store_read(b->store, 0, path);
-    /* libxl always writes a script; what is left of a backend of our own has none */
-    if (frontend && xen_store_has(b->store, 0, b->be, "script")) {
-        return nodes_take_over(b, frontend, error);
+    if (!xen_store_transaction(b->store, nodes_make, b)) {
+        b->created = false;
+        if (errno == EBUSY) {
+            NODES_FAIL(error, "%s has a backend in another domain", b->fe);
+        } else {
+            NODES_FAIL(error, "cannot create XenStore nodes for %s %u: %s", b->ops->kind, b->idx,
+                       g_strerror(errno));
+        }
+        return false;
     }
-    b->created = xen_store_transaction(b->store, nodes_write, b);
-    if (!b->created) {
-        NODES_FAIL(error, "cannot create XenStore nodes for %s %u: %s", b->ops->kind, b->idx,
-                   g_strerror(errno));
-    }
-    return b->created;
+    return b->created || nodes_take_over(b, error);
 }
 
-void xenbus_back_nodes_remove(XenbusBack *b)
+static void nodes_clear(XenbusBack *b)
 {
-    g_autofree char *parent = NULL;
+    g_autofree char *parent = g_path_get_dirname(b->be);
     g_auto(GStrv) others = NULL;
 
-    if (!b->be) {
-        return;
-    }
-    xenbus_back_set_error(b, NULL);
-    if (!b->created) {
-        return;
-    }
     xen_store_remove(b->store, 0, b->be);
     xen_store_remove(b->store, 0, b->fe);
-    parent = g_path_get_dirname(b->be);
     others = xen_store_list(b->store, 0, parent);
     if (others && !others[0]) {
         xen_store_remove(b->store, 0, parent);
     }
+}
+
+void xenbus_back_nodes_remove(XenbusBack *b)
+{
+    if (!b->claim) {
+        return; /* whatever there is, is somebody else's */
+    }
+    xenbus_back_set_error(b, NULL);
+    if (b->created) {
+        nodes_clear(b);
+    }
+    xen_unclaim(b->xen, g_steal_pointer(&b->claim));
 }
 
 /* --- what we say --- */
@@ -247,14 +356,24 @@ void xenbus_back_set_error(XenbusBack *b, const char *reason)
 
 /* --- what others say --- */
 
-enum xenbus_state xenbus_back_front_state(XenbusBack *b)
+static enum xenbus_state nodes_read_state(XenbusBack *b, const char *dir)
 {
     uint64_t v;
 
-    if (xen_store_read_uint(b->store, 0, b->fe, "state", XenbusStateReconfigured, &v)) {
+    if (xen_store_read_uint(b->store, 0, dir, "state", XenbusStateReconfigured, &v)) {
         return v != XenbusStateUnknown ? (enum xenbus_state)v : XenbusStateInitialised;
     }
     return errno == ENOENT ? XenbusStateUnknown : XenbusStateInitialised;
+}
+
+enum xenbus_state xenbus_back_front_state(XenbusBack *b)
+{
+    return nodes_read_state(b, b->fe);
+}
+
+enum xenbus_state xenbus_back_own_state(XenbusBack *b)
+{
+    return nodes_read_state(b, b->be);
 }
 
 BackControl xenbus_back_read_control(XenbusBack *b)

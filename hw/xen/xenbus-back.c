@@ -467,13 +467,23 @@ void xenbus_back_done(XenbusBack *b)
     g_clear_pointer(&b->fe, g_free);
 }
 
+/* Another backend, which died, was connected to a frontend that still is, and all is in place. */
+static bool back_goes_on(XenbusBack *b)
+{
+    return xenbus_back_front_state(b) == XenbusStateConnected &&
+           xenbus_back_own_state(b) == XenbusStateConnected &&
+           xenbus_back_read_control(b).hotplug_done && xenbus_back_publish(b, NULL);
+}
+
 void xenbus_back_start(XenbusBack *b)
 {
     if (b->started) {
         return;
     }
     b->started = true;
-    if (xenbus_back_front_state(b) != XenbusStateClosed) {
+    if (back_goes_on(b)) {
+        b->state = XenbusStateInitWait; /* not said: some frontends would begin anew at it */
+    } else if (xenbus_back_front_state(b) != XenbusStateClosed) {
         back_to_init_wait(b);
     }
     back_update(b);

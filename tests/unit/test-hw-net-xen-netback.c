@@ -6,9 +6,11 @@
  */
 #include <errno.h>
 #include <glib.h>
+#include <string.h>
 
 #include "fake-netdev.h"
 #include "vif.h"
+#include "xen-netback-internal.h"
 
 static void put(Vif *v, const char *dir, const char *key, const char *value)
 {
@@ -70,6 +72,64 @@ static void test_takes_over(void)
     vif_front_close(&v);
     vif_back_close(&v);
     g_assert_true(state_is(&v, v.be, "6")); /* the nodes are the toolstack's to remove */
+    vif_down(&v);
+}
+
+/* --- killed and started again --- */
+
+/* The kernel takes its pages and its ports back; XenStore stays as it was. */
+static void kill_back(Vif *v)
+{
+    v->nb->bus.created = false;
+    drop_back(v);
+}
+
+static void expect_packet(Netdev *from, Netdev *to, uint32_t len)
+{
+    g_autofree FakePkt *pkt = g_new0(FakePkt, 1);
+    g_autofree FakePkt *got = NULL;
+
+    pkt->len = len;
+    fake_netdev_give(from, 0, pkt);
+    got = fake_netdev_take(to, 0, 20000);
+    g_assert_nonnull(got);
+    g_assert_cmpuint(got->len, ==, len);
+}
+
+/* The guest's driver notices nothing, and its packets go on. */
+static void test_goes_on_after_a_kill(void)
+{
+    NetfrontConfig config = vif_front_config();
+    NetbackInfo info;
+    char mac[18];
+    Vif v;
+
+    up(&v);
+    vif_connect(&v, &config);
+    expect_packet(v.front_dev, v.back_dev, 60);
+    expect_packet(v.back_dev, v.front_dev, 61);
+    netback_info(v.nb, &info);
+    memcpy(mac, info.mac, sizeof(mac));
+    put(&v, v.be, "mac", "00:16:3e:0a:0b:0c"); /* as if it had been given one */
+    kill_back(&v);
+    g_assert_true(state_is(&v, v.be, "4"));
+    g_assert_true(state_is(&v, v.fe, "4"));
+    vif_back_start(&v);
+    VIF_WAIT(v.back.connected == 2);
+    g_assert_true(state_is(&v, v.be, "4"));
+    g_assert_true(state_is(&v, v.fe, "4"));
+    netback_info(v.nb, &info);
+    g_assert_cmpstr(info.mac, ==, "00:16:3e:0a:0b:0c"); /* which the guest has */
+    g_assert_cmpstr(info.mac, !=, mac);
+    expect_packet(v.front_dev, v.back_dev, 62);
+    expect_packet(v.back_dev, v.front_dev, 63);
+    VIF_WAIT(!g_main_context_pending(NULL));
+    g_assert_cmpuint(v.front.connected, ==, 1);
+    g_assert_cmpuint(v.front.disconnected, ==, 0);
+    vif_front_close(&v);
+    vif_back_close(&v);
+    g_assert_null(vif_read(&v, v.be, "state"));
+    g_assert_null(vif_read(&v, v.fe, "state"));
     vif_down(&v);
 }
 
@@ -200,6 +260,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/netback/toolstack/takes-over", test_takes_over);
+    g_test_add_func("/netback/goes-on-after-a-kill", test_goes_on_after_a_kill);
     g_test_add_func("/netback/toolstack/removed-stays-removed",
                     test_removed_directory_stays_removed);
     g_test_add_func("/netback/toolstack/removed-before-publish",

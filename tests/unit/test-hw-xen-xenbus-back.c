@@ -8,26 +8,6 @@
 
 /* --- tests --- */
 
-static void test_makes_nodes(void)
-{
-    ToyTest f;
-
-    toy_up(&f);
-    toy_back_new(&f);
-    g_assert_true(f.toy.bus.created);
-    g_assert_true(toy_is(&f, TOY_BE, "frontend", TOY_FE));
-    g_assert_true(toy_is(&f, TOY_BE, "frontend-id", "1"));
-    g_assert_true(toy_is(&f, TOY_BE, "online", "1"));
-    g_assert_true(toy_is(&f, TOY_BE, "state", "1"));
-    g_assert_true(toy_is(&f, TOY_BE, "colour", "red"));
-    g_assert_true(toy_is(&f, TOY_FE, "backend", TOY_BE));
-    g_assert_true(toy_is(&f, TOY_FE, "backend-id", "0"));
-    g_assert_true(toy_is(&f, TOY_FE, "state", "1"));
-    g_assert_true(toy_is(&f, TOY_BE, "feature-bounce", NULL)); /* not offered yet */
-    toy_down(&f);
-    g_assert_null(f.toy.bus.be);
-}
-
 /* The frontend's driver comes after the backend. */
 static void test_back_first(void)
 {
@@ -728,32 +708,10 @@ static void test_unwritten_state_is_written_later(void)
     toy_down(&f);
 }
 
-static void test_idx(void)
-{
-    g_autoptr(GError) error = NULL;
-    XenbusBack other = { 0 };
-    ToyTest f;
-
-    toy_up(&f);
-    g_assert_false(xenbus_back_init(&other, &toy_ops, f.host, f.dom0, 1, 10, &error));
-    g_assert_cmpstr(error->message, ==, "idx must be less than 10");
-    g_clear_error(&error);
-    xenbus_back_done(&other);
-    for (int i = 0; i < 2; i++) {
-        g_assert_true(xenbus_back_init(&f.toy.bus, &toy_ops, f.host, f.dom0, 1, -1, &error));
-        g_assert_true(xenbus_back_init(&other, &toy_ops, f.host, f.dom0, 1, -1, &error));
-        g_assert_cmpuint(f.toy.bus.idx, !=, other.idx);
-        xenbus_back_done(&other);
-        xenbus_back_done(&f.toy.bus);
-    }
-    toy_down(&f);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define TEST(name, fn) g_test_add_func("/hw/xen/xenbus-back/" name, fn)
-    TEST("makes-nodes", test_makes_nodes);
     TEST("back-first", test_back_first);
     TEST("front-first", test_front_first);
     TEST("waits-for-hotplug", test_waits_for_hotplug);
@@ -788,6 +746,5 @@ int main(int argc, char **argv)
     TEST("close-unused", test_close_unused);
     TEST("unreadable-is-not-gone", test_unreadable_is_not_gone);
     TEST("unwritten-state-is-written-later", test_unwritten_state_is_written_later);
-    TEST("idx", test_idx);
     return g_test_run();
 }

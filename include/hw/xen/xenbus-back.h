@@ -34,7 +34,8 @@ typedef struct XenbusBackOps {
 
     /*
      * Nodes that a toolstack would have made besides those of every kind, in b->be and
-     * b->fe. Again, if the transaction was disturbed. False: errno.
+     * b->fe. If b->resumed, they are there: what people did not say stays. Again, if the
+     * transaction was disturbed. False: errno.
      */
     bool (*write_nodes)(XenbusBack *b, XenTx tx);
     /* A toolstack has made the nodes: reads what counts of them. */
@@ -69,9 +70,11 @@ struct XenbusBack {
     char *error;         /* the last reason; NULL: all is well */
     bool connected;
     bool created;        /* the nodes are ours; else a toolstack's */
+    bool resumed;        /* and were there: a backend that died had made them */
 
     /* its own */
     char *error_path;
+    XenClaim *claim;
     bool started;
     bool closing;
     bool closed_sent;
@@ -100,8 +103,10 @@ struct XenbusBack {
 };
 
 /*
- * Creates the nodes of the device @idx (-1: the first that is free) of the domain @frontend_id,
- * or takes over those of a toolstack. Does not offer it yet. @xen and @store outlive it.
+ * Creates the nodes of the device @idx of the domain @frontend_id, or takes over those of a
+ * toolstack, or goes on with those that a backend left behind when it died: the frontend still
+ * has them, and its rings. @idx -1: the first that was left behind, or else is free. A device that
+ * has a live backend is refused. Does not offer it yet. @xen and @store outlive it.
  * False: nothing is left but what xenbus_back_done() takes away.
  */
 bool xenbus_back_init(XenbusBack *b, const XenbusBackOps *ops, Xen *xen, XenStore *store,
