@@ -180,10 +180,28 @@ void toy_back_new(ToyTest *f)
     g_assert_no_error(error);
 }
 
+static void note(void *opaque)
+{
+    *(bool *)opaque = true;
+}
+
+/* Watches call in the order in which they were set: the backend has heard all that was said. */
+static void toy_hear_all(ToyTest *f)
+{
+    g_autoptr(GError) error = NULL;
+    bool heard = false;
+    XenWatch *w = xen_store_watch(f->dom0, TOY_BE "/heard", note, &heard, &error);
+
+    g_assert_no_error(error);
+    TOY_WAIT(heard);
+    xen_store_unwatch(w);
+}
+
 void toy_back_start(ToyTest *f)
 {
     toy_back_new(f);
     xenbus_back_start(&f->toy.bus);
+    toy_hear_all(f);
 }
 
 void toy_guest_dies(ToyTest *f)

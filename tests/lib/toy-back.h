@@ -42,7 +42,7 @@ typedef struct ToyTest {
 void toy_up(ToyTest *f);
 void toy_down(ToyTest *f);
 
-/* The backend, not offered yet; offered. */
+/* The backend, not offered yet; offered, and its watches have called once. */
 void toy_back_new(ToyTest *f);
 void toy_back_start(ToyTest *f);
 /* Both ends are connected. */
