@@ -373,7 +373,9 @@ static void back_update(void *opaque)
         return;
     }
     b->store_failed = b->unwritten;
-    b->front_written &= front == XenbusStateConnected;
+    b->front_written = front == XenbusStateConnected &&
+                       (b->front_written || b->front_last != XenbusStateConnected);
+    b->front_last = front;
     if (back_is_gone(b, front, &c)) {
         back_gone(b);
     } else if (!b->closing) {
@@ -387,7 +389,8 @@ static void back_front_written(void *opaque)
 {
     XenbusBack *b = opaque;
 
-    b->front_written = true;
+    b->front_written |= b->front_watched; /* the first call is no write */
+    b->front_watched = true;
     back_update(b);
 }
 

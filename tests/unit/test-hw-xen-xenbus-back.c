@@ -164,6 +164,16 @@ static void test_connected_after_closed_at_start(void)
     TOY_WAIT(toy_is(&f, TOY_BE, "state", "4"));
     toy_expect_log(&f, "connect CONNECTED");
     toy_down(&f);
+
+    /* written before the backend's watch has called for the first time */
+    toy_up(&f);
+    toy_back_new(&f);
+    toy_front(&f, 6);
+    xenbus_back_start(&f.toy.bus);
+    toy_front(&f, 4);
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "4"));
+    toy_expect_log(&f, "connect CONNECTED");
+    toy_down(&f);
 }
 
 /*
@@ -288,7 +298,6 @@ static void connecting(ToyTest *f, unsigned parts)
     f->toy.quiet = true;
     f->toy.n_parts = parts;
     toy_back_start(f);
-    toy_settle(); /* what comes now comes once */
     toy_front(f, 4);
     TOY_WAIT(f->toy.parts > 3);
     g_assert_true(toy_is(f, TOY_BE, "state", "2"));

@@ -82,6 +82,8 @@ struct XenbusBack {
     bool store_failed;   /* XenStore's failure was reported, and is not over */
     bool domain_seen;
     bool front_seen;
+    enum xenbus_state front_last; /* when we looked */
+    bool front_watched;
     bool front_written;  /* the frontend wrote its state, which was not followed yet */
     bool connecting;     /* some steps are done */
     bool disconnecting;
