@@ -760,7 +760,8 @@ def test_no_index_is_free():
     with host('-netdev', TAP + ',id=n0,ifname=i0') as r:
         q = r.qmp()
         nodes = [word for i in range(100)
-                 for word in (f'/local/domain/0/backend/vif/5/{i}/frontend', 'x')]
+                 for key in ('frontend', 'script')  # a toolstack's
+                 for word in (f'/local/domain/0/backend/vif/5/{i}/{key}', 'x')]
         subprocess.run(['xenstore-write', *nodes], check=True,
                        env={**os.environ, 'XENSTORED_PATH': f'{r.dir}/xen.xenstore'})
         assert q.error('device_add', **VIF) == 'cannot find device index for netdev device'
