@@ -12,22 +12,37 @@
 #include <errno.h>
 #include <string.h>
 
+#include "netif-mac.h"
+#include "util/host-id.h"
+
 #define MAX_PORT  (1u << 17) /* ports of the FIFO event channel ABI */
 #define KEYS_STEP 8u         /* queues whose keys are read in one go, some 6 round trips each */
 
 G_DEFINE_QUARK(netback-error-quark, netback_error)
 
-/* Xen's OUI; the same again for the same guest and vif. */
-static void store_set_default_mac(Netback *nb)
+/*
+ * The same again for the same guest and vif, and another one than on other hosts of its LAN: a
+ * guest is known by the uuid that its toolstack gave it, else by its domid and our host.
+ */
+static void store_set_default_mac(Netback *nb, XenTx tx)
 {
-    g_snprintf(nb->mac, sizeof(nb->mac), "00:16:3e:%02x:%02x:%02x",
-               (nb->bus.frontend_id >> 8) & 0x7fu, nb->bus.frontend_id & 0xffu, nb->bus.idx);
+    XenStore *s = nb->bus.store;
+    g_autofree char *vm_path = g_strdup_printf("/local/domain/%u/vm", nb->bus.frontend_id);
+    g_autofree char *vm = xen_store_read(s, tx, vm_path);
+    g_autofree char *uuid_path = vm && vm[0] == '/' ? g_strdup_printf("%s/uuid", vm) : NULL;
+    g_autofree char *guest = uuid_path ? xen_store_read(s, tx, uuid_path) : NULL;
+
+    if (!guest) {
+        g_autofree char *host = host_id();
+
+        guest = g_strdup_printf("domain %u on %s", nb->bus.frontend_id, host);
+    }
+    netif_default_mac(guest, nb->bus.idx, nb->mac);
 }
 
 static void store_read_mac(Netback *nb, XenTx tx)
 {
-    g_autofree char *path = g_strdup_printf("%s/mac", nb->bus.be);
-    g_autofree char *mac = xen_store_read(nb->bus.store, tx, path);
+    g_autofree char *mac = xenbus_back_read(&nb->bus, tx, "mac");
 
     if (mac) {
         g_strlcpy(nb->mac, mac, sizeof(nb->mac));
@@ -43,7 +58,7 @@ bool netback_store_write_nodes(Netback *nb, XenTx tx)
         store_read_mac(nb, tx); /* the guest knows it already */
     }
     if (!nb->mac[0]) {
-        store_set_default_mac(nb);
+        store_set_default_mac(nb, tx);
     }
     return xen_store_printf(s, tx, b->be, "handle", "%u", b->idx) &&
            xen_store_printf(s, tx, b->be, "type", "vif") &&
@@ -54,9 +69,17 @@ bool netback_store_write_nodes(Netback *nb, XenTx tx)
 
 void netback_store_take_over(Netback *nb)
 {
+    g_autofree char *rate = xenbus_back_read(&nb->bus, 0, "rate");
+
+    if (rate && rate[0]) {
+        g_autofree char *text = g_strdup_printf("%s/rate is '%s': no limit is kept", nb->bus.be,
+                                                rate);
+
+        nb->bus.ops->event(&nb->bus, XENBUS_WARNING, text);
+    }
     store_read_mac(nb, 0);
     if (!nb->mac[0]) {
-        store_set_default_mac(nb);
+        store_set_default_mac(nb, 0);
     }
 }
 

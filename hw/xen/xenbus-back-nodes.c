@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "util/options.h"
 #include "xenbus-back-internal.h"
 
 #define NODES_FAIL(error, ...) g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, __VA_ARGS__)
@@ -217,11 +218,11 @@ static bool nodes_choose_idx(XenbusBack *b, int32_t idx, GError **error)
 /* What a toolstack made: its frontend must be the one that we expect. */
 static bool nodes_take_over(XenbusBack *b, GError **error)
 {
-    g_autofree char *path = g_strdup_printf("%s/frontend", b->be);
-    g_autofree char *frontend = xen_store_read(b->store, 0, path);
+    g_autofree char *frontend = xenbus_back_read(b, 0, "frontend");
 
     if (g_strcmp0(frontend, b->fe) != 0) {
-        NODES_FAIL(error, "%s is %s, not %s", path, frontend ? frontend : "gone", b->fe);
+        NODES_FAIL(error, "%s/frontend is %s, not %s", b->be, frontend ? frontend : "gone",
+                   b->fe);
         return false;
     }
     return b->ops->take_over(b, error);
@@ -356,6 +357,14 @@ void xenbus_back_set_error(XenbusBack *b, const char *reason)
 
 /* --- what others say --- */
 
+char *xenbus_back_read(XenbusBack *b, XenTx tx, const char *key)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s", b->be, key);
+    char *value = xen_store_read(b->store, tx, path);
+
+    return value ? g_strstrip(value) : NULL;
+}
+
 static enum xenbus_state nodes_read_state(XenbusBack *b, const char *dir)
 {
     uint64_t v;
@@ -376,21 +385,40 @@ enum xenbus_state xenbus_back_own_state(XenbusBack *b)
     return nodes_read_state(b, b->be);
 }
 
+/* A device is not taken away by what makes no sense. */
+static bool nodes_read_online(XenbusBack *b)
+{
+    g_autofree char *value = xenbus_back_read(b, 0, "online");
+    uint64_t online;
+
+    if (!value) {
+        return false;
+    }
+    if (opt_parse_uint(value, UINT32_MAX, &online)) {
+        return online != 0;
+    }
+    if (!b->online_warned) {
+        g_autofree char *text = g_strdup_printf("%s/online is '%s', and counts as 1", b->be,
+                                                value);
+
+        b->online_warned = true;
+        b->ops->event(b, XENBUS_WARNING, text);
+    }
+    return true;
+}
+
 BackControl xenbus_back_read_control(XenbusBack *b)
 {
     BackControl c = { 0 };
-    g_autofree char *path = g_strdup_printf("%s/hotplug-status", b->be);
     g_autofree char *hotplug = NULL;
-    uint64_t online = 0;
 
     if (!xen_store_has(b->store, 0, b->be, "frontend")) {
         c.gone = errno == ENOENT;
         c.unknown = !c.gone;
         return c;
     }
-    xen_store_read_uint(b->store, 0, b->be, "online", 1, &online);
-    hotplug = xen_store_read(b->store, 0, path);
-    c.online = online != 0;
+    c.online = nodes_read_online(b);
+    hotplug = xenbus_back_read(b, 0, "hotplug-status");
     c.hotplug_done = hotplug && strcmp(hotplug, "connected") == 0;
     return c;
 }

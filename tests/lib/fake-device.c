@@ -248,7 +248,7 @@ static void host_event(void *opaque, Device *d, const DeviceEvent *e)
         break;
     case DEVICE_WARNED:
     case DEVICE_GONE:
-        g_assert_not_reached(); /* is logged only */
+        g_assert_not_reached(); /* are logged only */
     }
 }
 

@@ -74,6 +74,7 @@ static void toy_event(XenbusBack *b, XenbusEvent event, const char *detail)
         [XENBUS_ERROR] = "ERROR",
         [XENBUS_CLOSED] = "CLOSED",
         [XENBUS_GONE] = "GONE",
+        [XENBUS_WARNING] = "WARNING",
     };
 
     toy_say(b, names[event]);

@@ -101,6 +101,9 @@ static void back_event(void *opaque, XenbusEvent event, const char *detail)
         set_error(end, detail);
         break;
     case XENBUS_WARNING:
+        g_free(end->error);
+        end->error = g_strdup(detail);
+        end->warnings++;
         break;
     case XENBUS_CLOSED:
         end->closed = true;

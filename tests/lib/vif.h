@@ -14,6 +14,7 @@ typedef struct VifEnd {
     unsigned connected;    /* events so far */
     unsigned disconnected;
     unsigned errors;
+    unsigned warnings;
     bool closed;
     bool gone;
     char *error;           /* the last one's detail */

@@ -54,6 +54,19 @@ static void test_burst(void)
     fake_host_down(&h);
 }
 
+static void test_warning_is_logged_only(void)
+{
+    FakeHost h;
+    Device *d;
+
+    fake_host_up(&h);
+    d = fake_add(&h, "plain,id=a", NULL);
+    device_warned(d, "x");
+    g_assert_cmpuint(h.logged, ==, 1);
+    expect_events(&h, "");
+    fake_host_down(&h);
+}
+
 static void test_each_device_has_its_own(void)
 {
     FakeHost h;
@@ -145,6 +158,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/events/at-once", test_at_once);
     g_test_add_func("/events/burst", test_burst);
+    g_test_add_func("/events/warning-is-logged-only", test_warning_is_logged_only);
     g_test_add_func("/events/each-device-has-its-own", test_each_device_has_its_own);
     g_test_add_func("/events/the-last-ones-wait", test_the_last_ones_wait);
     g_test_add_func("/events/they-come-by-themselves", test_they_come_by_themselves);

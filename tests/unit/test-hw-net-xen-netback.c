@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "fake-netdev.h"
+#include "netif-mac.h"
+#include "util/host-id.h"
 #include "vif.h"
 #include "xen-netback-internal.h"
 
@@ -130,6 +132,129 @@ static void test_goes_on_after_a_kill(void)
     vif_back_close(&v);
     g_assert_null(vif_read(&v, v.be, "state"));
     g_assert_null(vif_read(&v, v.fe, "state"));
+    vif_down(&v);
+}
+
+static void add_guest_uuid(Vif *v, const char *uuid)
+{
+    g_autofree char *domain = g_strdup_printf("/local/domain/%u", v->guest->domid);
+    g_autofree char *vm = g_strdup_printf("/vm/%s", uuid);
+
+    put(v, domain, "vm", vm);
+    put(v, vm, "uuid", uuid);
+}
+
+/* The MAC of the vif @idx of a guest with that uuid (NULL: none), of a toolstack or not. */
+static char *default_mac(const char *uuid, bool toolstack)
+{
+    NetbackInfo info;
+    Vif v;
+
+    up(&v);
+    if (uuid) {
+        add_guest_uuid(&v, uuid);
+    }
+    if (toolstack) {
+        g_autofree char *mac = g_strdup_printf("%s/mac", v.be);
+
+        toolstack_add(&v);
+        g_assert_true(xen_store_remove(v.host_store, 0, mac));
+    }
+    vif_back_start(&v);
+    netback_info(v.nb, &info);
+    vif_back_close(&v);
+    vif_down(&v);
+    return g_strdup(info.mac);
+}
+
+/* Each on a host of its own: the domid is the same. */
+static void test_default_mac_is_of_the_guest(void)
+{
+    g_autofree char *a = default_mac("11111111-2222-3333-4444-555555555555", false);
+    g_autofree char *again = default_mac("11111111-2222-3333-4444-555555555555", true);
+    g_autofree char *b = default_mac("11111111-2222-3333-4444-555555555556", false);
+    g_autofree char *none = default_mac(NULL, false);
+    g_autofree char *none_again = default_mac(NULL, true);
+    g_autofree char *host = host_id();
+    g_autofree char *here = g_strdup_printf("domain 1 on %s", host);
+    char want[NETIF_MAC_SIZE];
+
+    g_assert_true(g_str_has_prefix(a, "00:16:3e:"));
+    g_assert_cmpuint(strlen(a), ==, 17);
+    g_assert_cmpstr(a, ==, again);
+    g_assert_cmpstr(a, !=, b);
+    g_assert_cmpstr(none, !=, a);
+    g_assert_cmpstr(none, ==, none_again);
+    netif_default_mac(here, 0, want);
+    g_assert_cmpstr(none, ==, want);
+}
+
+/* Written with echo, for instance. */
+static void test_newlines_of_a_toolstack(void)
+{
+    NetfrontConfig config = vif_front_config();
+    g_autofree char *fe = NULL;
+    NetbackInfo info;
+    Vif v;
+
+    up(&v);
+    toolstack_add(&v);
+    fe = g_strdup_printf("%s\n", v.fe);
+    put(&v, v.be, "frontend", fe);
+    put(&v, v.be, "online", "1\n");
+    put(&v, v.be, "mac", " 00:16:3e:01:02:03\n");
+    vif_back_start(&v);
+    netback_info(v.nb, &info);
+    g_assert_cmpstr(info.mac, ==, "00:16:3e:01:02:03");
+    vif_front_start(&v, &config);
+    put(&v, v.be, "hotplug-status", "connected\n");
+    VIF_WAIT(v.back.connected == 1 || v.back.gone);
+    g_assert_false(v.back.gone);
+    put(&v, v.be, "online", "0\n");
+    vif_front_close(&v);
+    VIF_WAIT(v.back.gone);
+    g_assert_cmpuint(v.back.warnings, ==, 0);
+    drop_back(&v);
+    vif_down(&v);
+}
+
+/* What makes no sense takes no vif away; it is said once, not with each look. */
+static void test_online_that_is_no_number(void)
+{
+    NetfrontConfig config = vif_front_config();
+    g_autofree char *want = NULL;
+    Vif v;
+
+    up(&v);
+    toolstack_add(&v);
+    put(&v, v.be, "online", "yes");
+    put(&v, v.be, "hotplug-status", "connected");
+    vif_back_start(&v);
+    vif_front_start(&v, &config);
+    VIF_WAIT(v.back.connected == 1 || v.back.gone);
+    g_assert_false(v.back.gone);
+    g_assert_cmpuint(v.back.warnings, ==, 1);
+    want = g_strdup_printf("%s/online is 'yes', and counts as 1", v.be);
+    g_assert_cmpstr(v.back.error, ==, want);
+    vif_front_close(&v);
+    vif_back_close(&v);
+    vif_down(&v);
+}
+
+static void test_rate_has_a_warning(void)
+{
+    g_autofree char *want = NULL;
+    Vif v;
+
+    up(&v);
+    toolstack_add(&v);
+    put(&v, v.be, "rate", "1250000,50000\n");
+    vif_back_start(&v);
+    want = g_strdup_printf("%s/rate is '1250000,50000': no limit is kept", v.be);
+    g_assert_cmpstr(v.back.error, ==, want);
+    g_assert_cmpuint(v.back.warnings, ==, 1);
+    g_assert_cmpuint(v.back.errors, ==, 0);
+    vif_back_close(&v);
     vif_down(&v);
 }
 
@@ -259,8 +384,13 @@ static void test_link_off_loses_what_comes(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/netback/default-mac-is-of-the-guest", test_default_mac_is_of_the_guest);
     g_test_add_func("/netback/toolstack/takes-over", test_takes_over);
     g_test_add_func("/netback/goes-on-after-a-kill", test_goes_on_after_a_kill);
+    g_test_add_func("/netback/toolstack/newlines", test_newlines_of_a_toolstack);
+    g_test_add_func("/netback/toolstack/online-that-is-no-number",
+                    test_online_that_is_no_number);
+    g_test_add_func("/netback/toolstack/rate-has-a-warning", test_rate_has_a_warning);
     g_test_add_func("/netback/toolstack/removed-stays-removed",
                     test_removed_directory_stays_removed);
     g_test_add_func("/netback/toolstack/removed-before-publish",

@@ -71,6 +71,7 @@ struct XenbusBack {
     bool connected;
     bool created;        /* the nodes are ours; else a toolstack's */
     bool resumed;        /* and were there: a backend that died had made them */
+    bool online_warned;  /* of a B/online that makes no sense */
 
     /* its own */
     char *error_path;
@@ -132,6 +133,11 @@ void xenbus_back_close(XenbusBack *b, unsigned timeout_ms);
  */
 void xenbus_back_fail(XenbusBack *b, const char *reason);
 
+/*
+ * b->be/@key as a toolstack wrote it, without blanks and newlines around it. Free it; NULL:
+ * errno.
+ */
+char *xenbus_back_read(XenbusBack *b, XenTx tx, const char *key);
 /*
  * Calls @fn in a transaction, unless a toolstack has removed the backend's directory (or with
  * @front the frontend's): what we write must not bring it back. False: errno.
