@@ -10,6 +10,7 @@
 #include <glib-unix.h>
 #include <unistd.h>
 
+#include "hw/xen/xenbus-sweep.h"
 #include "util/log.h"
 
 #define EMULATED_DOMID 1 /* -xen-domid's default with an emulated Xen */
@@ -198,6 +199,16 @@ static gboolean accel_lost(gint fd, GIOCondition condition, gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
+static void accel_sweep(System *s)
+{
+    unsigned n = s->accel.connect ? 0 : xenbus_sweep(s->xen, s->store, "vif");
+
+    if (n > 0) {
+        info_report("removed %u XenStore director%s that a killed program left of dead domains",
+                    n, n == 1 ? "y" : "ies");
+    }
+}
+
 bool accel_open(System *s, GError **error)
 {
     if (!s->machine->has_xen) {
@@ -219,7 +230,11 @@ bool accel_open(System *s, GError **error)
                                     s);
     }
     s->store = xen_store_open(s->xen->store_path, error);
-    return s->store != NULL;
+    if (!s->store) {
+        return false;
+    }
+    accel_sweep(s);
+    return true;
 }
 
 static void *accel_get_bus(void *opaque)
@@ -236,18 +251,6 @@ const DeviceBus xen_bus = {
     .get = accel_get_bus,
 };
 
-void accel_close(System *s)
-{
-    g_clear_handle_id(&s->lost_tag, g_source_remove);
-    g_clear_pointer(&s->store, xen_store_close);
-    g_clear_pointer(&s->xen, xen_close);
-    g_clear_pointer(&s->xen_path, g_free);
-    if (s->private_dir) {
-        rmdir(s->private_dir);
-        g_clear_pointer(&s->private_dir, g_free);
-    }
-}
-
 /* The toolstack that started us waits for this. */
 void accel_record_running(System *s)
 {
@@ -257,7 +260,40 @@ void accel_record_running(System *s)
         return;
     }
     dir = g_strdup_printf("/local/domain/%u/device-model/%d", s->xen->domid, s->xen_domid);
-    if (!xen_store_printf(s->store, 0, dir, "state", "running")) {
+    if (xen_store_printf(s->store, 0, dir, "state", "running")) {
+        s->device_model = g_steal_pointer(&dir);
+    } else {
         warn_report("cannot write %s/state: %s", dir, g_strerror(errno));
+    }
+}
+
+/* What else is in there is the toolstack's. */
+static void accel_forget_running(System *s)
+{
+    g_autofree char *path = NULL;
+    g_auto(GStrv) left = NULL;
+
+    if (!s->device_model) {
+        return;
+    }
+    path = g_strdup_printf("%s/state", s->device_model);
+    xen_store_remove(s->store, 0, path);
+    left = xen_store_list(s->store, 0, s->device_model);
+    if (left && !left[0]) {
+        xen_store_remove(s->store, 0, s->device_model);
+    }
+    g_clear_pointer(&s->device_model, g_free);
+}
+
+void accel_close(System *s)
+{
+    accel_forget_running(s);
+    g_clear_handle_id(&s->lost_tag, g_source_remove);
+    g_clear_pointer(&s->store, xen_store_close);
+    g_clear_pointer(&s->xen, xen_close);
+    g_clear_pointer(&s->xen_path, g_free);
+    if (s->private_dir) {
+        rmdir(s->private_dir);
+        g_clear_pointer(&s->private_dir, g_free);
     }
 }

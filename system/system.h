@@ -86,6 +86,7 @@ typedef struct System {
     char *xen_path;      /* where domains attach; NULL: we are not an emulated host */
     XenStore *store;
     XenContext xen_context; /* of these, for devices */
+    char *device_model;     /* where "running" stands; NULL: nowhere */
     char *private_dir;   /* of the emulated host's socket, made by us */
     GPtrArray *iothreads;
     GPtrArray *netdevs;

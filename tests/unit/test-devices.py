@@ -5,6 +5,7 @@
 import contextlib
 import ctypes
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -194,6 +195,32 @@ def test_second_signal_beside_a_host_that_stopped():
                 front.process.send_signal(signal.SIGTERM)
                 assert front.end(None)[0] == 0
                 assert time.monotonic() - start < SLACK
+
+
+def test_toolstack_finds_no_state_after_the_end():
+    node = '/local/domain/0/device-model/5/state'
+    if not shutil.which('xenstore-watch'):
+        raise tap.Skip('no xenstore-watch')
+    with host('-xen-attach') as r:
+        env = {**os.environ, 'XENSTORED_PATH': f'{r.dir}/xen.xenstore'}
+        r.qmp()
+
+        def running():
+            return subprocess.run(['xenstore-read', node], env=env, stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL, check=False).stdout == b'running\n'
+
+        wait_for(running, 'the state')
+        with subprocess.Popen(['xenstore-watch', node], env=env, bufsize=0,
+                              stdout=subprocess.PIPE) as watch:
+            try:
+                assert watch.stdout.readline().decode().strip() == node  # it is set up
+                status = r.end()[0]
+                # the emulated XenStore ends with us, its last word was that
+                said = select.select([watch.stdout], [], [], 5)[0]
+            finally:
+                watch.kill()
+            assert said and watch.stdout.readline().decode().strip() == node
+            assert status == 0
 
 
 def test_classes():
