@@ -91,6 +91,8 @@ def test_it_has_commands_of_its_own():
     with toys(*TOY) as r:
         q = r.qmp()
         assert 'toy-wind' in [c['name'] for c in q.command('query-commands')]
+        assert [s for s in q.command('query-qmp-schema')
+                if s['name'] == 'toy-wind' and s['meta-type'] == 'command']
         assert q.error('toy-wind', id='toy0', turns=-1).startswith("Parameter 'turns' expects")
 
 
