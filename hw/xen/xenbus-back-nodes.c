@@ -157,9 +157,23 @@ static bool nodes_claim(XenbusBack *b, unsigned idx)
     return b->claim != NULL;
 }
 
-static bool nodes_claim_first(XenbusBack *b, NodesFound wanted, const char *const *names)
+/*
+ * libxl has a list of its own, in which our devices are not: to a new one it gives the number after
+ * its last, whoever has that, and writes over the nodes.
+ */
+static bool nodes_are_libxls(XenbusBack *b)
 {
-    for (unsigned i = 0; i < b->ops->max_idx; i++) {
+    g_autofree char *domain = g_strdup_printf("/libxl/%u", b->frontend_id);
+    g_autofree char *value = xen_store_read(b->store, 0, domain);
+
+    return value != NULL;
+}
+
+static bool nodes_claim_first(XenbusBack *b, NodesFound wanted, bool down,
+                              const char *const *names)
+{
+    for (unsigned n = 0; n < b->ops->max_idx; n++) {
+        unsigned i = down ? b->ops->max_idx - 1 - n : n;
         g_autofree char *name = g_strdup_printf("%u", i);
 
         if (names && !g_strv_contains(names, name)) {
@@ -175,16 +189,28 @@ static bool nodes_claim_first(XenbusBack *b, NodesFound wanted, const char *cons
 
 /*
  * The first that a backend left and that nobody has taken up since, of the few that the guest has;
- * else one that is free.
+ * else one that is free: the last, if libxl counts from the first.
  */
 static bool nodes_claim_any(XenbusBack *b)
 {
     g_autofree char *dir = g_strdup_printf("/local/domain/%u/device/%s", b->frontend_id,
                                            b->ops->kind);
     g_auto(GStrv) names = xen_store_list(b->store, 0, dir);
+    bool down = nodes_are_libxls(b);
 
-    return (names && nodes_claim_first(b, NODES_OURS, (const char *const *)names)) ||
-           nodes_claim_first(b, NODES_NONE, NULL);
+    return (names && nodes_claim_first(b, NODES_OURS, down, (const char *const *)names)) ||
+           nodes_claim_first(b, NODES_NONE, down, NULL);
+}
+
+static void nodes_warn_of_libxl(XenbusBack *b, bool chosen)
+{
+    if (b->created && nodes_are_libxls(b)) {
+        g_autofree char *text = g_strdup_printf(
+            "xl does not know %s %u of domain %u%s: better let xl make it", b->ops->kind, b->idx,
+            b->frontend_id, chosen ? "" : " and may give its number to another one");
+
+        b->ops->event(b, XENBUS_WARNING, text);
+    }
 }
 
 static bool nodes_choose_idx(XenbusBack *b, int32_t idx, GError **error)
@@ -243,6 +269,7 @@ bool xenbus_back_nodes_create(XenbusBack *b, int32_t idx, GError **error)
         }
         return false;
     }
+    nodes_warn_of_libxl(b, idx == -1);
     return b->created || nodes_take_over(b, error);
 }
 

@@ -135,6 +135,63 @@ static void test_goes_on_after_a_kill(void)
     vif_down(&v);
 }
 
+/* libxl counts up from its own last: what we make is at the other end. */
+static void test_idx_that_xl_does_not_take(void)
+{
+    NetbackConfig config = { .id = (char *)"second", .idx = -1 };
+    g_autoptr(GError) error = NULL;
+    Netdev *peer = fake_netdev_new(1, true);
+    g_autofree char *libxl = NULL;
+    NetbackEnv env;
+    NetbackInfo info;
+    Netback *second;
+    Vif v;
+
+    up(&v);
+    vif_back_new(&v); /* idx=0 */
+    g_assert_cmpuint(v.back.warnings, ==, 0);
+    env = v.nb->env;
+    env.peer = peer;
+    env.n_threads = 0;
+    second = netback_new(&config, &env, &error);
+    g_assert_no_error(error);
+    netback_info(second, &info);
+    g_assert_cmpuint(info.idx, ==, 1); /* another toolstack's guest */
+    g_assert_cmpuint(v.back.warnings, ==, 0);
+    netback_free(second);
+
+    libxl = g_strdup_printf("/libxl/%u", v.guest->domid);
+    put(&v, libxl, "type", "pv");
+    second = netback_new(&config, &env, &error);
+    g_assert_no_error(error);
+    netback_info(second, &info);
+    g_assert_cmpuint(info.idx, ==, 99);
+    g_assert_cmpstr(v.back.error, ==, "xl does not know vif 99 of domain 1: better let xl make it");
+    netback_free(second);
+    netdev_free(peer);
+
+    drop_back(&v);
+    vif_back_new(&v);
+    g_assert_cmpuint(v.back.warnings, ==, 2);
+    g_assert_cmpstr(v.back.error, ==, "xl does not know vif 0 of domain 1 and may give its number "
+                                      "to another one: better let xl make it");
+    vif_down(&v);
+}
+
+static void test_no_warning_of_what_xl_made(void)
+{
+    g_autofree char *libxl = NULL;
+    Vif v;
+
+    up(&v);
+    toolstack_add(&v);
+    libxl = g_strdup_printf("/libxl/%u", v.guest->domid);
+    put(&v, libxl, "type", "pv");
+    vif_back_new(&v);
+    g_assert_cmpuint(v.back.warnings, ==, 0);
+    vif_down(&v);
+}
+
 static void add_guest_uuid(Vif *v, const char *uuid)
 {
     g_autofree char *domain = g_strdup_printf("/local/domain/%u", v->guest->domid);
@@ -387,6 +444,10 @@ int main(int argc, char **argv)
     g_test_add_func("/netback/default-mac-is-of-the-guest", test_default_mac_is_of_the_guest);
     g_test_add_func("/netback/toolstack/takes-over", test_takes_over);
     g_test_add_func("/netback/goes-on-after-a-kill", test_goes_on_after_a_kill);
+    g_test_add_func("/netback/toolstack/idx-that-xl-does-not-take",
+                    test_idx_that_xl_does_not_take);
+    g_test_add_func("/netback/toolstack/no-warning-of-what-xl-made",
+                    test_no_warning_of_what_xl_made);
     g_test_add_func("/netback/toolstack/newlines", test_newlines_of_a_toolstack);
     g_test_add_func("/netback/toolstack/online-that-is-no-number",
                     test_online_that_is_no_number);
