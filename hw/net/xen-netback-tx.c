@@ -125,6 +125,7 @@ static void tx_place(TxBatch *b, TxPkt *p, const TxSlot *s, uint32_t size, bool 
         }
     }
     b->pages += offset + size > XEN_PAGE_SIZE ? 2 : 1;
+    g_assert(b->n_segs < NETBACK_RING_SLOTS && b->pages * XEN_PAGE_SIZE <= b->buffer_size);
     b->seg[b->n_segs++] = (XenCopySeg) {
         .local = page + offset,
         .ref = s->gref,

@@ -71,6 +71,7 @@ static void rx_add_data(NetfrontRx *rx, const struct netif_rx_response *rsp, uin
         last->iov_len += len; /* full slots: their pages are next to each other */
         return;
     }
+    g_assert(pkt->n_iov < NETFRONT_RX_IOV);
     pkt->iov[pkt->n_iov++] = (struct iovec) { .iov_base = data, .iov_len = len };
 }
 

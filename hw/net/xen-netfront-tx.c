@@ -130,6 +130,7 @@ static void tx_put(NetfrontQueue *q, const Pkt *pkt, const NetifMeta *meta)
     uint32_t pages = netfront_pool_pages(pkt->len);
     bool extra = meta->gso_type != XEN_NETIF_GSO_TYPE_NONE;
 
+    g_assert(page + pages <= NETFRONT_POOL_PAGES && pages <= tx->n_ids);
     for (uint32_t i = 0; i < pages; i++) {
         uint32_t here = i + 1 < pages ? 4096 : pkt->len - i * 4096;
         uint16_t id = tx->ids[--tx->n_ids];
