@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from vif_lab import GUEST_IP, HOST_IP, TOP, Lab, LabError, Vif
-from vif_table import DIRECTIONS, Sample, Screen, rows
+from vif_table import DIRECTIONS, Sample, Screen, delta, rows
 
 PORT = 5201
 # Each queue gets some streams, chosen by a hash, and iperf3 has 128 at most.
@@ -73,7 +73,7 @@ def summary(first, last):
     gbits = {}
     busy = {}
     for direction in DIRECTIONS:
-        deltas = [last.delta(first, q, direction) for q in range(len(last.queues))]
+        deltas = [delta(last, first, q, direction) for q in range(len(last.queues))]
         gbits[direction] = sum(d['bytes'] for d in deltas) * 8 / seconds / 1e9
         busy[direction] = sum(1 for d in deltas if d['packets'] > 0)
     n = len(last.queues)

@@ -22,23 +22,25 @@ class Sample:
         self.state = vif['state']
         self.queues = vif['queues']
 
-    def delta(self, before, queue, direction):
-        """What came since @before, in all that the table shows."""
-        new = self.queues[queue][direction]
-        old = (before.queues[queue][direction] if queue < len(before.queues)
-               else dict.fromkeys(new, 0))
-        found = {name: new[name] - old.get(name, 0) for name in COUNTERS}
-        found['drops'] = drops(new) - drops(old)
-        return found
+
+def delta(sample, before, queue, direction):
+    """What came since @before, in all that the table shows: samples of this module or of
+    device_table."""
+    new = sample.queues[queue][direction]
+    old = (before.queues[queue][direction] if queue < len(before.queues)
+           else dict.fromkeys(new, 0))
+    found = {name: new[name] - old.get(name, 0) for name in COUNTERS}
+    found['drops'] = drops(new) - drops(old)
+    return found
 
 
-def cells(delta, seconds):
+def cells(found, seconds):
     """packets/s, Gbit/s, packets per batch, events per packet, drops."""
-    packets, batches = delta['packets'], delta['batches']
-    events = delta['events-sent'] + delta['events-received']
-    return (f'{packets / seconds:9,.0f} {delta["bytes"] * 8 / seconds / 1e9:6.3f} '
+    packets, batches = found['packets'], found['batches']
+    events = found['events-sent'] + found['events-received']
+    return (f'{packets / seconds:9,.0f} {found["bytes"] * 8 / seconds / 1e9:6.3f} '
             f'{packets / batches if batches else 0:5.1f} '
-            f'{events / packets if packets else 0:5.3f} {delta["drops"]:5}')
+            f'{events / packets if packets else 0:5.3f} {found["drops"]:5}')
 
 
 # With its rows under 80 columns.
@@ -57,7 +59,7 @@ def rows(sample, before):
     total = None
     lines = HEAD.split('\n')
     for queue in range(len(sample.queues)):
-        deltas = [sample.delta(before, queue, d) for d in DIRECTIONS]
+        deltas = [delta(sample, before, queue, d) for d in DIRECTIONS]
         total = [add(t, d) for t, d in zip(total, deltas)] if total else deltas
         lines.append(f'{queue:>5} | ' + ' | '.join(cells(d, seconds) for d in deltas))
     if total:

@@ -16,6 +16,7 @@ from unittest import mock
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / 'tests' / 'lib'))
 sys.path.insert(0, str(TOP / 'scripts' / 'lib'))
+import device_table  # noqa: E402
 import tap  # noqa: E402
 import vif_table as table  # noqa: E402
 
@@ -133,6 +134,20 @@ def test_table_is_less_than_80_columns_wide():
     assert max(map(len, lines)) < 80, lines[-1]
     columns = [[i for i, c in enumerate(line) if c == '|'] for line in lines]
     assert all(c == columns[0] for c in columns), lines
+
+
+def device_sample(when, value):
+    counters = [{'name': name, 'value': value} for name in (*table.COUNTERS, 'drop-malformed')]
+    with mock.patch.object(device_table.time, 'monotonic', lambda: when):
+        return device_table.Sample({'id': 'v', 'class': 'xen-net-device', 'state': 'connected',
+                                    'queues': [{'groups': [{'name': d, 'counters': counters}
+                                                           for d in table.DIRECTIONS]}]})
+
+
+def test_table_of_a_vif_among_devices():
+    lines = device_table.lines(device_sample(1, 5), device_sample(0, 0))
+    assert lines[:2] == table.HEAD.split('\n'), lines
+    assert lines[2].split()[:3] == ['0', '|', '5'] and lines[2].split()[-1] == '5', lines
 
 
 def test_table_is_cut_to_the_terminal():
