@@ -3,16 +3,16 @@
 and the benchmarks. Everything is named after our pid and gone when the Lab is closed."""
 
 import ctypes
-import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from qmp_client import Qmp
 
 TOP = Path(__file__).resolve().parents[2]
 HOST_IF = 'host0'
@@ -63,39 +63,6 @@ def need_root_and_tun():
     except OSError as error:
         raise LabError(f'/dev/net/tun: {error.strerror}: load its module (modprobe tun), or let '
                        'this container have the device') from error
-
-
-class Qmp:
-    """A QMP client: Qmp(path).command('query-vif')."""
-
-    def __init__(self, path, timeout=10):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(timeout)
-        self.socket.connect(str(path))
-        self.file = self.socket.makefile('rw')
-        self.read()
-        self.command('qmp_capabilities')
-
-    def read(self):
-        line = self.file.readline()
-        if not line:
-            raise EOFError('the other end closed the QMP socket')
-        return json.loads(line)
-
-    def command(self, name, **arguments):
-        self.file.write(json.dumps({'execute': name, **({'arguments': arguments}
-                                                        if arguments else {})}) + '\n')
-        self.file.flush()
-        while True:
-            answer = self.read()
-            if 'return' in answer:
-                return answer['return']
-            if 'error' in answer:
-                raise RuntimeError(f'{name}: {answer["error"].get("desc")}')
-
-    def close(self):
-        self.file.close()
-        self.socket.close()
 
 
 class Process:
