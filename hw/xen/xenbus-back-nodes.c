@@ -87,7 +87,8 @@ static void nodes_set_paths(XenbusBack *b, unsigned idx)
 /* --- what is there already --- */
 
 typedef enum NodesFound {
-    NODES_NONE,       /* or what nobody uses: a frontend is missing, or is of another backend */
+    NODES_NONE,
+    NODES_STALE,      /* nobody uses it: the frontend is missing, or of another backend */
     NODES_TOOLSTACK,
     NODES_OURS,       /* left by a backend that died: the frontend still waits for it */
     NODES_OTHERS,     /* the frontend belongs to another backend domain */
@@ -116,14 +117,14 @@ static NodesFound nodes_look(XenbusBack *b, XenTx tx)
         return NODES_TOOLSTACK; /* libxl always writes one, we never do */
     }
     if (!backend) {
-        return NODES_NONE;
+        return frontend ? NODES_STALE : NODES_NONE;
     }
     if (strcmp(backend, b->be) == 0) {
         return NODES_OURS;
     }
     /* the guest may write what it likes: that domain has to say so, too */
     nodes_get(b, tx, backend, "frontend", &other);
-    return g_strcmp0(other, b->fe) == 0 ? NODES_OTHERS : NODES_NONE;
+    return g_strcmp0(other, b->fe) == 0 ? NODES_OTHERS : NODES_STALE;
 }
 
 static bool nodes_make(XenStore *s, XenTx tx, void *opaque)
