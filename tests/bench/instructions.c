@@ -1,0 +1,214 @@
+/*
+ * The poll functions of a netback queue over many packets of one kind, for
+ * scripts/bench instructions, which counts under callgrind what bench_tx() and bench_rx()
+ * execute, without the guest's, Xen's and the netdev's part (fuzz_*, *_packets).
+ *
+ * instructions KIND PACKETS; KIND all: one after the other; without arguments: the kinds.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <glib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "frames.h"
+#include "fuzz-netback.h"
+
+#define ENTRIES   256u
+#define MSS       1448
+#define MAX_POLLS 1000u /* for what a ring holds */
+
+typedef struct Kind {
+    const char *name;
+    bool rx;
+    size_t payload;   /* of a TCP segment, behind 66 bytes of headers */
+    bool gso;
+    unsigned offload; /* of the guest */
+    uint32_t slots;   /* a packet */
+} Kind;
+
+static const Kind kinds[] = {
+    { "tx-66", .payload = 0, .slots = 1 },
+    { "tx-1514", .payload = MSS, .slots = 1 },
+    { "tx-gso-65226", .payload = 45 * MSS, .gso = true, .slots = 17 },
+    { "rx-66", true, .payload = 0, .offload = NETDEV_CSUM4, .slots = 1 },
+    { "rx-1514", true, .payload = MSS, .offload = NETDEV_CSUM4, .slots = 1 },
+    { "rx-1514-checksum", true, .payload = MSS, .slots = 1 },
+    { "rx-gso-65226", true, .payload = 45 * MSS, .gso = true,
+      .offload = NETDEV_CSUM4 | NETDEV_TSO4, .slots = 17 },
+    { "rx-segmented-65226", true, .payload = 45 * MSS, .gso = true, .offload = NETDEV_CSUM4,
+      .slots = 45 },
+};
+
+static struct {
+    const Kind *kind;
+    uint8_t frame[FRAME_MAX];
+    uint32_t len;
+    struct virtio_net_hdr_v1 hdr;
+    unsigned to_give; /* packets that the netdev has for the guest */
+    unsigned taken;   /* from the guest */
+} bench;
+
+static unsigned take_packets(NetdevQueue *q, Pkt *pkt, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        g_assert_cmpuint(pkt[i].len, ==, bench.len);
+    }
+    bench.taken += n;
+    return n;
+}
+
+static unsigned give_packets(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
+                             unsigned max)
+{
+    unsigned n;
+    uint8_t *at;
+
+    for (n = 0; n < max && bench.to_give > 0 && (at = pkt_arena_next(arena)); n++) {
+        memcpy(at - PKT_HDR_LEN, &bench.hdr, PKT_HDR_LEN);
+        memcpy(at, bench.frame, bench.len);
+        iov[n] = (struct iovec){ .iov_base = at, .iov_len = bench.len };
+        pkt[n] = (Pkt){ .hdr = (void *)(at - PKT_HDR_LEN), .iov = &iov[n], .n_iov = 1,
+                        .len = bench.len };
+        pkt_arena_take(arena, bench.len);
+        bench.to_give--;
+    }
+    return n;
+}
+
+static const NetdevOps netdev_ops = {
+    .type = "bench", .send = take_packets, .recv = give_packets,
+};
+
+static void make_frame(const Kind *k)
+{
+    FrameSpec spec = { .ip_version = 4, .tcp_extra = 12, .tcp_flags = 0x10,
+                       .payload = k->payload };
+
+    bench.kind = k;
+    bench.len = (uint32_t)frame_build(bench.frame, &spec);
+    bench.hdr = (struct virtio_net_hdr_v1){
+        .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+        .csum_start = (uint16_t)frame_l4_off(&spec),
+        .csum_offset = 16,
+    };
+    if (k->gso) {
+        bench.hdr.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+        bench.hdr.gso_size = MSS;
+        bench.hdr.hdr_len = (uint16_t)frame_payload_off(&spec);
+    }
+}
+
+static void put(uint8_t *entries, uint32_t *prod, const void *entry, size_t size)
+{
+    memcpy(entries + (*prod)++ % ENTRIES * size, entry, size);
+}
+
+static void put_tx_packet(uint8_t *entries, uint32_t *prod)
+{
+    for (uint32_t done = 0; done < bench.len; done += 4096) {
+        netif_tx_request_t req = {
+            .gref = FUZZ_REF + done / 4096,
+            .size = (uint16_t)(done == 0 ? bench.len : MIN(bench.len - done, 4096u)),
+        };
+
+        req.flags = done + 4096 < bench.len ? NETTXF_more_data : 0;
+        if (done == 0) {
+            req.flags |= NETTXF_csum_blank | NETTXF_data_validated;
+            req.flags |= bench.kind->gso ? NETTXF_extra_info : 0;
+        }
+        put(entries, prod, &req, sizeof(req));
+        if (done == 0 && bench.kind->gso) {
+            netif_extra_info_t gso = { .type = XEN_NETIF_EXTRA_TYPE_GSO };
+
+            gso.u.gso.size = MSS;
+            gso.u.gso.type = XEN_NETIF_GSO_TYPE_TCPV4;
+            memset(&req, 0, sizeof(req));
+            memcpy(&req, &gso, sizeof(gso));
+            put(entries, prod, &req, sizeof(req));
+        }
+    }
+}
+
+static __attribute__((noinline)) void bench_tx(NetbackQueue *q)
+{
+    netback_tx_poll(q);
+}
+
+static __attribute__((noinline)) void bench_rx(NetbackQueue *q)
+{
+    netback_rx_poll(q);
+}
+
+/* A ring full of packets, or @max. Returns how many went through. */
+static unsigned round_of_tx(FuzzQueue *f, unsigned max)
+{
+    unsigned n = MIN(max, ENTRIES / bench.kind->slots);
+    uint8_t *entries = (uint8_t *)&f->tx_page + sizeof(f->tx_page.h);
+    uint32_t prod = f->tx_page.h.req_prod;
+
+    for (unsigned i = 0; i < n; i++) {
+        put_tx_packet(entries, &prod);
+    }
+    g_assert_cmpuint(prod - f->tx_page.h.req_prod, ==, n * bench.kind->slots);
+    f->tx_page.h.req_prod = prod;
+    for (unsigned i = 0; i < MAX_POLLS && f->tx_page.h.rsp_prod != prod; i++) {
+        bench_tx(&f->q);
+    }
+    g_assert_cmpuint(f->tx_page.h.rsp_prod, ==, prod);
+    return n;
+}
+
+static unsigned round_of_rx(FuzzQueue *f, unsigned max)
+{
+    unsigned n = MIN(max, ENTRIES / bench.kind->slots);
+    uint8_t *entries = (uint8_t *)&f->rx_page + sizeof(f->rx_page.h);
+    uint32_t prod = f->rx_page.h.req_prod;
+    uint32_t end = f->rx_page.h.rsp_prod + n * bench.kind->slots;
+
+    while (prod - f->rx_page.h.rsp_prod < ENTRIES) {
+        netif_rx_request_t req = { .id = (uint16_t)(prod % ENTRIES),
+                                   .gref = FUZZ_REF + prod % FUZZ_REFS };
+
+        put(entries, &prod, &req, sizeof(req));
+    }
+    f->rx_page.h.req_prod = prod;
+    bench.to_give = n;
+    f->q.peer_ready = true;
+    for (unsigned i = 0; i < MAX_POLLS && f->rx_page.h.rsp_prod != end; i++) {
+        bench_rx(&f->q);
+    }
+    g_assert_cmpuint(f->rx_page.h.rsp_prod, ==, end);
+    return n;
+}
+
+static void run(const Kind *k, unsigned packets)
+{
+    FuzzQueue *f = fuzz_queue(&netdev_ops);
+    unsigned done = 0;
+
+    make_frame(k);
+    bench.taken = 0;
+    fuzz_queue_reset(f);
+    f->q.offload = k->offload;
+    memcpy(f->pages[0], bench.frame, MIN(bench.len, 4096u));
+    while (done < packets) {
+        done += k->rx ? round_of_rx(f, packets - done) : round_of_tx(f, packets - done);
+    }
+    g_assert_cmpuint(bench.taken, ==, k->rx ? 0 : packets);
+}
+
+int main(int argc, char **argv)
+{
+    unsigned ran = 0;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (argc < 3) {
+            printf("%s\n", kinds[i].name);
+        } else if (strcmp(argv[1], "all") == 0 || strcmp(argv[1], kinds[i].name) == 0) {
+            run(&kinds[i], (unsigned)g_ascii_strtoull(argv[2], NULL, 10));
+            ran++;
+        }
+    }
+    return argc < 3 || ran > 0 ? 0 : 2;
+}
