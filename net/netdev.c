@@ -236,7 +236,7 @@ static bool check_fit(const Netdev *nd, const Netdev *fresh, GError **error)
 
 bool netdev_replace(Netdev *nd, Netdev *fresh, GError **error)
 {
-    g_autoptr(Netdev) spent = fresh;
+    g_autoptr(Netdev) spent G_GNUC_UNUSED = fresh;
     g_autoptr(GError) why = NULL;
 
     if (!check_fit(nd, fresh, error)) {

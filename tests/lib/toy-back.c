@@ -155,7 +155,7 @@ void toy_up(ToyTest *f)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *path = NULL;
-    g_autofree char *domu = NULL;
+    g_autofree char *domu G_GNUC_UNUSED = NULL;
 
     *f = (ToyTest){ .dir = g_dir_make_tmp("test-xenbus-XXXXXX", &error) };
     g_assert_no_error(error);

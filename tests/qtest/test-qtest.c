@@ -186,7 +186,7 @@ static void test_pipelined(Fixture *f, gconstpointer data)
 /* More answers than a socket holds, read late. */
 static void test_slow_reader(Fixture *f, gconstpointer data)
 {
-    g_autofree char *first = NULL;
+    g_autofree char *first G_GNUC_UNUSED = NULL;
 
     for (unsigned i = 0; i < 20; i++) {
         qtest_send_raw(f->qt, "read 0x100000 200000\n", 21);
