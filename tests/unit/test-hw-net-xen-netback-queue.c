@@ -11,104 +11,17 @@
 #include "hw/xen/netif.h"
 #include "hw/xen/ring.h"
 #include "util/clock.h"
-#include "vif.h"
+#include "vif-raw.h"
 #include "xen-netback-internal.h"
 
-#define MAX_QUEUES NETIF_MAX_QUEUES
 #define STORM_MS   150
 
 /* An event that brought nothing costs 1 ms before the next, after so many for free. */
 #define FREE_EVENTS 16
 
-typedef struct Raw {
-    Vif v;
-    const XenOps *ops;
-    XenShare *share;
-    XenEvtchn *evtchn;
-    unsigned n_queues;
-    void *rings[MAX_QUEUES];
-    uint32_t tx_port[MAX_QUEUES];
-    uint32_t rx_port[MAX_QUEUES]; /* the same: a single event channel */
-} Raw;
-
-static void raw_make_queue(Raw *r, unsigned i, bool split)
+static void connect_raw(Raw *r, unsigned n_queues, bool split, IoThread *thread)
 {
-    g_autofree char *dir = r->n_queues == 1 ? g_strdup(r->v.fe)
-                                            : g_strdup_printf("%s/queue-%u", r->v.fe, i);
-    XenStore *s = r->v.guest_store;
-    XenRing ring;
-    uint32_t refs[2];
-    int tx, rx;
-
-    r->rings[i] = r->ops->share_alloc(r->share, 0, 2, true, refs);
-    g_assert_nonnull(r->rings[i]);
-    xen_ring_init_front(&ring, r->rings[i], 1, sizeof(netif_tx_request_t));
-    xen_ring_init_front(&ring, (uint8_t *)r->rings[i] + XEN_PAGE_SIZE, 1,
-                        sizeof(netif_rx_request_t));
-    tx = r->ops->evtchn_alloc_unbound(r->evtchn, 0);
-    rx = split ? r->ops->evtchn_alloc_unbound(r->evtchn, 0) : tx;
-    g_assert_cmpint(tx, >, 0);
-    g_assert_cmpint(rx, >, 0);
-    r->tx_port[i] = (uint32_t)tx;
-    r->rx_port[i] = (uint32_t)rx;
-    g_assert_true(xen_store_printf(s, 0, dir, "tx-ring-ref", "%u", refs[0]));
-    g_assert_true(xen_store_printf(s, 0, dir, "rx-ring-ref", "%u", refs[1]));
-    if (split) {
-        g_assert_true(xen_store_printf(s, 0, dir, "event-channel-tx", "%d", tx));
-        g_assert_true(xen_store_printf(s, 0, dir, "event-channel-rx", "%d", rx));
-    } else {
-        g_assert_true(xen_store_printf(s, 0, dir, "event-channel", "%d", tx));
-    }
-}
-
-static void raw_state(Raw *r, enum xenbus_state state)
-{
-    g_assert_true(xen_store_printf(r->v.guest_store, 0, r->v.fe, "state", "%u", state));
-}
-
-/* All but the state. @thread runs all of netback's queues; NULL: each has its own. */
-static void raw_prepare(Raw *r, unsigned n_queues, bool split, IoThread *thread)
-{
-    g_autoptr(GError) error = NULL;
-    XenStore *s;
-
-    *r = (Raw) { .n_queues = n_queues };
-    vif_up(&r->v, fake_netdev_new(n_queues, true), fake_netdev_new(n_queues, true));
-    r->v.back_thread = thread;
-    vif_back_start(&r->v);
-    s = r->v.guest_store;
-    r->ops = r->v.guest->ops;
-    r->share = r->ops->share_open(r->v.guest, &error);
-    g_assert_no_error(error);
-    r->evtchn = r->ops->evtchn_open(r->v.guest, &error);
-    g_assert_no_error(error);
-    for (unsigned i = 0; i < n_queues; i++) {
-        raw_make_queue(r, i, split);
-    }
-    if (n_queues > 1) {
-        g_assert_true(xen_store_printf(s, 0, r->v.fe, "multi-queue-num-queues", "%u", n_queues));
-    }
-    g_assert_true(xen_store_printf(s, 0, r->v.fe, "request-rx-copy", "1"));
-    g_assert_true(xen_store_printf(s, 0, r->v.fe, "feature-rx-notify", "1"));
-}
-
-static void raw_up(Raw *r, unsigned n_queues, bool split, IoThread *thread)
-{
-    raw_prepare(r, n_queues, split, thread);
-    raw_state(r, XenbusStateConnected);
-    VIF_WAIT(r->v.back.connected == 1);
-}
-
-static void raw_down(Raw *r)
-{
-    raw_state(r, XenbusStateClosed);
-    VIF_WAIT(r->v.back.disconnected == r->v.back.connected);
-    for (unsigned i = 0; i < r->n_queues; i++) {
-        g_assert_cmpint(r->ops->share_free(r->share, r->rings[i], 2), ==, 0);
-    }
-    r->ops->evtchn_close(r->evtchn);
-    r->ops->share_close(r->share);
-    vif_down(&r->v);
+    raw_up(r, fake_netdev_new(n_queues, true), fake_netdev_new(n_queues, true), split, thread);
 }
 
 static uint64_t raw_events(Raw *r)
@@ -157,7 +70,7 @@ static void test_storm_on_one_port(void)
 {
     Raw r;
 
-    raw_up(&r, 1, false, NULL);
+    connect_raw(&r, 1, false, NULL);
     storm(&r, r.tx_port, 1);
     raw_down(&r);
 }
@@ -167,7 +80,7 @@ static void test_storm_on_both_ports(void)
 {
     Raw r;
 
-    raw_up(&r, 1, true, NULL);
+    connect_raw(&r, 1, true, NULL);
     storm(&r, (uint32_t[]){ r.tx_port[0], r.rx_port[0] }, 2);
     raw_down(&r);
 }
@@ -179,7 +92,7 @@ static void test_storm_on_two_queues_of_a_thread(void)
     Raw r;
 
     g_assert_no_error(error);
-    raw_up(&r, 2, false, thread);
+    connect_raw(&r, 2, false, thread);
     storm(&r, r.tx_port, 2);
     raw_down(&r);
 }
@@ -211,7 +124,7 @@ static void test_work_after_a_storm(void)
 {
     Raw r;
 
-    raw_up(&r, 1, true, NULL);
+    connect_raw(&r, 1, true, NULL);
     storm(&r, (uint32_t[]){ r.tx_port[0], r.rx_port[0] }, 2);
     send_one(&r, NULL);
     raw_down(&r);
@@ -233,7 +146,7 @@ static void test_full_netdev_tells(void)
 {
     Raw r;
 
-    raw_up(&r, 1, true, NULL);
+    connect_raw(&r, 1, true, NULL);
     fake_netdev_set_full(r.v.back_dev, 0, true);
     send_one(&r, make_room);
     raw_down(&r);
@@ -244,7 +157,7 @@ static void test_full_netdev_is_mute(void)
 {
     Raw r;
 
-    raw_up(&r, 1, true, NULL);
+    connect_raw(&r, 1, true, NULL);
     fake_netdev_set_mute(r.v.back_dev);
     fake_netdev_set_full(r.v.back_dev, 0, true);
     send_one(&r, make_room);
@@ -294,20 +207,21 @@ static void test_a_queue_in_a_round(void)
     guint source;
     Raw r;
 
-    raw_prepare(&r, MAX_QUEUES, true, NULL);
+    raw_prepare(&r, fake_netdev_new(NETIF_MAX_QUEUES, true),
+                fake_netdev_new(NETIF_MAX_QUEUES, true), true, NULL);
     c.raw = &r;
     source = g_idle_add_full(G_PRIORITY_DEFAULT, look_each_round, &c, NULL);
     raw_state(&r, XenbusStateConnected);
     VIF_WAIT(r.v.back.connected == 1);
-    expect_rounds(&c, "connected", MAX_QUEUES - 2);
+    expect_rounds(&c, "connected", NETIF_MAX_QUEUES - 2);
     raw_state(&r, XenbusStateInitialising);
     VIF_WAIT(r.v.back.disconnected == 1);
-    expect_rounds(&c, "disconnected", MAX_QUEUES - 2);
+    expect_rounds(&c, "disconnected", NETIF_MAX_QUEUES - 2);
     g_assert_true(xen_store_printf(r.v.guest_store, 0, r.v.fe, "queue-63/rx-ring-ref", "30000"));
     raw_state(&r, XenbusStateConnected);
     VIF_WAIT(r.v.back.errors == 1);
     g_assert_nonnull(strstr(r.v.back.error, "queue 63: cannot map rx-ring-ref 30000"));
-    expect_rounds(&c, "refused", 2 * (MAX_QUEUES - 3));
+    expect_rounds(&c, "refused", 2 * (NETIF_MAX_QUEUES - 3));
     g_source_remove(source);
     raw_down(&r);
 }
@@ -318,7 +232,7 @@ static void test_no_queues_before_all(void)
     NetbackInfo info;
     Raw r;
 
-    raw_prepare(&r, 8, true, NULL);
+    raw_prepare(&r, fake_netdev_new(8, true), fake_netdev_new(8, true), true, NULL);
     raw_state(&r, XenbusStateConnected);
     do {
         g_main_context_iteration(NULL, false);
