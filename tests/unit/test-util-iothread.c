@@ -2,6 +2,7 @@
 #include "util/iothread.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <liburing.h>
@@ -180,6 +181,55 @@ static void test_removed_source_is_quiet(Work *w, gconstpointer data)
     g_assert_cmpint(get(&w->ready), ==, 0);
 }
 
+/* Two sources, ready in the same wait: whichever comes first removes the other. */
+typedef struct Pair {
+    IoThread *t;
+    IoSource first;
+    IoSource second;
+    int ready;
+} Pair;
+
+static void pair_ready(Pair *p)
+{
+    count(&p->ready);
+    io_thread_remove_source(p->t, &p->first);
+    io_thread_remove_source(p->t, &p->second);
+}
+
+static void first_ready(IoSource *s, uint32_t events)
+{
+    pair_ready(container_of(s, Pair, first));
+}
+
+static void second_ready(IoSource *s, uint32_t events)
+{
+    pair_ready(container_of(s, Pair, second));
+}
+
+static void add_pair(void *opaque)
+{
+    Pair *p = opaque;
+
+    g_assert_cmpint(io_thread_add_source(p->t, &p->first, EPOLLIN), ==, 0);
+    g_assert_cmpint(io_thread_add_source(p->t, &p->second, EPOLLIN), ==, 0);
+}
+
+static void test_removed_source_was_ready(Work *w, gconstpointer data)
+{
+    Pair p = {
+        .t = w->t,
+        .first = { .fd = eventfd(1, EFD_CLOEXEC), .ready = first_ready },
+        .second = { .fd = eventfd(1, EFD_CLOEXEC), .ready = second_ready },
+    };
+
+    io_thread_call(w->t, add_pair, &p);
+    wait_for(&p.ready, 1);
+    io_thread_call(w->t, who_am_i, w);
+    g_assert_cmpint(get(&p.ready), ==, 1);
+    close(p.first.fd);
+    close(p.second.fd);
+}
+
 static void test_poller_polls_while_there_is_work(Work *w, gconstpointer data)
 {
     w->budget = 100;
@@ -197,6 +247,20 @@ static void test_work_found_while_arming(Work *w, gconstpointer data)
     wait_for(&w->arms, 4);
     g_assert_cmpint(get(&w->late), ==, 0);
     io_thread_call(w->t, remove_poller, w);
+}
+
+/* Arming that finds work each time keeps nobody from the descriptors, polling or not. */
+static void test_source_beside_late_work(Work *w, gconstpointer data)
+{
+    io_thread_set_poll_max_ns(w->t, 0);
+    w->late = INT_MAX;
+    io_thread_call(w->t, add_source, w);
+    io_thread_call(w->t, add_poller, w);
+    wait_for(&w->arms, 10);
+    kick(w);
+    wait_for(&w->ready, 1);
+    io_thread_call(w->t, remove_poller, w);
+    io_thread_call(w->t, remove_source, w);
 }
 
 static void test_source_wakes_pollers(Work *w, gconstpointer data)
@@ -882,8 +946,10 @@ int main(int argc, char **argv)
         { "call-runs-in-thread", test_call_runs_in_thread },
         { "source", test_source },
         { "removed-source-is-quiet", test_removed_source_is_quiet },
+        { "removed-source-was-ready", test_removed_source_was_ready },
         { "poller-polls-while-there-is-work", test_poller_polls_while_there_is_work },
         { "work-found-while-arming", test_work_found_while_arming },
+        { "source-beside-late-work", test_source_beside_late_work },
         { "source-wakes-pollers", test_source_wakes_pollers },
         { "sleeps-without-polling", test_sleeps_without_polling },
         { "wake-time", test_wake_time },
