@@ -507,6 +507,30 @@ static void test_recv(void)
     }
 }
 
+/* What the kernel leaves in the last two bytes of the header differs: a socket in its place. */
+static void test_recv_clears_num_buffers(void)
+{
+    struct {
+        struct virtio_net_hdr_v1 hdr;
+        uint8_t frame[60];
+    } sent = { .hdr = { .num_buffers = 0x1234 } };
+    g_autoptr(Reader) r = reader_new();
+    g_autoptr(Netdev) nd = NULL;
+    int pair[2];
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), ==, 0);
+    g_assert_cmpint(dup2(pair[0], nd->queue[0]->fd), ==, nd->queue[0]->fd);
+    g_assert_cmpint(send(pair[1], &sent, sizeof(sent), 0), ==, sizeof(sent));
+    g_assert_cmpuint(netdev_recv(nd->queue[0], &r->arena, r->pkt, r->iov, BATCH), ==, 1);
+    check_received(r, &r->pkt[0], sizeof(sent.frame));
+    close(pair[0]);
+    close(pair[1]);
+}
+
 static void test_recv_stops_at_a_full_arena(void)
 {
     FrameSpec s = { .ip_version = 4, .payload = 100 };
@@ -1032,6 +1056,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap/burst-with-a-refused-packet", test_burst_with_a_refused_packet);
     g_test_add_func("/net/tap/burst-without-ring", test_burst_without_ring);
     g_test_add_func("/net/tap/recv", test_recv);
+    g_test_add_func("/net/tap/recv-clears-num-buffers", test_recv_clears_num_buffers);
     g_test_add_func("/net/tap/recv-stops-at-a-full-arena", test_recv_stops_at_a_full_arena);
     g_test_add_func("/net/tap/recv-into-buffers", test_recv_into_buffers);
     g_test_add_func("/net/tap/recv-into-few-buffers", test_recv_into_few_buffers);
