@@ -67,6 +67,44 @@ static void test_runaway(VifTest *t)
     expect_broken(t, "req_prod is impossible");
 }
 
+/* A queue that broke is freed once, whatever the toolstack does about it (XSA-374). */
+static void test_runaway_then_unplugged(VifTest *t)
+{
+    FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
+
+    q->rx.page->req_prod = q->rx.prod + 300;
+    front_notify_rx(q);
+    json_object_put(qtest_event(t->qt, "VIF_ERROR"));
+    front_wait_back(t->f, XenbusStateClosing);
+    qtest_do(t->qt, "xen_store_write 0 %s/online 0", t->f->be);
+    front_set_state(t->f, XenbusStateClosed);
+    json_object_put(qtest_event(t->qt, "DEVICE_DELETED"));
+    front_free_queues(t->f);
+    vif_test_no_leaks(t);
+    front_free(t->f);
+    t->f = NULL;
+}
+
+/* A grant that goes both ways: what arrives is in the page that is sent next. */
+static void test_own_tx_buffer_as_rx_buffer(VifTest *t)
+{
+    FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
+    g_autofree uint8_t *frame = g_malloc(FRAME_MAX);
+    size_t len = vif_frame_make(&plain, frame);
+    FrontPage *p = front_tx_next(q);
+
+    front_rx_put(q, 1, p->ref);
+    front_rx_push(q);
+    host_tap_send(t->tap, &(struct virtio_net_hdr){ 0 }, frame, len);
+    qtest_wait_for(front_rx_waiting(q) == 1);
+    g_assert_cmpmem(p->data, len, frame, len);
+    front_tx_put(q, &(netif_tx_request_t){ .gref = p->ref, .size = (uint16_t)len });
+    front_tx_push(q);
+    front_tx_expect(q, 1, NETIF_RSP_OKAY);
+    vif_test_expect_host(t, frame, len, NULL);
+    g_assert_false(front_grant_busy(t->f, p->ref));
+}
+
 /* The indices that are ours, and the event indices, mean nothing to us. */
 static void test_scribbled_indices(VifTest *t)
 {
@@ -479,6 +517,8 @@ static const VifTestCase cases[] = {
     RUNAWAY("rx-back-by-one", true, UINT32_MAX),
     { "runaway/at-connection", test_attach_to_runaway },
     { "scribbled-indices", test_scribbled_indices },
+    { "runaway-then-unplugged", test_runaway_then_unplugged },
+    { "own-tx-buffer-as-rx-buffer", test_own_tx_buffer_as_rx_buffer },
     { "mutating/ring", test_mutating_ring },
     { "mutating/packet", test_mutating_packet },
     { "mutating/grants", test_mutating_grants },

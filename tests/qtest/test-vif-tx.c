@@ -629,6 +629,30 @@ static void test_extras_fill_ring(VifTest *t)
 }
 
 /* Multicast filters were not offered: refused, and no packet stands behind the request. */
+/* It was not offered, and has no packet in the protocol: one that goes on behind it is dropped. */
+static void test_extra_mcast_with_more_data(VifTest *t)
+{
+    FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
+    struct netif_extra_info extra = { .type = XEN_NETIF_EXTRA_TYPE_MCAST_ADD,
+                                      .u.mcast.addr = { 1, 0, 0x5e, 0, 0, 1 } };
+    netif_tx_response_t rsp[3];
+    FrontPage *p = front_tx_next(q);
+
+    memset(p->data, 1, 300);
+    front_tx_put(q, &(netif_tx_request_t){ .gref = p->ref, .id = 5, .size = 300,
+                                           .flags = NETTXF_extra_info | NETTXF_more_data });
+    front_tx_put_extra(q, &extra);
+    front_tx_put(q, &(netif_tx_request_t){ .gref = p->ref, .id = 6, .size = 100 });
+    front_tx_push(q);
+    front_tx_responses(q, rsp, 3);
+    g_assert_cmpint(rsp[0].status, ==, NETIF_RSP_ERROR);
+    g_assert_cmpint(rsp[1].status, ==, NETIF_RSP_NULL);
+    g_assert_cmpint(rsp[2].status, ==, NETIF_RSP_ERROR);
+    g_assert_cmpuint(rsp[2].id, ==, 6);
+    vif_test_expect_no_host(t);
+    check_alive(t, q);
+}
+
 static void test_extra_mcast(VifTest *t)
 {
     FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
@@ -869,6 +893,7 @@ static const VifTestCase cases[] = {
     { "extras/duplicate", test_extras_duplicate },
     { "extras/fill-the-ring", test_extras_fill_ring },
     { "extras/mcast", test_extra_mcast },
+    { "extras/mcast-with-more-data", test_extra_mcast_with_more_data },
     { "extras/xdp", test_extra_xdp },
 
     { "responses/full-ring-in-order", test_full_ring },
