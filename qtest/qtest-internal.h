@@ -31,7 +31,7 @@ struct Qtest {
     guint in_tag;
     guint out_tag;
     GByteArray *in;      /* up to a line that is not complete yet */
-    GByteArray *out;     /* not written yet: no further line is obeyed until it is */
+    GByteArray *out;     /* not written yet: no further line is executed until it is */
     bool too_long;       /* the rest of a line that was refused is to be skipped */
     FILE *log;           /* NULL: none */
     gint64 start_us;

@@ -76,7 +76,7 @@ static void write_value(Qtest *q, char **arg, unsigned size)
         !qtest_number(q, arg[1], UINT64_MAX, &value)) {
         return;
     }
-    value = GUINT64_TO_LE(value); /* too large: cut, as in QEMU */
+    value = GUINT64_TO_LE(value); /* too large: truncated, as in QEMU */
     memory_write(q, addr, (uint8_t *)&value, size);
     qtest_reply(q, "OK");
 }

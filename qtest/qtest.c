@@ -79,7 +79,7 @@ static const QtestCommand *qtest_find(const QtestCommand *table, const char *nam
     return NULL;
 }
 
-/* Cuts @line at single blanks, at most @max pieces; the last one takes what is left. */
+/* Splits @line at single blanks, at most @max pieces; the last one takes what is left. */
 static unsigned qtest_split(char *line, char **ret_word, unsigned max)
 {
     unsigned n = 0;
@@ -173,7 +173,7 @@ static bool qtest_flush(Qtest *q)
     return true;
 }
 
-/* Obeys the complete lines that have come, as long as the answers can be sent. */
+/* Executes the complete lines that have come, as long as the answers can be sent. */
 static void qtest_process(Qtest *q)
 {
     while (q->fd >= 0 && qtest_flush(q)) {

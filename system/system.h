@@ -81,7 +81,7 @@ typedef struct System {
     bool ended;          /* the main loop has nothing left to do */
     bool failed;         /* and that is an error */
     guint lost_tag;      /* the emulated host that we are a guest of goes */
-    guint close_tag;     /* the end of our patience in RUN_SHUTDOWN */
+    guint close_tag;     /* time-out of RUN_SHUTDOWN */
     Xen *xen;
     char *xen_path;      /* where domains attach; NULL: we are not an emulated host */
     XenStore *store;

@@ -1,7 +1,7 @@
 /*
  * Netfront's rx direction: from the backend to the netdev.
  *
- *     gather    responses copied out once and judged, slots put together to packets
+ *     gather    responses copied out once and validated, slots put together to packets
  *     decode    flags and extras to virtio_net_hdr
  *     send      netdev batch
  *     repost    the same pages again, at most one event

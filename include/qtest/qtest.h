@@ -29,7 +29,7 @@ typedef struct QtestConfig {
 
 /*
  * Attaches the guest and connects to (or listens for) the test, whose commands are
- * obeyed from the main loop on. Waits for nobody. Before devices are made, and after
+ * executed from the main loop on. Waits for nobody. Before devices are made, and after
  * clock_start_virtual() if -accel qtest was given. @config's strings are not kept, @xen
  * outlives it. Main thread.
  * "Failed to initialize device for qtest: ..." as in QEMU.

@@ -80,7 +80,7 @@ struct OptTable {
 };
 
 /*
- * What a user said, before it is known which table judges it: keys and values in
+ * What a user said, before it is known which table validates it: keys and values in
  * order, from key=value text or from a JSON object.
  */
 typedef struct OptDict OptDict;

@@ -1,5 +1,5 @@
 /*
- * Any bytes as a packet: parsed, pulled, marked, summed and cut. Each piece is in memory
+ * Any bytes as a packet: parsed, pulled, marked, summed and segmented. Each piece is in memory
  * of exactly its length, for the sanitizer to see.
  *
  * An input: 12 bytes of settings (struct Settings), then the frame.

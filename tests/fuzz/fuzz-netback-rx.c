@@ -13,7 +13,7 @@
 
 #define MAX_POLLS   3000
 #define MAX_PACKETS 64
-#define PATIENCE_NS 11000000000ull
+#define STALL_NS 11000000000ull
 
 typedef struct Header {
     uint16_t requests;
@@ -145,7 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(f->rx_page.entries, req, sizeof(req));
     f->rx_page.h.req_prod = h.requests;
     run(f, h.requests);
-    clock_set_virtual_ns(clock_virtual_ns() + PATIENCE_NS); /* what waits is dropped */
+    clock_set_virtual_ns(clock_virtual_ns() + STALL_NS); /* what waits is dropped */
     run(f, h.requests);
     g_assert_true(h.requests <= 256 || f->q.base.violation);
     while (i < f->rx_page.h.rsp_prod) {

@@ -1,7 +1,7 @@
 /*
  * A netback queue without a thread, a Xen or a guest: its rings are in this process, its
  * grants are FUZZ_PAGES pages with FUZZ_REFS references, and every call that
- * it makes is judged.
+ * it makes is validated.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -53,7 +53,7 @@ static void test_read_write_values(Fixture *f, gconstpointer data)
     expect(f, "readl 0x100000", "OK 0x0000000055667788");
     expect(f, "readw 04000002", "OK 0x0000000000005566");
     expect(f, "readb 0x100007", "OK 0x0000000000000011");
-    expect(f, "writeb 0x100000 0xffaa", "OK"); /* cut, as in QEMU */
+    expect(f, "writeb 0x100000 0xffaa", "OK"); /* truncated, as in QEMU */
     expect(f, "writew 0x100002 0xbbcc", "OK");
     expect(f, "writel 0x100004 0xddeeff00", "OK");
     expect(f, "readq 0x100000", "OK 0xddeeff00bbcc77aa");

@@ -190,7 +190,7 @@ static void test_mutating_ring(VifTest *t)
     }
 }
 
-/* Packets change between the copy's bytes: checksums and headers are judged in our copy. */
+/* Packets change between the copy's bytes: checksums and headers are validated in our copy. */
 static void test_mutating_packet(VifTest *t)
 {
     g_autofree uint8_t *frame = g_malloc(FRAME_MAX);
@@ -350,7 +350,7 @@ static void test_breaks_under_load(VifTest *t)
 /* --- floods --- */
 
 /* XSA-332: events without anything behind them. */
-static void test_event_storm(VifTest *t)
+static void test_spurious_events(VifTest *t)
 {
     FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
     g_autoptr(GString) lines = g_string_new(NULL);
@@ -527,7 +527,7 @@ static const VifTestCase cases[] = {
     { "ring/both-in-a-page", test_rings_share_a_page },
     { "ring/grant-table", test_grant_table_as_ring },
     { "breaks-under-load", test_breaks_under_load, .queues = 4 },
-    { "flood/events", test_event_storm },
+    { "flood/events", test_spurious_events },
     { "flood/store", test_store_flood, .queues = 2 },
     { "flood/toggle", test_toggle_connected, .queues = 2 },
     { "store/nonsense-states", test_nonsense_states },

@@ -195,7 +195,7 @@ static void wait_held(FrontQueue *q, uint32_t slots)
     qtest_wait_for(q->rx.page->req_event == q->rx.cons + slots);
 }
 
-/* 10 s of virtual time is a packet's patience; then it makes room for the next one. */
+/* 10 s of virtual time is a packet's stall time-out; then it makes room for the next one. */
 static void test_drain_timeout(VifTest *t)
 {
     VifFrame f = { .payload = 20000, .csum_blank = true };
@@ -289,7 +289,7 @@ static void test_no_rx_notify(VifTest *t)
     g_assert_cmpmem(got->data, got->len, frame, len);
 }
 
-/* Then patience is 30 ms. */
+/* Then the stall time-out is 30 ms. */
 static void test_no_rx_notify_drain(VifTest *t)
 {
     VifFrame f = { .payload = 20000, .csum_blank = true };

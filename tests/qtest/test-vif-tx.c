@@ -705,7 +705,7 @@ static void test_csum_blank_fragment(VifTest *t)
     check_alive(t, t->f->queue[0]);
 }
 
-/* Cut anywhere within the headers: nothing past the end is looked at. */
+/* Truncated anywhere within the headers: nothing past the end is looked at. */
 static void test_csum_blank_truncated(VifTest *t)
 {
     VifFrame spec = { .payload = 0, .csum_blank = true, .ipv6 = true };
@@ -913,17 +913,17 @@ static const VifTestCase cases[] = {
     { "fault/copy-call", test_copy_call_fails },
     { "fault/notify", test_notify_fails },
 
-    { "clumsy/19-slots-pass", test_19_slots_pass },
-    { "clumsy/20-and-21-slots", test_20_and_21_slots_dropped },
-    RAW("clumsy/13-bytes", NULL, .n = 1, .req = { REQ(13, 0, 0) }),
-    RAW("clumsy/0-bytes", NULL, .n = 1, .req = { REQ(0, 0, 0) }),
-    RAW("clumsy/first-slot-13-bytes", NULL, .n = 2,
+    { "malformed/19-slots-pass", test_19_slots_pass },
+    { "malformed/20-and-21-slots", test_20_and_21_slots_dropped },
+    RAW("malformed/13-bytes", NULL, .n = 1, .req = { REQ(13, 0, 0) }),
+    RAW("malformed/0-bytes", NULL, .n = 1, .req = { REQ(0, 0, 0) }),
+    RAW("malformed/first-slot-13-bytes", NULL, .n = 2,
         .req = { REQ(113, 0, MORE), REQ(100, 0, 0) }),
-    RAW("clumsy/sizes-do-not-add-up", NULL, .n = 3,
+    RAW("malformed/sizes-do-not-add-up", NULL, .n = 3,
         .req = { REQ(300, 0, MORE), REQ(200, 0, MORE), REQ(200, 0, 0) }),
-    RAW("clumsy/64k-wrapped", NULL, .n = 3,
+    RAW("malformed/64k-wrapped", NULL, .n = 3,
         .req = { REQ(100, 0, MORE), REQ(4096, 0, MORE), REQ(4096, 0, 0) }),
-    { "clumsy/zero-size-slots", test_zero_size_slots },
+    { "malformed/zero-size-slots", test_zero_size_slots },
 
     { "fatal/22-slots", test_22_slots_fatal },
     RAW("fatal/slot-crosses-page", "crosses its page", .n = 2,

@@ -332,7 +332,7 @@ static void test_tx_vlan_completed(void)
     fixture_down(&f);
 }
 
-/* Takes the pieces of a GSO packet that was cut, answers them. */
+/* Takes the pieces of a GSO packet that was segmented, answers them. */
 static void take_pieces(Fixture *f, const VifFrame *spec)
 {
     g_autofree TxPacket *p = g_new0(TxPacket, 1);
@@ -352,7 +352,7 @@ static void take_pieces(Fixture *f, const VifFrame *spec)
     g_assert_cmpuint(done, ==, spec->payload);
 }
 
-/* A GSO packet that the backend does not take is cut, and each piece is complete. */
+/* A GSO packet that the backend does not take is segmented, and each piece is complete. */
 static void tx_cut(VifFrame spec, NetfrontPlan plan, unsigned rounds)
 {
     Fixture f;
@@ -391,13 +391,13 @@ static void test_tx_cut_too_long(void)
 }
 
 /*
- * A packet to be cut comes when the pool's end has room for a packet and not for the
+ * A packet to be segmented comes when the pool's end has room for a packet and not for the
  * pieces, while its beginning is free.
  */
 static void test_tx_cut_at_pool_end(void)
 {
     VifFrame whole = { .csum_blank = true, .payload = 60000, .seed = 13 };
-    VifFrame cut = { .vlan = true, .csum_blank = true, .payload = 60000, .seed = 14 };
+    VifFrame gso = { .vlan = true, .csum_blank = true, .payload = 60000, .seed = 14 };
     g_autofree TxPacket *p = g_new0(TxPacket, 1);
     Fixture f;
 
@@ -413,12 +413,12 @@ static void test_tx_cut_at_pool_end(void)
     }
     push_responses(&f, &f.tx);
     fake_xen_raise(f.xen, tx_port(&f));
-    give_frame(&f, &cut, 600);
+    give_frame(&f, &gso, 600);
     g_usleep(QUIET_MS * 1000);
     answer_packet(&f, p); /* the last one in flight: no other answer will come */
     push_responses(&f, &f.tx);
     fake_xen_raise(f.xen, tx_port(&f));
-    take_pieces(&f, &cut);
+    take_pieces(&f, &gso);
     g_assert_cmpuint(netif_counter(&f.stats->tx.drop_full), ==, 0);
     fixture_down(&f);
 }
@@ -1003,11 +1003,11 @@ static void add_tx(void)
     g_test_add_func("/netfront-queue/tx/gso6", test_tx_gso6);
     g_test_add_func("/netfront-queue/tx/csum-completed", test_tx_csum_completed);
     g_test_add_func("/netfront-queue/tx/vlan-completed", test_tx_vlan_completed);
-    g_test_add_func("/netfront-queue/tx/cut-no-gso", test_tx_cut_no_gso);
-    g_test_add_func("/netfront-queue/tx/cut-vlan", test_tx_cut_vlan);
-    g_test_add_func("/netfront-queue/tx/cut-too-long", test_tx_cut_too_long);
-    g_test_add_func("/netfront-queue/tx/cut-at-pool-end", test_tx_cut_at_pool_end);
-    g_test_add_func("/netfront-queue/tx/cut-fills-ring", test_tx_cut_fills_ring);
+    g_test_add_func("/netfront-queue/tx/segment-no-gso", test_tx_cut_no_gso);
+    g_test_add_func("/netfront-queue/tx/segment-vlan", test_tx_cut_vlan);
+    g_test_add_func("/netfront-queue/tx/segment-too-long", test_tx_cut_too_long);
+    g_test_add_func("/netfront-queue/tx/segment-at-pool-end", test_tx_cut_at_pool_end);
+    g_test_add_func("/netfront-queue/tx/segment-fills-ring", test_tx_cut_fills_ring);
     g_test_add_func("/netfront-queue/tx/full-reverse", test_tx_full_reverse);
     g_test_add_func("/netfront-queue/tx/error-counted", test_tx_error_counted);
     g_test_add_func("/netfront-queue/tx/lie/unknown-id", test_tx_lie_unknown_id);

@@ -50,7 +50,7 @@ static void wait_state(Vif *v, const char *dir, const char *want)
 /* --- packets --- */
 
 /*
- * Takes packets until all of @spec's payload has come, whole or cut. What has no
+ * Takes packets until all of @spec's payload has come, whole or in segments. What has no
  * checksum to do must be complete.
  */
 static void expect(Netdev *nd, unsigned q, const VifFrame *spec, uint16_t mss)
@@ -441,7 +441,7 @@ static void test_backend_vanishes(void)
     vif_down(&v);
 }
 
-/* The backend stops a lying frontend, who is innocent here; it gets another chance. */
+/* The backend closes, as after a protocol violation; the frontend connects again. */
 static void test_backend_closes(void)
 {
     NetfrontConfig config = vif_front_config();
@@ -801,7 +801,7 @@ static void test_carrier_off(void)
 }
 
 /* A queue's thread finds a lie: the connection ends, with the reason. */
-static void test_lying_backend(void)
+static void test_backend_reports_violation(void)
 {
     NetfrontConfig config = vif_front_config();
     uint64_t ref = 0;
@@ -956,7 +956,7 @@ int main(int argc, char **argv)
     g_test_add_func("/netfront/pause", test_pause);
     g_test_add_func("/netfront/old-backend", test_old_backend);
     g_test_add_func("/netfront/no-rx-copy", test_no_rx_copy);
-    g_test_add_func("/netfront/lying-backend", test_lying_backend);
+    g_test_add_func("/netfront/backend-reports-violation", test_backend_reports_violation);
     g_test_add_func("/netfront/pages/backend-closing", test_pages_backend_closing);
     g_test_add_func("/netfront/pages/both-closing", test_pages_both_closing);
     g_test_add_func("/netfront/pages/close-after-closing", test_pages_close_after_closing);

@@ -1,5 +1,5 @@
 /*
- * What pkt_parse() says about frames, whole and cut off.
+ * What pkt_parse() says about frames, whole and truncated.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

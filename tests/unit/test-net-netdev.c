@@ -110,7 +110,7 @@ static void test_packets_are_finished(void)
     }
     g_assert_cmpuint(netdev_send(&fake.q, pkt, 4), ==, 4);
     g_assert_cmpuint(fake.n_taken, ==, 6);
-    g_assert_cmpuint(fake.n_calls, ==, 3); /* two, the three cut ones, the last */
+    g_assert_cmpuint(fake.n_calls, ==, 3); /* two, the three segments, the last */
     g_assert_cmpuint(fake.len[0], ==, 3054);
     g_assert_cmpuint(fake.len[2], ==, 1054);
     g_assert_cmpuint(fake.len[5], ==, 3054);

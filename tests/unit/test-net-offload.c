@@ -28,7 +28,7 @@ static void set_up(Fixture *f, const FrameSpec *s)
     g_assert_true(pkt_parse(f->frame, len, &f->h));
 }
 
-/* Cuts the packet's one piece at @at. */
+/* Splits the packet's one piece at @at. */
 static void split(Fixture *f, size_t at)
 {
     f->iov[1] = (struct iovec){ f->frame + at, f->iov[0].iov_len - at };
@@ -62,7 +62,7 @@ static void test_csum_is_completed(void)
     }
 }
 
-static void test_csum_over_any_cut(void)
+static void test_csum_over_any_split(void)
 {
     g_autofree Fixture *f = g_new(Fixture, 1);
     FrameSpec s = { .ip_version = 4, .payload = 33 };
@@ -244,7 +244,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/net/offload/csum-is-completed", test_csum_is_completed);
-    g_test_add_func("/net/offload/csum-over-any-cut", test_csum_over_any_cut);
+    g_test_add_func("/net/offload/csum-over-any-split", test_csum_over_any_split);
     g_test_add_func("/net/offload/udp-zero-is-sent-as-ones", test_udp_zero_is_sent_as_ones);
     g_test_add_func("/net/offload/pseudo-sum-is-left-alone", test_pseudo_sum_is_left_alone);
     g_test_add_func("/net/offload/csum-refused", test_csum_refused);

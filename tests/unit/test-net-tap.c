@@ -53,8 +53,8 @@ static void make_packet(Packet *p, const FrameSpec *s, bool near)
     g_assert_true(pkt_parse(p->frame, len, &p->h));
 }
 
-/* Cuts the packet into pieces: headers, then pages as grants bring them. */
-static void cut_packet(Packet *p, size_t head, size_t piece)
+/* Splits the packet into pieces: headers, then pages as grants bring them. */
+static void split_packet(Packet *p, size_t head, size_t piece)
 {
     size_t len = p->pkt.len;
     size_t off = head;
@@ -89,7 +89,7 @@ static void test_send_in_any_form(void)
     for (form = 0; form < 4; form++) {
         make_packet(p, &s, form & 1);
         if (form & 2) {
-            cut_packet(p, 128, 300);
+            split_packet(p, 128, 300);
         }
         g_assert_cmpuint(netdev_send(nd->queue[0], &p->pkt, 1), ==, 1);
         g_assert_cmpint(get_frame(fd, buf, FRAME_MAX), ==, p->pkt.len);
@@ -114,7 +114,7 @@ static void test_send_without_header(void)
     nd = open_tap("tt0", 1, ON_OFF_AUTO_OFF);
     fd = netns_packet_socket("tt0", false);
     make_packet(p, &s, true);
-    cut_packet(p, 128, 1000);
+    split_packet(p, 128, 1000);
     g_assert_true(pkt_set_gso(&p->pkt, &p->h, 4, 1000));
     g_assert_cmpuint(netdev_send(nd->queue[0], &p->pkt, 1), ==, 1);
     for (i = 0; i < 3; i++) {
@@ -157,7 +157,7 @@ static void test_offloads_are_accepted(void)
 
         make_packet(p, s, true);
         if (p->pkt.len > 128) {
-            cut_packet(p, MAX(frame_payload_off(s), 128), 4096);
+            split_packet(p, MAX(frame_payload_off(s), 128), 4096);
         }
         g_assert_true(gso ? pkt_set_gso(&p->pkt, &p->h, (uint8_t)s->ip_version, 1448)
                           : pkt_set_csum(&p->pkt, &p->h, true));
@@ -695,7 +695,7 @@ static bool bridged_taps(Netdev **a, Netdev **b)
 }
 
 /* What the kernel makes of our GSO packets: complete segments where the reader has no offloads. */
-static void test_kernel_cuts_what_we_send(void)
+static void test_kernel_segments_what_we_send(void)
 {
     static const FrameSpec specs[] = {
         { .ip_version = 4, .payload = 30000, .tcp_extra = 12, .tcp_flags = 0x18 },
@@ -1060,7 +1060,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap/recv-stops-at-a-full-arena", test_recv_stops_at_a_full_arena);
     g_test_add_func("/net/tap/recv-into-buffers", test_recv_into_buffers);
     g_test_add_func("/net/tap/recv-into-few-buffers", test_recv_into_few_buffers);
-    g_test_add_func("/net/tap/kernel-cuts-what-we-send", test_kernel_cuts_what_we_send);
+    g_test_add_func("/net/tap/kernel-segments-what-we-send", test_kernel_segments_what_we_send);
     g_test_add_func("/net/tap/offloads-as-asked", test_offloads_as_asked);
     g_test_add_func("/net/tap/ethtool-is-kept", test_ethtool_is_kept);
     g_test_add_func("/net/tap/ethtool-is-kept-by-a-persistent-tap",

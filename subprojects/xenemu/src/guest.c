@@ -144,7 +144,7 @@ static int guest_hello(XenemuGuest *guest, int domid, size_t ram_size, const cha
     if (name && g_strlcpy(req.name, name, sizeof(req.name)) >= sizeof(req.name)) {
         return -ENAMETOOLONG;
     }
-    guest_set_wait(guest, SOCK_PATIENCE_S * 1000);
+    guest_set_wait(guest, SOCK_TIMEOUT_S * 1000);
     r = guest_call(guest, &req, &ans, fds);
     guest_set_wait(guest, RPC_WAIT_MS);
     if (r < 0) {

@@ -32,7 +32,7 @@ static bool sock_address(struct sockaddr_un *sa, const char *path)
 
 int sock_connect(const char *path, int type)
 {
-    const struct timeval timeout = { .tv_sec = SOCK_PATIENCE_S };
+    const struct timeval timeout = { .tv_sec = SOCK_TIMEOUT_S };
     struct sockaddr_un sa;
     int fd, r;
 

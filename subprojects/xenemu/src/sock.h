@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #define SOCK_MAX_FDS 2
-#define SOCK_PATIENCE_S 5 /* for a host to take us */
+#define SOCK_TIMEOUT_S 5 /* for a host to take us */
 
 /*
  * A listening socket at @path, mode 0600; @type SOCK_STREAM or SOCK_SEQPACKET. -1:

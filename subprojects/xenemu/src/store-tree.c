@@ -442,7 +442,7 @@ void store_tree_remove(StoreTree *t, StoreTx *tx, const char *path, StoreChanged
     StoreNode *parent;
 
     collect_subtree(t, tx, path, paths);
-    /* Watchers are judged by the rights of what is still there. */
+    /* The rights of watchers are those of what is still there. */
     for (guint i = 0; i < paths->len; i++) {
         changed(opaque, paths->pdata[i], i + 1 < paths->len);
     }

@@ -378,7 +378,7 @@ static unsigned count_fds(void)
     return n;
 }
 
-/* Many domains, one after the other, that are cut off in the middle of everything. */
+/* Many domains, one after the other, that end in the middle of everything. */
 static void test_no_leaks(Fixture *f, gconstpointer data)
 {
     unsigned before;

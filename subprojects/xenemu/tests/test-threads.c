@@ -1,6 +1,6 @@
 /*
  * Several guests and handles in several threads at once, while domains come and go. The
- * thread sanitizer judges.
+ * thread sanitizer checks.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
