@@ -99,6 +99,18 @@ static void parse_ext(const uint8_t *data, size_t len, uint8_t next, size_t off,
     }
 }
 
+/* What is behind the IP header: nearly always TCP or UDP at once, with nothing to walk. */
+static inline void parse_payload(const uint8_t *data, size_t len, uint8_t next, size_t off,
+                                 PktHeaders *h)
+{
+    if (G_LIKELY(next == IPPROTO_TCP || next == IPPROTO_UDP)) {
+        h->l4_proto = next;
+        parse_l4(data, len, off, h);
+    } else {
+        parse_ext(data, len, next, off, h);
+    }
+}
+
 static void parse_ipv4(const uint8_t *data, size_t len, PktHeaders *h)
 {
     const uint8_t *ip = data + h->l3_off;
@@ -118,7 +130,7 @@ static void parse_ipv4(const uint8_t *data, size_t len, PktHeaders *h)
     h->l4_proto = ip[9];
     h->fragment = frag != 0;
     if (left >= hdr_len && (frag & 0x1fff) == 0) {
-        parse_ext(data, len, ip[9], h->l3_off + hdr_len, h);
+        parse_payload(data, len, ip[9], h->l3_off + hdr_len, h);
     }
 }
 
@@ -130,7 +142,7 @@ static void parse_ipv6(const uint8_t *data, size_t len, PktHeaders *h)
         return;
     }
     h->ip_version = 6;
-    parse_ext(data, len, ip[6], h->l3_off + IPV6_LEN, h);
+    parse_payload(data, len, ip[6], h->l3_off + IPV6_LEN, h);
 }
 
 bool pkt_parse(const uint8_t *data, size_t len, PktHeaders *ret_h)
