@@ -263,7 +263,6 @@ static void rx_fill(NetbackQueue *q, unsigned slots)
     b->bytes = 0;
     while ((pkt = rx_fit(q, &meta)) != NULL) {
         unsigned need = rx_slots(pkt, &meta);
-        bool segment = b->next_seg < b->n_seg;
 
         if (need > slots) {
             if (rx_hold(q, need)) {
@@ -274,9 +273,12 @@ static void rx_fill(NetbackQueue *q, unsigned slots)
         }
         rx_assign(q, pkt, &meta);
         slots -= need;
-        b->next += !segment;
-        b->next_seg += segment;
-        b->seg_assigned |= segment;
+        if (G_UNLIKELY(b->next_seg < b->n_seg)) {
+            b->next_seg++;
+            b->seg_assigned = true;
+        } else {
+            b->next++;
+        }
     }
 }
 
