@@ -25,6 +25,16 @@ uint64_t csum_add(uint64_t sum, const void *data, size_t len)
     uint64_t tail = 0;
 
     /* Two sums, because each addition waits for the carry of the one before. */
+    for (; len >= 64; len -= 64, p += 64) {
+        sum = add_carry(sum, load64(p));
+        other = add_carry(other, load64(p + 8));
+        sum = add_carry(sum, load64(p + 16));
+        other = add_carry(other, load64(p + 24));
+        sum = add_carry(sum, load64(p + 32));
+        other = add_carry(other, load64(p + 40));
+        sum = add_carry(sum, load64(p + 48));
+        other = add_carry(other, load64(p + 56));
+    }
     for (; len >= 32; len -= 32, p += 32) {
         sum = add_carry(sum, load64(p));
         other = add_carry(other, load64(p + 8));

@@ -25,7 +25,7 @@
 #define UDP_LEN         8u
 
 /* The L4 header begins at @off, if there are bytes. */
-static void parse_l4(const uint8_t *data, size_t len, size_t off, PktHeaders *h)
+static inline void parse_l4(const uint8_t *data, size_t len, size_t off, PktHeaders *h)
 {
     size_t hdr_len = UDP_LEN;
 
@@ -149,14 +149,13 @@ bool pkt_parse(const uint8_t *data, size_t len, PktHeaders *ret_h)
 {
     size_t off = ETHER_HDR_LEN;
     unsigned type;
-    unsigned i;
 
     memset(ret_h, 0, sizeof(*ret_h));
     if (len < ETHER_HDR_LEN) {
         return false;
     }
     type = pkt_get16(data + off - 2);
-    for (i = 0; i < VLAN_TAGS_MAX; i++) {
+    for (unsigned i = 0; type != ETHERTYPE_IP && i < VLAN_TAGS_MAX; i++) {
         if (type != ETHERTYPE_VLAN && type != ETH_TYPE_QINQ) {
             break;
         }

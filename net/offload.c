@@ -15,7 +15,7 @@
 /* All headers are known and in the first piece, so that they can be written to. */
 static bool headers_at_hand(const Pkt *pkt, const PktHeaders *h)
 {
-    return pkt->n_iov > 0 && h->ip_version != 0 && !h->fragment && h->payload_off > h->l4_off &&
+    return pkt->n_iov > 0 && !h->fragment && h->payload_off > h->l4_off &&
            h->payload_off <= pkt->iov[0].iov_len && h->payload_off <= pkt->len;
 }
 
@@ -58,10 +58,10 @@ bool pkt_set_csum(Pkt *pkt, const PktHeaders *h, bool fix_pseudo)
     } else {
         return false;
     }
-    if (fix_pseudo && h->routed) {
-        return false;
-    }
     if (fix_pseudo) {
+        if (h->routed) {
+            return false;
+        }
         put_pseudo(pkt, h, csum_off, ip_end(pkt, h, h->payload_off - 1u) - h->l4_off);
     }
     pkt->hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
@@ -92,21 +92,27 @@ bool pkt_set_gso(Pkt *pkt, const PktHeaders *h, uint8_t ip_version, uint16_t mss
 
 bool pkt_complete_csum(Pkt *pkt)
 {
+    PktHeaders h = { 0 };
+
+    if (!(pkt->hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)) {
+        return true;
+    }
+    (void)pkt_parse(pkt->iov[0].iov_base, pkt->iov[0].iov_len, &h);
+    return pkt_complete_csum_of(pkt, &h);
+}
+
+bool pkt_complete_csum_of(Pkt *pkt, const PktHeaders *h)
+{
     struct virtio_net_hdr_v1 *hdr = pkt->hdr;
     size_t start = hdr->csum_start;
     size_t field = start + hdr->csum_offset;
-    PktHeaders h = { 0 };
     uint32_t end;
     uint16_t sum;
 
-    if (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)) {
-        return true;
-    }
     if (field + sizeof(sum) > pkt->iov[0].iov_len || field + sizeof(sum) > pkt->len) {
         return false;
     }
-    (void)pkt_parse(pkt->iov[0].iov_base, pkt->iov[0].iov_len, &h);
-    end = ip_end(pkt, &h, MAX(field + 2, h.payload_off) - 1);
+    end = ip_end(pkt, h, MAX(field + 2, h->payload_off) - 1);
     g_assert(end <= pkt->len && end > start);
     sum = (uint16_t)~csum_fold(csum_iov(pkt->iov, pkt->n_iov, start, end - start));
     if (sum == 0) {

@@ -35,17 +35,19 @@ void netif_meta_from_rx_flags(NetifMeta *meta, uint16_t flags)
 /* The family's offload bits, 0 for a packet whose checksum a vif cannot describe. */
 static unsigned netif_offload_of(const Pkt *pkt, const PktHeaders *h)
 {
-    uint16_t csum_offset = h->l4_proto == IPPROTO_TCP ? 16 : 6;
+    uint16_t csum_offset = 6;
 
+    if (h->l4_proto == IPPROTO_TCP) {
+        csum_offset = 16;
+    } else if (h->l4_proto != IPPROTO_UDP) {
+        return 0;
+    }
     /* netif has no csum_start: the other side parses, not over VLAN tags or all headers */
-    if (h->vlan || h->l4_hidden || h->fragment || h->l4_off == 0 ||
-        (h->l4_proto != IPPROTO_TCP && h->l4_proto != IPPROTO_UDP) ||
+    if (h->vlan | h->l4_hidden | h->fragment || h->l4_off == 0 ||
         pkt->hdr->csum_start != h->l4_off || pkt->hdr->csum_offset != csum_offset) {
         return 0;
     }
-    return h->ip_version == 4 ? NETDEV_CSUM4 | NETDEV_TSO4
-         : h->ip_version == 6 ? NETDEV_CSUM6 | NETDEV_TSO6
-                              : 0;
+    return h->ip_version == 4 ? NETDEV_CSUM4 | NETDEV_TSO4 : NETDEV_CSUM6 | NETDEV_TSO6;
 }
 
 static NetifFit netif_offload_fit_gso(const Pkt *pkt, unsigned able, uint32_t max_len,
@@ -96,7 +98,7 @@ NetifFit netif_offload_fit(Pkt *pkt, unsigned offload, uint32_t max_len, NetifMe
         ret_meta->data_validated = true;
         return NETIF_FIT;
     }
-    return pkt_complete_csum(pkt) ? NETIF_FIT : NETIF_REFUSE;
+    return pkt_complete_csum_of(pkt, &h) ? NETIF_FIT : NETIF_REFUSE;
 }
 
 bool netif_offload_apply(Pkt *pkt, const NetifMeta *meta)

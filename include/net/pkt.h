@@ -128,6 +128,8 @@ bool pkt_set_gso(Pkt *pkt, const PktHeaders *h, uint8_t ip_version, uint16_t mss
  * field is outside of iov[0].
  */
 bool pkt_complete_csum(Pkt *pkt);
+/* The same of a packet that has NEEDS_CSUM and was parsed already. */
+bool pkt_complete_csum_of(Pkt *pkt, const PktHeaders *h);
 
 /*
  * A TCPv4 or TCPv6 GSO packet on its way to complete ones. It may make more of them than there
