@@ -92,6 +92,7 @@ typedef struct RxBatch {
     struct iovec seg_iov[NETBACK_SEGMENTS];
     unsigned n_seg;
     unsigned next_seg;
+    bool segmenting;    /* not all of them have slots */
     bool seg_assigned;  /* one of them has slots in this round of the queue */
     PktArena seg_arena;
 

@@ -51,7 +51,7 @@ static bool rx_reserve(NetbackQueue *q, unsigned *ret_slots)
 /* Nothing of the batch waits any more. */
 static bool rx_empty(const RxBatch *b)
 {
-    return b->next == b->n_pkts && b->next_seg == b->n_seg;
+    return b->next == b->n_pkts;
 }
 
 static void rx_read(NetbackQueue *q, unsigned slots)
@@ -79,29 +79,43 @@ static void rx_read(NetbackQueue *q, unsigned slots)
 
 /* --- fill: segment --- */
 
-/* The next round; b->next goes on once all of them are made. */
-static void rx_segment(RxBatch *b)
+/* The next segment of pkt[next]. NULL: it would overwrite what slots of this round point to. */
+static Pkt *rx_segment(RxBatch *b)
 {
-    pkt_arena_reset(&b->seg_arena);
+    if (b->next_seg == b->n_seg) {
+        if (b->seg_assigned) {
+            return NULL;
+        }
+        pkt_arena_reset(&b->seg_arena);
+        b->next_seg = 0;
+        b->n_seg = pkt_segment(&b->segmenter, &b->seg_arena, b->seg_pkt, b->seg_iov,
+                               NETBACK_SEGMENTS);
+        g_assert(b->n_seg > 0);
+    }
+    return &b->seg_pkt[b->next_seg];
+}
+
+static bool rx_start_segments(RxBatch *b, const Pkt *pkt)
+{
     b->next_seg = 0;
-    b->n_seg = pkt_segment(&b->segmenter, &b->seg_arena, b->seg_pkt, b->seg_iov,
-                           NETBACK_SEGMENTS);
-    g_assert(b->n_seg > 0);
-    b->next += !pkt_segmenter_busy(&b->segmenter);
+    b->n_seg = 0;
+    b->segmenting = pkt_segmenter_init(&b->segmenter, pkt);
+    return b->segmenting;
 }
 
 /* --- fill: fit --- */
 
-static void rx_drop(NetbackQueue *q, uint64_t *counter)
+/* What rx_fit() returned is dealt with. */
+static inline void rx_advance(RxBatch *b)
 {
-    RxBatch *b = &q->rx_batch;
-
-    if (b->next_seg < b->n_seg) {
+    if (G_UNLIKELY(b->segmenting)) {
         b->next_seg++;
-    } else {
-        b->next++;
+        b->segmenting = b->next_seg < b->n_seg || pkt_segmenter_busy(&b->segmenter);
+        if (b->segmenting) {
+            return;
+        }
     }
-    netif_count(counter, 1);
+    b->next++;
 }
 
 /*
@@ -113,26 +127,17 @@ static const Pkt *rx_fit(NetbackQueue *q, NetifMeta *ret_meta)
     RxBatch *b = &q->rx_batch;
     uint32_t max_len = q->sg ? PKT_MAX_LEN : XEN_PAGE_SIZE;
 
-    for (;;) {
-        Pkt *pkt = b->next_seg < b->n_seg ? &b->seg_pkt[b->next_seg]
-                 : b->next < b->n_pkts    ? &b->pkt[b->next]
-                                          : NULL;
+    while (b->next < b->n_pkts) {
+        Pkt *pkt = b->segmenting ? rx_segment(b) : &b->pkt[b->next];
 
         if (!pkt) {
             return NULL;
-        }
-        if (b->next_seg == b->n_seg && pkt_segmenter_busy(&b->segmenter)) {
-            if (b->seg_assigned) {
-                return NULL; /* its slots point to what the next round would overwrite */
-            }
-            rx_segment(b);
-            continue;
         }
         switch (netif_offload_fit(pkt, q->offload, max_len, ret_meta)) {
         case NETIF_FIT:
             return pkt;
         case NETIF_SEGMENT:
-            if (pkt_segmenter_init(&b->segmenter, pkt)) {
+            if (rx_start_segments(b, pkt)) {
                 continue;
             }
             break;
@@ -140,24 +145,20 @@ static const Pkt *rx_fit(NetbackQueue *q, NetifMeta *ret_meta)
         default:
             break;
         }
-        rx_drop(q, &q->stats->rx.drop_malformed);
+        rx_advance(b);
+        netif_count(&q->stats->rx.drop_malformed, 1);
     }
+    return NULL;
 }
 
 /* --- fill: assign --- */
 
-static void rx_add_slot(NetbackQueue *q, const NetifMeta *meta, uint8_t *local, uint32_t len,
-                        bool first, bool last)
+static inline void rx_add_slot(NetbackQueue *q, uint8_t *local, uint32_t len, uint16_t flags)
 {
     RxBatch *b = &q->rx_batch;
     netif_rx_request_t req;
-    uint16_t flags = last ? 0 : NETRXF_more_data;
 
     xen_ring_take_request(&q->rx, &req);
-    if (first) {
-        flags |= netif_meta_rx_flags(meta);
-        flags |= meta->gso_type != XEN_NETIF_GSO_TYPE_NONE ? NETRXF_extra_info : 0;
-    }
     b->rsp[b->n_rsp].id = req.id;
     b->rsp[b->n_rsp].flags = flags;
     b->rsp[b->n_rsp].len = (uint16_t)len;
@@ -196,19 +197,18 @@ static void rx_assign(NetbackQueue *q, const Pkt *pkt, const NetifMeta *meta)
     RxBatch *b = &q->rx_batch;
     uint8_t *data = pkt->iov[0].iov_base;
     uint32_t left = pkt->len;
-    bool first = true;
+    uint32_t len = MIN(left, XEN_PAGE_SIZE);
+    bool gso = meta->gso_type != XEN_NETIF_GSO_TYPE_NONE;
 
-    g_assert(pkt->n_iov == 1 && b->n_rsp + rx_slots(pkt, meta) <= NETBACK_RING_SLOTS);
-    while (left > 0) {
-        uint32_t len = MIN(left, XEN_PAGE_SIZE);
-
-        rx_add_slot(q, meta, data, len, first, left == len);
-        if (first && meta->gso_type != XEN_NETIF_GSO_TYPE_NONE) {
-            rx_add_gso(q, meta);
-        }
-        first = false;
+    rx_add_slot(q, data, len, (uint16_t)(netif_meta_rx_flags(meta) | (gso ? NETRXF_extra_info : 0) |
+                                         (left > len ? NETRXF_more_data : 0)));
+    if (gso) {
+        rx_add_gso(q, meta);
+    }
+    while ((left -= len) > 0) {
         data += len;
-        left -= len;
+        len = MIN(left, XEN_PAGE_SIZE);
+        rx_add_slot(q, data, len, left > len ? NETRXF_more_data : 0);
     }
     b->held_since = 0;
     b->pkts++;
@@ -238,6 +238,21 @@ static bool rx_hold(NetbackQueue *q, unsigned slots)
     return true;
 }
 
+/* It has waited long enough: gone, with the segments that it would have had still. */
+static void rx_expire(NetbackQueue *q)
+{
+    RxBatch *b = &q->rx_batch;
+    unsigned n = 1;
+
+    if (b->segmenting) {
+        n = b->n_seg - b->next_seg + pkt_segmenter_left(&b->segmenter);
+        pkt_segmenter_stop(&b->segmenter);
+        b->segmenting = false;
+    }
+    b->next++;
+    netif_count(&q->stats->rx.drop_full, n);
+}
+
 /* The guest was stopped for @ns: it could not make room meanwhile. */
 void netback_rx_resume(NetbackQueue *q, uint64_t ns)
 {
@@ -261,6 +276,7 @@ static void rx_fill(NetbackQueue *q, unsigned slots)
     b->n_copies = 0;
     b->pkts = 0;
     b->bytes = 0;
+    g_assert(slots <= NETBACK_RING_SLOTS);
     while ((pkt = rx_fit(q, &meta)) != NULL) {
         unsigned need = rx_slots(pkt, &meta);
 
@@ -268,18 +284,15 @@ static void rx_fill(NetbackQueue *q, unsigned slots)
             if (rx_hold(q, need)) {
                 break;
             }
-            rx_drop(q, &q->stats->rx.drop_full);
+            rx_expire(q);
             continue;
         }
         rx_assign(q, pkt, &meta);
         slots -= need;
-        if (G_UNLIKELY(b->next_seg < b->n_seg)) {
-            b->next_seg++;
-            b->seg_assigned = true;
-        } else {
-            b->next++;
-        }
+        b->seg_assigned |= b->segmenting;
+        rx_advance(b);
     }
+    g_assert(b->n_copies <= b->n_rsp && b->n_rsp <= NETBACK_RING_SLOTS);
 }
 
 /* --- copy --- */

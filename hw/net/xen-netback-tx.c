@@ -125,7 +125,6 @@ static void tx_place(TxBatch *b, TxPkt *p, const TxSlot *s, uint32_t size, bool 
         }
     }
     b->pages += offset + size > XEN_PAGE_SIZE ? 2 : 1;
-    g_assert(b->n_segs < NETBACK_RING_SLOTS && b->pages * XEN_PAGE_SIZE <= b->buffer_size);
     b->seg[b->n_segs++] = (XenCopySeg) {
         .local = page + offset,
         .ref = s->gref,
@@ -227,6 +226,8 @@ static void tx_fetch(NetbackQueue *q)
     if (b->n_segs == 0) {
         return;
     }
+    g_assert(b->n_segs <= b->n_slots && b->n_slots <= NETBACK_RING_SLOTS &&
+             b->pages * XEN_PAGE_SIZE <= b->buffer_size);
     failed = q->base.xen->ops->gnttab_copy(q->base.gnttab, q->base.domid, false, b->seg,
                                                b->n_segs) < 0;
     for (unsigned i = 0; i < b->n_pkts; i++) {

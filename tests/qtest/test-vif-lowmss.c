@@ -53,6 +53,28 @@ static void test_low_mss(VifTest *t)
     g_assert_cmpuint(vif_test_counter(t, 0, "rx", "packets"), ==, n);
 }
 
+/* Behind the stall time-out all that is left of a packet is lost at once, and each is counted. */
+static void test_stalled(VifTest *t)
+{
+    FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
+    VifFrame v = { .vlan = true, .payload = 60000, .csum_blank = true };
+    g_autofree uint8_t *f = g_malloc(FRAME_MAX);
+    size_t len = vif_frame_make(&v, f);
+    struct virtio_net_hdr hdr = {
+        .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+        .gso_size = 100, .hdr_len = (uint16_t)vif_frame_headers(&v),
+        .csum_start = (uint16_t)vif_frame_l4(&v), .csum_offset = 16,
+    };
+
+    front_rx_post(q, 70); /* a round of segments, and some of the next */
+    host_tap_send(t->tap, &hdr, f, len);
+    qtest_wait_for(vif_test_counter(t, 0, "rx", "packets") == 70);
+    qtest_clock_step(t->qt, 9900 * 1000000ull);
+    g_assert_cmpuint(vif_test_counter(t, 0, "rx", "drop-full"), ==, 0);
+    qtest_clock_step(t->qt, 200 * 1000000ull);
+    qtest_wait_for(vif_test_counter(t, 0, "rx", "drop-full") == 530);
+}
+
 #define CASE(name_, ...) { name_, test_low_mss, .arg = &(const Low){ __VA_ARGS__ } }
 
 int main(int argc, char **argv)
@@ -66,6 +88,7 @@ int main(int argc, char **argv)
         CASE("64k-mss-88-ipv6", 64000, 88, .ipv6 = true),
         CASE("no-gso-mss-100", 60000, 100, .no_gso = true),
         CASE("no-gso-mss-100-ipv6", 60000, 100, .no_gso = true, .ipv6 = true),
+        { "stalled", test_stalled },
         { NULL },
     };
 
