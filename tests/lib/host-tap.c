@@ -19,13 +19,16 @@
 
 #define RECEIVE_BUFFER (16 << 20)
 
-static int queue_open(HostTap *t)
+static int queue_open(HostTap *t, bool vnet_hdr)
 {
-    struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+    struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
     int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 
     if (fd < 0) {
         return -1;
+    }
+    if (vnet_hdr) {
+        ifr.ifr_flags |= IFF_VNET_HDR;
     }
     if (t->n_queues > 1) {
         ifr.ifr_flags |= IFF_MULTI_QUEUE;
@@ -70,7 +73,7 @@ static void socket_open(HostTap *t)
     g_assert_cmpint(bind(t->sock, (void *)&addr, sizeof(addr)), ==, 0);
 }
 
-HostTap *host_tap_new(unsigned n_queues)
+HostTap *host_tap_new(unsigned n_queues, bool vnet_hdr)
 {
     HostTap *t = g_new0(HostTap, 1);
 
@@ -78,7 +81,7 @@ HostTap *host_tap_new(unsigned n_queues)
     g_strlcpy(t->ifname, "test%d", sizeof(t->ifname));
     t->n_queues = n_queues;
     for (unsigned i = 0; i < n_queues; i++) {
-        t->fd[i] = queue_open(t);
+        t->fd[i] = queue_open(t, vnet_hdr);
         g_assert_cmpint(t->fd[i], >=, 0);
     }
     socket_open(t);

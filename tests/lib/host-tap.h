@@ -9,6 +9,7 @@
 #define TESTS_LIB_HOST_TAP_H
 
 #include <linux/virtio_net.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,8 +22,8 @@ typedef struct HostTap {
     int sock;
 } HostTap;
 
-/* In the namespace that netns_enter() entered. */
-HostTap *host_tap_new(unsigned n_queues);
+/* In the namespace that netns_enter() entered. @vnet_hdr: of what the program reads and writes. */
+HostTap *host_tap_new(unsigned n_queues, bool vnet_hdr);
 /* After the program has them: the tap ends with the program. */
 void host_tap_close_fds(HostTap *t);
 void host_tap_free(HostTap *t);

@@ -58,7 +58,7 @@ static void vif_test_run(gconstpointer data)
     if (!netns_enter()) {
         return; /* skipped */
     }
-    t.tap = host_tap_new(MAX(c->queues, 1));
+    t.tap = host_tap_new(MAX(c->queues, 1), !c->no_vnet_hdr);
     vif_test_start(&t, c);
     c->run(&t);
     vif_test_end(&t);

@@ -30,6 +30,7 @@ typedef struct VifTestCase {
     const void *arg;
     const char *options; /* further ones of the device: ",mac=..." */
     const char *args;   /* further ones of the program, before the device */
+    bool no_vnet_hdr;   /* the tap has none: the program finishes packets */
     bool not_offered;   /* the device is not offered yet: there is -S in args */
 } VifTestCase;
 
