@@ -88,6 +88,16 @@ static bool queue_open_ports(NetfrontQueue *q, bool split, GError **error)
            xen_queue_alloc_port(&q->base, &q->stats->rx.events_received, error);
 }
 
+/* Where the limit is that was met. */
+static const char *queue_share_limit(const Xen *xen, int err)
+{
+    if (!xen->emulated) {
+        /* gntalloc's for all, of 1024 pages if nobody raised it */
+        return " (see /sys/module/xen_gntalloc/parameters/limit)";
+    }
+    return err == ENOMEM ? " (see ram= of -accel xenemu)" : " (the grant table is full)";
+}
+
 static void *queue_share(NetfrontQueue *q, unsigned count, bool writable, uint32_t *ret_refs,
                          GError **error)
 {
@@ -98,13 +108,10 @@ static void *queue_share(NetfrontQueue *q, unsigned count, bool writable, uint32
     if (!addr) {
         int saved = errno;
 
-        /* a real Xen's gntalloc has a limit for all, of 1024 pages if nobody raised it */
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(saved),
                     "cannot share %u pages of queue %u with domain %u: %s%s", count, q->base.index,
                     nf->bus.backend_id, g_strerror(saved),
-                    nf->env.xen->emulated
-                        ? ""
-                        : " (see /sys/module/xen_gntalloc/parameters/limit)");
+                    queue_share_limit(nf->env.xen, saved));
     }
     return addr;
 }

@@ -100,3 +100,14 @@ void xen_unclaim(Xen *xen, XenClaim *c)
         claim_free(c);
     }
 }
+
+const char *xen_strerror(const Xen *xen, int err)
+{
+    if (xen->emulated && err == ENFILE) {
+        return "the emulated Xen's host has no file descriptors left";
+    }
+    if (xen->emulated && err == ETIMEDOUT) {
+        return "the emulated Xen's host does not answer";
+    }
+    return err == EMFILE ? "this process has no file descriptors left" : g_strerror(err);
+}

@@ -278,7 +278,7 @@ bool xen_queue_bind(XenQueue *q, uint32_t remote, uint64_t *events_received, GEr
 
     if (port < 0) {
         QUEUE_FAIL(error, "queue %u: cannot bind to event-channel %u: %s", q->index, remote,
-                   g_strerror(-port));
+                   xen_strerror(q->xen, -port));
         return false;
     }
     queue_add_port(q, (uint32_t)port, events_received);
@@ -292,7 +292,7 @@ bool xen_queue_alloc_port(XenQueue *q, uint64_t *events_received, GError **error
     if (port < 0) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(-port),
                     "cannot allocate an event channel for queue %u: %s", q->index,
-                    g_strerror(-port));
+                    xen_strerror(q->xen, -port));
         return false;
     }
     queue_add_port(q, (uint32_t)port, events_received);

@@ -223,6 +223,18 @@ def test_toolstack_finds_no_state_after_the_end():
             assert status == 0
 
 
+def test_64_queues():
+    """As many as a vif may have, in the program's own emulated Xen."""
+    need_tap()
+    with host('-netdev', f'{TAP},id=n0,ifname=bk0,queues=64',
+              '-device', 'xen-net-device,netdev=n0,id=a') as back:
+        q = back.qmp()
+        with Ringtap(BINARY, '-accel', f'xenemu,connect={back.dir}/xen,domid=5',
+                     '-netdev', f'{TAP},id=n0,ifname=fr5,queues=64', '-device',
+                     'xen-netfront,netdev=n0,id=front'):
+            assert q.event('VIF_CONNECTED')['data']['queues'] == 64
+
+
 def test_classes():
     with Ringtap(BINARY, '-machine', 'none') as r:
         classes = {c['name']: c for c in r.qmp().command('query-device-classes')}

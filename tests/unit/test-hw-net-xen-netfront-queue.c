@@ -969,7 +969,8 @@ static void test_no_grants_left(void)
     fake_xen_set_limit(f.xen, fake_xen_n_granted(f.xen) + 300);
     g_assert_null(netfront_queue_new(&f.nf, 0, &plan_all, &error));
     g_assert_cmpstr(error->message, ==,
-                    "cannot share 256 pages of queue 0 with domain 0: No space left on device");
+                    "cannot share 256 pages of queue 0 with domain 0: No space left on device "
+                    "(the grant table is full)");
     fixture_down(&f);
 }
 

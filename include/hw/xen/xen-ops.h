@@ -116,6 +116,9 @@ typedef struct XenClaim XenClaim;
 XenClaim *xen_claim(Xen *xen, const char *kind, uint16_t domid, unsigned idx);
 void xen_unclaim(Xen *xen, XenClaim *c); /* NULL is fine */
 
+/* What an operation's errno means: an emulated Xen has limits at either end. */
+const char *xen_strerror(const Xen *xen, int err);
+
 /* Closes the connection and frees @xen; NULL is fine. */
 void xen_close(Xen *xen);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Xen, xen_close)

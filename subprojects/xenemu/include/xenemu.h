@@ -26,8 +26,11 @@ extern "C" {
 #endif
 
 #define XENEMU_PAGE_SIZE    4096u
-/* The grant table is the beginning of a guest's RAM. */
-#define XENEMU_GRANT_FRAMES 64u
+/*
+ * The grant table is the beginning of a guest's RAM. A vif of 64 queues needs 514 references
+ * for each.
+ */
+#define XENEMU_GRANT_FRAMES 128u
 #define XENEMU_GRANT_REFS   (XENEMU_GRANT_FRAMES * XENEMU_PAGE_SIZE / 8u)
 #define XENEMU_GRANT_FIRST  8u /* those below are reserved, as in Xen */
 #define XENEMU_PORTS        256u /* ports of a guest: 1 to 255 */
@@ -119,7 +122,10 @@ void xenemu_evtchn_close(XenemuEvtchn *e);
 /* Readable while a port is pending and not masked. An epoll: three deep, mind the nesting. */
 int xenemu_evtchn_fd(const XenemuEvtchn *e);
 
-/* The new port. -ENOSPC: too many; -ENOTCONN: the host is gone. */
+/*
+ * The new port. -ENOSPC: too many; -ENOTCONN: the host is gone; -ETIMEDOUT: it does not answer;
+ * -ENFILE: it has no descriptors left; -EMFILE: we have none.
+ */
 int xenemu_evtchn_alloc_unbound(XenemuEvtchn *e, uint16_t domid);
 /*
  * The new local port, pending from birth. -ESRCH: no such domain; -EINVAL: the remote

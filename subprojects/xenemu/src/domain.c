@@ -67,39 +67,52 @@ Domain *domain_get(XenemuHost *host, uint16_t domid)
 
 /*
  * Memory that the guest has too. Sealed: a guest that made it smaller would kill us
- * with SIGBUS.
+ * with SIGBUS. 0, or -ENFILE or -ENOMEM: what we lack.
  */
-static void *shared_memory_new(const char *name, size_t size, int *ret_fd)
+static int shared_memory_new(const char *name, size_t size, void *ret, int *ret_fd)
 {
     void *p;
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-    if (!host_fd_allowed(fd) || ftruncate(fd, (off_t)size) < 0 ||
+    if (!host_fd_allowed(fd)) {
+        sock_close(&fd);
+        return -ENFILE;
+    }
+    if (ftruncate(fd, (off_t)size) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
         sock_close(&fd);
-        return NULL;
+        return -ENOMEM;
     }
     p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED) {
         sock_close(&fd);
-        return NULL;
+        return -ENOMEM;
     }
     madvise(p, size, MADV_DONTFORK);
     *ret_fd = fd;
-    return p;
+    memcpy(ret, &p, sizeof(p));
+    return 0;
 }
 
-static bool domain_make_memory(Domain *d, uint64_t ram_size)
+static int domain_make_memory(Domain *d, uint64_t ram_size)
 {
+    int r;
+
     d->pages = (uint32_t)(ram_size / XENEMU_PAGE_SIZE);
-    d->ram = shared_memory_new("xenemu-ram", ram_size, &d->ram_fd);
-    d->records = shared_memory_new("xenemu-ports", RPC_RECORDS_SIZE, &d->records_fd);
+    r = shared_memory_new("xenemu-ram", ram_size, &d->ram, &d->ram_fd);
+    if (r == 0) {
+        r = shared_memory_new("xenemu-ports", RPC_RECORDS_SIZE, &d->records, &d->records_fd);
+    }
+    if (r < 0) {
+        return r;
+    }
     d->active = mmap(NULL, XENEMU_GRANT_REFS * sizeof(Active), PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (d->active == MAP_FAILED) {
         d->active = NULL;
+        return -ENOMEM;
     }
-    return d->ram && d->records && d->active;
+    return 0;
 }
 
 /* With host->lock. The domid, or -errno. */
@@ -188,8 +201,9 @@ static int domain_attach(Domain *d, const RpcRequest *req, RpcAnswer *ans)
         req->ram_size % XENEMU_PAGE_SIZE != 0 || !g_utf8_validate(name, -1, NULL)) {
         return -EINVAL;
     }
-    if (!d->ram && !domain_make_memory(d, req->ram_size)) {
-        return -ENOMEM;
+    r = d->ram ? 0 : domain_make_memory(d, req->ram_size);
+    if (r < 0) {
+        return r;
     }
     r = domain_enter(d, req->domid);
     if (r < 0) {
@@ -199,7 +213,7 @@ static int domain_attach(Domain *d, const RpcRequest *req, RpcAnswer *ans)
     d->store = store_listener_new(d->host, path, d->domid, &errmsg);
     if (!d->store) {
         g_free(errmsg);
-        return -EADDRINUSE;
+        return errno == EMFILE || errno == ENFILE ? -ENFILE : -EADDRINUSE;
     }
     toolstack_domain_created(d->host->store, d->domid, name);
     ans->domid = d->domid;
@@ -225,7 +239,7 @@ static int domain_port_fds(Domain *d, int port, int fds[2])
     fds[0] = wake_epoll_new(d->ports[port].guest_wake);
     if (fds[0] < 0) {
         ports_guest_close(d, (uint32_t)port);
-        return -ENOSPC;
+        return -ENFILE;
     }
     fds[1] = d->ports[port].host_wake;
     return port;
@@ -318,17 +332,25 @@ static bool domain_drop_oldest_idle(XenemuHost *host)
     return oldest != NULL;
 }
 
+static void domain_refuse(int fd, int result)
+{
+    const RpcAnswer ans = { .result = result };
+
+    sock_send(fd, &ans, sizeof(ans), NULL, 0);
+    close(fd);
+}
+
 void domain_accept(XenemuHost *host, int fd)
 {
     Domain *d;
 
     if (!host_fd_allowed(fd)) {
-        close(fd);
+        domain_refuse(fd, -ENFILE);
         return;
     }
     /* Who connects and says nothing keeps nobody out. */
     if (g_slist_length(host->clients) >= HOST_MAX_CLIENTS && !domain_drop_oldest_idle(host)) {
-        close(fd);
+        domain_refuse(fd, -ENOSPC);
         return;
     }
     d = g_new0(Domain, 1);
@@ -341,7 +363,7 @@ void domain_accept(XenemuHost *host, int fd)
     d->source.fd = fd;
     d->source.ready = domain_ready;
     if (loop_add(host->loop, &d->source, EPOLLIN) < 0) {
-        close(fd);
+        domain_refuse(fd, -ENOMEM);
         domain_unref(d);
         return;
     }

@@ -29,12 +29,28 @@ static void close_fds(int fds[2])
     sock_close(&fds[1]);
 }
 
+/* The port that came with an answer of no use. With rpc_lock. */
+static void rpc_forget_port(XenemuGuest *guest, RpcOp op, const RpcAnswer *ans)
+{
+    uint32_t port = (uint32_t)ans->result;
+
+    if (ans->result > 0 && (op == RPC_ALLOC_UNBOUND || op == RPC_BIND)) {
+        g_array_append_val(guest->orphans, port);
+    }
+}
+
 /* With rpc_lock. Takes the answer: bytes, 0 at the end, or -errno. */
 static int rpc_receive(XenemuGuest *guest, RpcOp op, RpcAnswer *ans, int fds[2])
 {
     unsigned n_fds = 0;
     int r = sock_recv(guest->fd, ans, sizeof(*ans), fds, SOCK_MAX_FDS, &n_fds);
 
+    if (r == -ECONNRESET) { /* it closed without reading; what it said before is behind that */
+        r = sock_recv(guest->fd, ans, sizeof(*ans), fds, SOCK_MAX_FDS, &n_fds);
+    }
+    if (r == -EMFILE) {
+        rpc_forget_port(guest, op, ans);
+    }
     guest->late = r == -EAGAIN;
     guest->late_op = op;
     if (n_fds == 1) {
@@ -47,7 +63,8 @@ static int rpc_ask(XenemuGuest *guest, const RpcRequest *req, RpcAnswer *ans, in
 {
     int r = sock_send(guest->fd, req, sizeof(*req), NULL, 0);
 
-    return r == 0 ? rpc_receive(guest, req->op, ans, fds) : r;
+    /* a host that refuses us says why and closes: before we ask, maybe */
+    return r == 0 || r == -EPIPE ? rpc_receive(guest, req->op, ans, fds) : r;
 }
 
 /* With rpc_lock: takes the answer that is late. False: there is none still. */
@@ -55,17 +72,14 @@ static bool rpc_take_late(XenemuGuest *guest)
 {
     struct pollfd p = { guest->fd, POLLIN, 0 };
     int fds[2] = { -1, -1 };
-    uint32_t port;
     RpcAnswer ans;
     RpcOp op = guest->late_op;
 
     if (poll(&p, 1, 0) == 0) {
         return false;
     }
-    if (rpc_receive(guest, op, &ans, fds) > 0 && ans.result > 0 &&
-        (op == RPC_ALLOC_UNBOUND || op == RPC_BIND)) {
-        port = (uint32_t)ans.result;
-        g_array_append_val(guest->orphans, port); /* nobody waits for it any more */
+    if (rpc_receive(guest, op, &ans, fds) > 0) {
+        rpc_forget_port(guest, op, &ans); /* nobody waits for it any more */
     }
     close_fds(fds);
     return true;
@@ -104,7 +118,7 @@ int guest_call(XenemuGuest *guest, const RpcRequest *req, RpcAnswer *ans, int fd
     }
     pthread_mutex_unlock(&guest->rpc_lock);
     if (r <= 0) {
-        return r == -EAGAIN ? -ETIMEDOUT : -ENOTCONN;
+        return r == -EAGAIN ? -ETIMEDOUT : r == -EMFILE ? r : -ENOTCONN;
     }
     ans->store_path[sizeof(ans->store_path) - 1] = '\0';
     return ans->result;
@@ -160,7 +174,7 @@ static int guest_hello(XenemuGuest *guest, int domid, size_t ram_size, const cha
     guest->records = guest_mmap(fds[1], RPC_RECORDS_SIZE);
     sock_close(&fds[0]);
     sock_close(&fds[1]);
-    return guest->ram && guest->records ? 0 : -ENOMEM;
+    return guest->ram && guest->records ? 0 : -ENOBUFS;
 }
 
 static void guest_init_tables(XenemuGuest *guest)
@@ -187,6 +201,16 @@ static const char *attach_strerror(int err)
         return "the host does not answer";
     case ENOTCONN:
         return "the host closed the connection";
+    case ENFILE:
+        return "the host has no file descriptors left";
+    case ENOMEM:
+        return "the host has no memory for this domain";
+    case EADDRINUSE:
+        return "the host cannot listen where the domain's XenStore should be";
+    case EMFILE:
+        return "this process has no file descriptors left";
+    case ENOBUFS:
+        return "this process has no address space for the domain's RAM";
     default:
         return g_strerror(err);
     }

@@ -63,7 +63,8 @@ void xenemu_host_usage(XenemuHost *host, unsigned *ret_mapped, unsigned *ret_por
 static void host_listener_ready(Source *s, uint32_t events)
 {
     XenemuHost *host = SOURCE_OWNER(s, XenemuHost, listener);
-    int fd = sock_accept(s->fd, &host->spare_fd);
+    const RpcAnswer refusal = { .result = -ENFILE };
+    int fd = sock_accept(s->fd, &host->spare_fd, &refusal, sizeof(refusal));
 
     if (fd >= 0) {
         domain_accept(host, fd);

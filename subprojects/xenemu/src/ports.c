@@ -71,7 +71,7 @@ static int guest_port_new(Domain *d)
     if (!host_fd_allowed(gp->guest_wake) || !host_fd_allowed(gp->host_wake)) {
         sock_close(&gp->guest_wake);
         sock_close(&gp->host_wake);
-        return -ENOSPC;
+        return -ENFILE;
     }
     __atomic_store_n(&d->records[port].guest, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&d->records[port].host, 0, __ATOMIC_SEQ_CST);

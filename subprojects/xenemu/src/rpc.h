@@ -30,7 +30,11 @@ typedef struct RpcRequest {
 } RpcRequest;
 
 typedef struct RpcAnswer {
-    int32_t result; /* a port, a status, 0, or -errno */
+    /*
+     * A port, a status, 0, or -errno. -ENFILE, -ENOMEM: the host's want. A connection that the
+     * host cannot serve is told so before it asks.
+     */
+    int32_t result;
     uint32_t domid;
     char store_path[108];
 } RpcAnswer;

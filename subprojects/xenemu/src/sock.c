@@ -105,7 +105,7 @@ int sock_spare_open(void)
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-int sock_accept(int listener, int *spare)
+int sock_accept(int listener, int *spare, const void *refusal, size_t len)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
@@ -117,6 +117,9 @@ int sock_accept(int listener, int *spare)
     }
     sock_close(spare);
     fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0 && len > 0) {
+        sock_send(fd, refusal, len, NULL, 0);
+    }
     sock_close(&fd);
     *spare = sock_spare_open();
     return -EMFILE;
@@ -197,7 +200,7 @@ int sock_recv(int fd, void *msg, size_t len, int *ret_fds, unsigned max_fds, uns
         for (unsigned i = 0; i < n_fds; i++) {
             close(ret_fds[i]);
         }
-        return -EPROTO;
+        return (size_t)n == len && (mh.msg_flags & MSG_CTRUNC) ? -EMFILE : -EPROTO;
     }
     *ret_n = n_fds;
     return n == 0 ? 0 : (int)n;

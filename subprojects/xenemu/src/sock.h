@@ -23,17 +23,19 @@ int sock_connect(const char *path, int type);
 
 /*
  * The next connection, non-blocking, or -errno. Out of descriptors, it uses *spare to
- * take the connection and drop it: otherwise a level-triggered loop would spin.
+ * take the connection, send it @refusal (@len bytes, 0: nothing), and drop it: otherwise a
+ * level-triggered loop would spin.
  */
-int sock_accept(int listener, int *spare);
+int sock_accept(int listener, int *spare, const void *refusal, size_t len);
 int sock_spare_open(void);
 
 /* One whole message or -errno. */
 int sock_send(int fd, const void *msg, size_t len, const int *fds, unsigned n_fds);
 
 /*
- * One message of exactly @len bytes. 0: the end; -EPROTO: another size. Descriptors
- * beyond @max_fds, and all of a bad message, are closed.
+ * One message of exactly @len bytes. 0: the end; -EPROTO: another size; -EMFILE: it is there,
+ * but the process has no descriptors left for those that came with it. Descriptors beyond
+ * @max_fds, and all of a bad message, are closed.
  */
 int sock_recv(int fd, void *msg, size_t len, int *ret_fds, unsigned max_fds, unsigned *ret_n);
 

@@ -139,7 +139,7 @@ static void listener_ready(Source *s, uint32_t events)
 {
     StoreListener *l = SOURCE_OWNER(s, StoreListener, source);
     XenemuHost *host = l->host;
-    int fd = sock_accept(s->fd, &host->spare_fd);
+    int fd = sock_accept(s->fd, &host->spare_fd, NULL, 0);
     StoreClient *cl;
 
     if (fd < 0) {

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -441,22 +442,30 @@ static void remove_sockets(const char *path)
     }
 }
 
-/*
- * A host that is stopped: calls end, the second at once. What they asked for is undone when it
- * goes on; what was closed meanwhile is closed then.
- */
-static void test_host_stops(Fixture *f, gconstpointer data)
+static GPid spawn_host(char *path)
 {
-    g_autofree char *path = g_strdup_printf("%s.2", f->t->path);
     char *argv[] = { program, (char *)(uintptr_t)"--host", path, NULL };
     g_autoptr(GError) error = NULL;
-    XenemuGuest *g = NULL;
-    XenemuEvtchn *e;
     GPid pid;
-    int port, r;
 
     g_spawn_async(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, &error);
     g_assert_no_error(error);
+    return pid;
+}
+
+static void kill_host(GPid pid, const char *path)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    g_spawn_close_pid(pid);
+    remove_sockets(path);
+}
+
+/* As domain 1, as soon as the host is there. */
+static XenemuGuest *attach_first(const char *path)
+{
+    XenemuGuest *g = NULL;
+
     for (int i = 0; i < 10000 && !g; i++) {
         char *errmsg = NULL;
 
@@ -465,6 +474,21 @@ static void test_host_stops(Fixture *f, gconstpointer data)
         g_usleep(1000);
     }
     g_assert_nonnull(g);
+    return g;
+}
+
+/*
+ * A host that is stopped: calls end, the second at once. What they asked for is undone when it
+ * goes on; what was closed meanwhile is closed then.
+ */
+static void test_host_stops(Fixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_strdup_printf("%s.2", f->t->path);
+    GPid pid = spawn_host(path);
+    XenemuGuest *g = attach_first(path);
+    XenemuEvtchn *e;
+    int port, r;
+
     e = xenemu_guest_evtchn_open(g);
     port = xenemu_evtchn_alloc_unbound(e, 0);
     g_assert_cmpint(port, >, 0);
@@ -482,10 +506,59 @@ static void test_host_stops(Fixture *f, gconstpointer data)
     stop(pid);
     xenemu_evtchn_close(e);
     xenemu_guest_detach(g);
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    g_spawn_close_pid(pid);
-    remove_sockets(path);
+    kill_host(pid, path);
+}
+
+/* RLIMIT_NOFILE, and what it was. */
+static rlim_t limit_fds(rlim_t n)
+{
+    struct rlimit lim;
+    rlim_t old;
+
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &lim), ==, 0);
+    old = lim.rlim_cur;
+    lim.rlim_cur = n;
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &lim), ==, 0);
+    return old;
+}
+
+/* What the host lacks is named as such, and no port is left half made. */
+static void test_host_out_of_fds(Fixture *f, gconstpointer data)
+{
+    XenemuGuest *g = test_guest(f->t, 1);
+    XenemuEvtchn *e = xenemu_guest_evtchn_open(g);
+    rlim_t old = limit_fds(70); /* those below 64 are not for guests */
+
+    attach_fails(f->t, 2, TEST_RAM, "the host has no file descriptors left");
+    g_assert_cmpint(xenemu_evtchn_alloc_unbound(e, 0), ==, -ENFILE);
+    limit_fds(old);
+    g_assert_cmpint(xenemu_evtchn_alloc_unbound(e, 0), ==, 1);
+    xenemu_evtchn_close(e);
+    xenemu_guest_detach(g);
+}
+
+/* What a guest lacks, too. */
+static void test_guest_out_of_fds(Fixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_strdup_printf("%s.2", f->t->path);
+    GPid pid = spawn_host(path);
+    XenemuGuest *g = attach_first(path);
+    XenemuEvtchn *e = xenemu_guest_evtchn_open(g);
+    int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    char *errmsg = NULL;
+    rlim_t old;
+
+    close(next);
+    old = limit_fds((rlim_t)next + 1);
+    g_assert_null(xenemu_guest_attach(path, 2, TEST_RAM, NULL, &errmsg));
+    g_assert_nonnull(strstr(errmsg, "this process has no file descriptors left"));
+    free(errmsg);
+    g_assert_cmpint(xenemu_evtchn_alloc_unbound(e, 0), ==, -EMFILE);
+    limit_fds(old);
+    g_assert_cmpint(xenemu_evtchn_alloc_unbound(e, 0), ==, 1); /* the first is free again */
+    xenemu_evtchn_close(e);
+    xenemu_guest_detach(g);
+    kill_host(pid, path);
 }
 
 int main(int argc, char **argv)
@@ -510,6 +583,8 @@ int main(int argc, char **argv)
     ADD("/domain/introduce-release", test_introduce_release);
     ADD("/domain/death-in-store", test_death_in_store);
     ADD("/domain/host-stops", test_host_stops);
+    ADD("/domain/host-out-of-fds", test_host_out_of_fds);
+    ADD("/domain/guest-out-of-fds", test_guest_out_of_fds);
     ADD("/domain/killed", test_killed);
     ADD("/domain/no-leaks", test_no_leaks);
     ADD("/domain/sockets", test_sockets);
