@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "toy-back.h"
+#include "xenemu.h"
 
 /* --- tests --- */
 
@@ -618,6 +619,22 @@ static void test_domain_dies(void)
     toy_down(&f);
 }
 
+/* Without a toolstack that removes its nodes: the death is noticed for itself. */
+static void test_domain_dies_nodes_stay(void)
+{
+    g_autofree char *state = NULL;
+    ToyTest f;
+
+    toy_connected(&f);
+    xenemu_host_keep_nodes(f.host->opaque, true);
+    toy_guest_dies(&f);
+    TOY_WAIT(g_str_has_suffix(f.toy.log->str, "GONE"));
+    toy_expect_log(&f, "disconnect DISCONNECTED GONE");
+    state = xen_store_read(f.dom0, 0, TOY_FE "/state");
+    g_assert_cmpstr(state, ==, "4");
+    toy_down(&f);
+}
+
 /* We go: requests are served until the frontend has agreed. */
 static void test_close(void)
 {
@@ -750,6 +767,7 @@ int main(int argc, char **argv)
     TEST("directory-removed", test_directory_removed);
     TEST("frontend-removed", test_frontend_removed);
     TEST("domain-dies", test_domain_dies);
+    TEST("domain-dies-nodes-stay", test_domain_dies_nodes_stay);
     TEST("close", test_close);
     TEST("close-times-out", test_close_times_out);
     TEST("close-unused", test_close_unused);

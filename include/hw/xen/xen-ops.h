@@ -72,7 +72,7 @@ struct XenOps {
 
     /* Grants of others (xen/include/public/grant_table.h). */
     XenGnttab *(*gnttab_open)(Xen *xen, GError **error);
-    void (*gnttab_close)(XenGnttab *g);
+    void (*gnttab_close)(XenGnttab *g); /* all is unmapped: closing does not */
     /*
      * Maps @count pages next to each other, all or nothing; NULL and errno on failure.
      * Unmapped as a whole.

@@ -58,6 +58,12 @@ void xenemu_host_free(XenemuHost *host);
 
 const char *xenemu_host_store_path(const XenemuHost *host);
 
+/*
+ * @keep: as if no toolstack looked after the domains, the nodes of one that dies stay. Else
+ * they are removed, once its death was told. Before domains attach.
+ */
+void xenemu_host_keep_nodes(XenemuHost *host, bool keep);
+
 bool xenemu_host_domain_alive(XenemuHost *host, uint16_t domid);
 
 /* What dom0 holds: pages of guests that are mapped, and its own ports. Any thread. */
@@ -86,7 +92,10 @@ void xenemu_host_fail(XenemuHost *host, XenemuOp op, unsigned k, int status);
 
 /* NULL and errno. */
 XenemuGnttab *xenemu_gnttab_open(XenemuHost *host);
-/* Unmaps what is left. NULL is fine. */
+/*
+ * All is unmapped: a mapping that is left is the caller's error, and ends the process. A real
+ * Xen would keep the page, and with it the guest's memory. NULL is fine.
+ */
 void xenemu_gnttab_close(XenemuGnttab *g);
 
 /*

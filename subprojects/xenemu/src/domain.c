@@ -181,7 +181,7 @@ void domain_destroy(Domain *d)
     }
     if (d->store) {
         store_listener_free(d->store);
-        toolstack_domain_destroyed(host->store, d->domid);
+        toolstack_domain_destroyed(host->store, d->domid, host->keep_nodes);
     }
     loop_remove(host->loop, &d->source);
     sock_close(&d->source.fd);

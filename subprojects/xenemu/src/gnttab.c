@@ -194,16 +194,10 @@ static void mapping_free(Mapping *m)
 
 void xenemu_gnttab_close(XenemuGnttab *g)
 {
-    GHashTableIter iter;
-    gpointer m;
-
     if (!g) {
         return;
     }
-    g_hash_table_iter_init(&iter, g->mappings);
-    while (g_hash_table_iter_next(&iter, NULL, &m)) {
-        mapping_free(m);
-    }
+    g_assert_cmpuint(g_hash_table_size(g->mappings), ==, 0);
     g_hash_table_destroy(g->mappings);
     if (g->dom) {
         domain_unref(g->dom);

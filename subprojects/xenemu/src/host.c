@@ -156,6 +156,11 @@ const char *xenemu_host_store_path(const XenemuHost *host)
     return host->store_path;
 }
 
+void xenemu_host_keep_nodes(XenemuHost *host, bool keep)
+{
+    host->keep_nodes = keep;
+}
+
 bool xenemu_host_domain_alive(XenemuHost *host, uint16_t domid)
 {
     bool alive;

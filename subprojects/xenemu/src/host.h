@@ -103,6 +103,7 @@ struct XenemuHost {
     unsigned n_store_conns;
     GSList *clients;               /* Domain, attached or not yet; host's thread */
     uint16_t next_domid;
+    bool keep_nodes;
     pthread_mutex_t lock;
     Domain *domains[HOST_MAX_DOMAINS];
     HostPort *ports[HOST_PORTS];
@@ -146,6 +147,6 @@ void store_listener_free(StoreListener *l);
 /* toolstack.c: the nodes that a toolstack makes and removes around a domain. */
 void toolstack_start(Store *store);
 void toolstack_domain_created(Store *store, uint16_t domid, const char *name);
-void toolstack_domain_destroyed(Store *store, uint16_t domid);
+void toolstack_domain_destroyed(Store *store, uint16_t domid, bool keep_nodes);
 
 #endif

@@ -57,10 +57,12 @@ void toolstack_domain_created(Store *store, uint16_t domid, const char *name)
     store_introduce(store, domid);
 }
 
-void toolstack_domain_destroyed(Store *store, uint16_t domid)
+void toolstack_domain_destroyed(Store *store, uint16_t domid, bool keep_nodes)
 {
     g_autofree char *dir = g_strdup_printf("/local/domain/%u", domid);
 
-    store_remove(store, dir);
-    store_release(store, domid);
+    store_release(store, domid); /* which tells the toolstack, too */
+    if (!keep_nodes) {
+        store_remove(store, dir);
+    }
 }

@@ -395,13 +395,16 @@ static void test_no_leaks(Fixture *f, gconstpointer data)
         void *page = xenemu_guest_alloc_pages(g, 1);
         uint32_t ref = (uint32_t)xenemu_guest_grant_access(g, 0, page, true);
         int port = xenemu_evtchn_alloc_unbound(ge, 0);
+        void *mapped;
 
         xenemu_evtchn_alloc_unbound(he, domid);
         g_assert_cmpint(xenemu_evtchn_bind_interdomain(he, domid, (uint32_t)port), >, 0);
-        g_assert_nonnull(xenemu_gnttab_map(gt, domid, &ref, 1, true));
+        mapped = xenemu_gnttab_map(gt, domid, &ref, 1, true);
+        g_assert_nonnull(mapped);
         shutdown(xenemu_guest_fd(g), SHUT_RDWR);
         xenemu_evtchn_close(ge);
         xenemu_guest_detach(g);
+        g_assert_cmpint(xenemu_gnttab_unmap(gt, mapped, 1), ==, 0); /* a dead domain's page */
         xenemu_gnttab_close(gt);
         xenemu_evtchn_close(he);
         test_wait_dead(f->t, domid);

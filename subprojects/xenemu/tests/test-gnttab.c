@@ -5,6 +5,7 @@
  */
 #include "lib.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <xen/xen.h>
@@ -143,8 +144,22 @@ static void test_mapped_twice(Fixture *f, gconstpointer data)
     g_assert_cmpint(xenemu_guest_end_access(f->g, f->ref), ==, -EBUSY);
     b[0] = 42;
     g_assert_cmpuint(f->page[0], ==, 42);
-    xenemu_gnttab_close(other); /* unmaps what is left, as the device does */
+    xenemu_gnttab_unmap(other, b, 1);
+    xenemu_gnttab_close(other);
     g_assert_cmpint(xenemu_guest_end_access(f->g, f->ref), ==, 0);
+}
+
+/* A real Xen keeps the page, and the guest never gets it back: an error that is seen here. */
+static void test_close_with_mapping(Fixture *f, gconstpointer data)
+{
+    if (g_test_subprocess()) {
+        g_assert_nonnull(map(f, f->ref, false));
+        xenemu_gnttab_close(f->gt);
+        exit(0);
+    }
+    g_test_trap_subprocess(NULL, 0, 0);
+    g_test_trap_assert_failed();
+    g_test_trap_assert_stderr("*mappings*");
 }
 
 /* grant_table.h, "GTF_readonly: Restrict @domid to read-only mappings and accesses". */
@@ -369,6 +384,7 @@ int main(int argc, char **argv)
     ADD("/gnttab/usage", test_usage);
     ADD("/gnttab/in-use-flags", test_in_use_flags);
     ADD("/gnttab/mapped-twice", test_mapped_twice);
+    ADD("/gnttab/close-with-mapping", test_close_with_mapping);
     ADD("/gnttab/readonly", test_readonly);
     ADD("/gnttab/wrong-domid", test_wrong_domid);
     ADD("/gnttab/wrong-type", test_wrong_type);

@@ -61,6 +61,7 @@ static void *backend(void *opaque)
         __atomic_store_n(counter + 1, done, __ATOMIC_RELEASE);
         g_assert_cmpint(xenemu_evtchn_notify(e, (uint32_t)port), ==, 0);
     }
+    xenemu_gnttab_unmap(gt, counter, 1);
     xenemu_gnttab_close(gt);
     xenemu_evtchn_close(e);
     return NULL;
