@@ -316,6 +316,11 @@ void xen_store_close(XenStore *s)
     g_free(s);
 }
 
+bool xen_store_is_stalled(XenStore *s)
+{
+    return store_worker_is_stalled(s->worker);
+}
+
 /* --- reading and writing --- */
 
 static char *path_join(const char *dir, const char *key)

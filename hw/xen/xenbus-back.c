@@ -81,9 +81,22 @@ static bool back_disconnect(XenbusBack *b)
     return !b->disconnecting;
 }
 
+static void back_stalled(XenbusBack *b, bool write)
+{
+    b->front_written = true; /* it is looked at again */
+    errno = ETIMEDOUT;
+    xenbus_back_store_failed(b, write);
+}
+
 static void back_failed(XenbusBack *b)
 {
     b->failing = false;
+    if (b->stalled) {
+        b->stalled = false;
+        g_clear_pointer(&b->error, g_free);
+        back_stalled(b, false);
+        return;
+    }
     b->fail_wait_ms = CLAMP(b->fail_wait_ms * 2, FAIL_WAIT_MIN_MS, FAIL_WAIT_MAX_MS);
     b->fail_until_us = g_get_monotonic_time() + b->fail_wait_ms * 1000;
     xenbus_back_set_error(b, b->error);
@@ -116,6 +129,7 @@ static void back_connect_step(XenbusBack *b)
         back_go_on(b);
         return;
     case XENBUS_STEP_FAILED:
+        b->stalled = !b->failing && xen_store_is_stalled(b->store);
         xenbus_back_fail(b, error->message);
         return;
     case XENBUS_STEP_DONE:
@@ -180,7 +194,11 @@ static void back_to_init_wait(XenbusBack *b)
         return;
     }
     if (!xenbus_back_publish(b, &error)) {
-        xenbus_back_fail(b, error->message);
+        if (xen_store_is_stalled(b->store)) {
+            back_stalled(b, true);
+        } else {
+            xenbus_back_fail(b, error->message);
+        }
         return;
     }
     xenbus_back_set_state(b, XenbusStateInitWait);

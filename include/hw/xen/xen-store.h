@@ -27,6 +27,9 @@ XenStore *xen_store_open(const char *socket, GError **error);
 void xen_store_close(XenStore *s); /* NULL is fine; watches must be gone */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(XenStore, xen_store_close)
 
+/* A call was given up, and has not returned yet. */
+bool xen_store_is_stalled(XenStore *s);
+
 /*
  * The value with a NUL behind it, free it; NULL: errno (ENOENT, EACCES...). A value with a
  * NUL inside reads as up to there.

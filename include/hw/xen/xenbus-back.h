@@ -79,6 +79,7 @@ struct XenbusBack {
     bool started;
     bool closing;
     bool closed_sent;
+    bool stalled;        /* it fails for XenStore, not for the frontend */
     bool unwritten;      /* the state is not in XenStore yet */
     bool store_failed;   /* XenStore's failure was reported, and is not over */
     bool domain_seen;
