@@ -99,6 +99,9 @@ void run_shutdown(System *s, const char *reason)
         return;
     }
     s->state = RUN_SHUTDOWN;
+    if (s->store) {
+        xen_store_end_soon(s->store);
+    }
     qmp_event_shutdown(s, reason);
     device_registry_close(s->devices, timeout_ms);
     if (device_registry_count(s->devices) == 0) {

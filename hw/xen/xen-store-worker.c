@@ -11,6 +11,7 @@
 
 struct StoreWorker {
     GThread *thread;
+    unsigned wait_ms; /* its owner's */
     unsigned refs; /* atomic: the thread, its owner */
     GMutex lock;   /* for what follows */
     GCond work;
@@ -77,6 +78,7 @@ StoreWorker *store_worker_new(void)
     StoreWorker *w = g_new0(StoreWorker, 1);
 
     w->refs = 2;
+    w->wait_ms = STORE_WAIT_MS;
     g_mutex_init(&w->lock);
     g_cond_init(&w->work);
     g_cond_init(&w->done);
@@ -85,10 +87,15 @@ StoreWorker *store_worker_new(void)
     return w;
 }
 
+void store_worker_end_soon(StoreWorker *w)
+{
+    w->wait_ms = STORE_WAIT_END_MS;
+}
+
 /* With the lock. True: it is done; else the worker drops it. */
 static bool worker_wait(StoreWorker *w, StoreCall *c)
 {
-    gint64 end = g_get_monotonic_time() + STORE_WAIT_MS * G_TIME_SPAN_MILLISECOND;
+    gint64 end = g_get_monotonic_time() + w->wait_ms * G_TIME_SPAN_MILLISECOND;
 
     g_queue_push_tail(&w->calls, c);
     g_cond_signal(&w->work);

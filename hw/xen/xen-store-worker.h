@@ -11,10 +11,11 @@
 #include <stdbool.h>
 
 /*
- * How long the main loop waits for one call. Short against the three seconds in which the
- * program promises to end, long against what a busy xenstored needs (well under 100 ms).
+ * How long the main loop waits for one call: long against what a xenstored on a busy machine
+ * needs. Once the program ends, short against the three seconds in which it promises to.
  */
-#define STORE_WAIT_MS 500
+#define STORE_WAIT_MS     2000
+#define STORE_WAIT_END_MS 250
 
 typedef struct StoreWorker StoreWorker;
 typedef struct StoreCall StoreCall;
@@ -35,6 +36,8 @@ struct StoreCall {
 };
 
 StoreWorker *store_worker_new(void);
+/* From now on calls are waited for STORE_WAIT_END_MS. */
+void store_worker_end_soon(StoreWorker *w);
 /*
  * Runs @last after all that was posted, and ends the thread. Does not wait longer than for a
  * call: a server that does not answer keeps the thread, which then frees everything itself.
@@ -42,7 +45,7 @@ StoreWorker *store_worker_new(void);
 void store_worker_free(StoreWorker *w, StoreCall *last);
 
 /*
- * Runs @c and waits for it. False: it takes longer than STORE_WAIT_MS, or an earlier one still
+ * Runs @c and waits for it. False: it takes longer than that, or an earlier one still
  * does, in which case @c is not run; @c was dropped or will be, and is not the caller's any more.
  */
 bool store_worker_call(StoreWorker *w, StoreCall *c);

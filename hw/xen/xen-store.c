@@ -316,6 +316,11 @@ void xen_store_close(XenStore *s)
     g_free(s);
 }
 
+void xen_store_end_soon(XenStore *s)
+{
+    store_worker_end_soon(s->worker);
+}
+
 bool xen_store_is_stalled(XenStore *s)
 {
     return store_worker_is_stalled(s->worker);

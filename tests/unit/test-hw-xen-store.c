@@ -495,6 +495,7 @@ static void stalled_set_up(Fixture *f, Stalled *st, const char *server)
     st->proxy = store_proxy_new(st->path, server);
     st->s = xen_store_open(st->path, NULL);
     g_assert_nonnull(st->s);
+    xen_store_end_soon(st->s); /* and the test, too */
     st->w = xen_store_watch(st->s, "data/w", stalled_event, st, NULL);
     g_assert_nonnull(st->w);
     while (st->calls == 0) {

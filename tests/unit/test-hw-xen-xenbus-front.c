@@ -471,6 +471,7 @@ static void test_store_stalls(void)
     Fixture f;
 
     connected(&f);
+    xen_store_end_soon(f.domu);
     store_proxy_hold(f.proxy, true);
     xenbus_front_start(&f.toy.bus); /* it looks */
     g_assert_true(f.toy.bus.running);
@@ -491,6 +492,7 @@ static void test_state_is_written_later(void)
     Fixture f;
 
     connected(&f);
+    xen_store_end_soon(f.domu);
     store_proxy_hold(f.proxy, true);
     xenbus_front_start(&f.toy.bus); /* from now on calls fail at once */
     xenbus_front_fail(&f.toy.bus, "queue 0: it has holes");
@@ -506,6 +508,7 @@ static void test_watches_later(void)
     Fixture f;
 
     up(&f);
+    xen_store_end_soon(f.domu);
     store_proxy_hold(f.proxy, true);
     xenbus_front_start(&f.toy.bus);
     toolstack_add(&f, "2");

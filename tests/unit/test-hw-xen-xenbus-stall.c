@@ -136,6 +136,7 @@ static void up(Fixture *f, gconstpointer unused)
     f->toy.proxy = store_proxy_new(f->path, f->host->store_path);
     f->store = xen_store_open(f->path, &error);
     g_assert_no_error(error);
+    xen_store_end_soon(f->store); /* stalls are short */
     g_assert_true(xenbus_back_init(&f->toy.bus, &toy_ops, f->host, f->store, 1, 5, &error));
     g_assert_no_error(error);
 }

@@ -15,7 +15,7 @@ typedef struct XenWatch XenWatch;
 typedef uint32_t XenTx; /* a transaction; 0: none */
 
 /*
- * No call waits for a server that does not answer longer than half a second: it fails with
+ * No call waits for a server that does not answer longer than two seconds: it fails with
  * ETIMEDOUT, as does every other one from then on, at once, until the server answers again. Then
  * each watch fires once. What a call that failed so asked for may still happen, but before
  * anything that is asked for later.
@@ -27,6 +27,8 @@ XenStore *xen_store_open(const char *socket, GError **error);
 void xen_store_close(XenStore *s); /* NULL is fine; watches must be gone */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(XenStore, xen_store_close)
 
+/* The program ends: from now on no call waits longer than a quarter of a second. */
+void xen_store_end_soon(XenStore *s);
 /* A call was given up, and has not returned yet. */
 bool xen_store_is_stalled(XenStore *s);
 

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <xen/xen.h>
@@ -20,8 +19,9 @@
 
 #include "sock.h"
 
-#define RPC_WAIT_MS 500 /* for an answer: it is a loop in the host that gives it */
-#define BYE_WAIT_MS 500
+#define RPC_WAIT_MS   2000 /* for an answer: it is a loop in the host that gives it */
+#define CLOSE_WAIT_MS 250  /* whoever closes may be about to end */
+#define BYE_WAIT_MS   500
 
 static void close_fds(int fds[2])
 {
@@ -39,12 +39,32 @@ static void rpc_forget_port(XenemuGuest *guest, RpcOp op, const RpcAnswer *ans)
     }
 }
 
-/* With rpc_lock. Takes the answer: bytes, 0 at the end, or -errno. */
-static int rpc_receive(XenemuGuest *guest, RpcOp op, RpcAnswer *ans, int fds[2])
+/* True: something is there, at most @wait_ms after it was asked for. */
+static bool rpc_wait(XenemuGuest *guest, int wait_ms)
+{
+    struct pollfd p = { guest->fd, POLLIN, 0 };
+    int r;
+
+    do {
+        gint64 left = wait_ms - (g_get_monotonic_time() - guest->asked_us) / 1000;
+
+        r = poll(&p, 1, (int)MAX(left, 0));
+    } while (r < 0 && errno == EINTR);
+    return r > 0;
+}
+
+/*
+ * With rpc_lock. Takes the answer, at most @wait_ms after it was asked for: bytes, 0 at the
+ * end, or -errno.
+ */
+static int rpc_receive(XenemuGuest *guest, RpcOp op, int wait_ms, RpcAnswer *ans, int fds[2])
 {
     unsigned n_fds = 0;
-    int r = sock_recv(guest->fd, ans, sizeof(*ans), fds, SOCK_MAX_FDS, &n_fds);
+    int r = -EAGAIN;
 
+    if (rpc_wait(guest, wait_ms)) {
+        r = sock_recv(guest->fd, ans, sizeof(*ans), fds, SOCK_MAX_FDS, &n_fds);
+    }
     if (r == -ECONNRESET) { /* it closed without reading; what it said before is behind that */
         r = sock_recv(guest->fd, ans, sizeof(*ans), fds, SOCK_MAX_FDS, &n_fds);
     }
@@ -59,39 +79,37 @@ static int rpc_receive(XenemuGuest *guest, RpcOp op, RpcAnswer *ans, int fds[2])
     return r;
 }
 
-static int rpc_ask(XenemuGuest *guest, const RpcRequest *req, RpcAnswer *ans, int fds[2])
+static int rpc_ask(XenemuGuest *guest, const RpcRequest *req, int wait_ms, RpcAnswer *ans,
+                   int fds[2])
 {
     int r = sock_send(guest->fd, req, sizeof(*req), NULL, 0);
 
     /* a host that refuses us says why and closes: before we ask, maybe */
-    return r == 0 || r == -EPIPE ? rpc_receive(guest, req->op, ans, fds) : r;
+    guest->asked_us = g_get_monotonic_time();
+    return r == 0 || r == -EPIPE ? rpc_receive(guest, req->op, wait_ms, ans, fds) : r;
 }
 
 /* With rpc_lock: takes the answer that is late. False: there is none still. */
-static bool rpc_take_late(XenemuGuest *guest)
+static bool rpc_take_late(XenemuGuest *guest, int wait_ms)
 {
-    struct pollfd p = { guest->fd, POLLIN, 0 };
     int fds[2] = { -1, -1 };
     RpcAnswer ans;
     RpcOp op = guest->late_op;
 
-    if (poll(&p, 1, 0) == 0) {
-        return false;
-    }
-    if (rpc_receive(guest, op, &ans, fds) > 0) {
+    if (rpc_receive(guest, op, wait_ms, &ans, fds) > 0) {
         rpc_forget_port(guest, op, &ans); /* nobody waits for it any more */
     }
     close_fds(fds);
-    return true;
+    return !guest->late;
 }
 
 /* With rpc_lock: what was left undone. False: the host does not answer. */
-static bool rpc_catch_up(XenemuGuest *guest)
+static bool rpc_catch_up(XenemuGuest *guest, int wait_ms)
 {
     RpcAnswer ans;
     int fds[2];
 
-    if (guest->late && !rpc_take_late(guest)) {
+    if (guest->late && !rpc_take_late(guest, wait_ms)) {
         return false;
     }
     while (guest->orphans->len > 0 && !guest->late) {
@@ -101,7 +119,7 @@ static bool rpc_catch_up(XenemuGuest *guest)
 
         g_array_set_size(guest->orphans, last);
         fds[0] = fds[1] = -1;
-        rpc_ask(guest, &req, &ans, fds);
+        rpc_ask(guest, &req, wait_ms, &ans, fds);
         close_fds(fds);
     }
     return !guest->late;
@@ -109,12 +127,13 @@ static bool rpc_catch_up(XenemuGuest *guest)
 
 int guest_call(XenemuGuest *guest, const RpcRequest *req, RpcAnswer *ans, int fds[2])
 {
+    int wait_ms = req->op == RPC_ATTACH ? SOCK_TIMEOUT_S * 1000 : RPC_WAIT_MS;
     int r = -EAGAIN;
 
     fds[0] = fds[1] = -1;
     pthread_mutex_lock(&guest->rpc_lock);
-    if (rpc_catch_up(guest)) {
-        r = rpc_ask(guest, req, ans, fds);
+    if (rpc_catch_up(guest, wait_ms)) {
+        r = rpc_ask(guest, req, wait_ms, ans, fds);
     }
     pthread_mutex_unlock(&guest->rpc_lock);
     if (r <= 0) {
@@ -128,7 +147,7 @@ void guest_close_port(XenemuGuest *guest, uint32_t port)
 {
     pthread_mutex_lock(&guest->rpc_lock);
     g_array_append_val(guest->orphans, port);
-    rpc_catch_up(guest);
+    rpc_catch_up(guest, CLOSE_WAIT_MS);
     pthread_mutex_unlock(&guest->rpc_lock);
 }
 
@@ -137,14 +156,6 @@ static void *guest_mmap(int fd, size_t size)
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
     return p == MAP_FAILED ? NULL : p;
-}
-
-/* For the host's answer. */
-static void guest_set_wait(XenemuGuest *guest, unsigned ms)
-{
-    const struct timeval timeout = { ms / 1000, (suseconds_t)(ms % 1000) * 1000 };
-
-    setsockopt(guest->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 }
 
 static int guest_hello(XenemuGuest *guest, int domid, size_t ram_size, const char *name)
@@ -158,9 +169,7 @@ static int guest_hello(XenemuGuest *guest, int domid, size_t ram_size, const cha
     if (name && g_strlcpy(req.name, name, sizeof(req.name)) >= sizeof(req.name)) {
         return -ENAMETOOLONG;
     }
-    guest_set_wait(guest, SOCK_TIMEOUT_S * 1000);
     r = guest_call(guest, &req, &ans, fds);
-    guest_set_wait(guest, RPC_WAIT_MS);
     if (r < 0) {
         return r;
     }

@@ -17,6 +17,7 @@ struct XenemuGuest {
     pthread_mutex_t rpc_lock; /* one request at a time on fd; for the next three, too */
     bool late;                /* the host has not answered the last request in time */
     RpcOp late_op;
+    gint64 asked_us;          /* when that was */
     GArray *orphans;          /* uint32_t: ports that the host is to close once it answers */
     uint16_t domid;
     char *store_path;
@@ -32,11 +33,11 @@ struct XenemuGuest {
 
 /*
  * Asks the host. The answer's result, or -errno; with descriptors (2, or none). A host that
- * does not answer is waited for half a second; from then on -ETIMEDOUT comes at once, until it
+ * does not answer is waited for two seconds; from then on -ETIMEDOUT comes at once, until it
  * answers again.
  */
 int guest_call(XenemuGuest *guest, const RpcRequest *req, RpcAnswer *ans, int fds[2]);
-/* Closes a port, now or as soon as the host answers again. */
+/* Closes a port, now or as soon as the host answers again: that is not waited for much. */
 void guest_close_port(XenemuGuest *guest, uint32_t port);
 
 #endif
