@@ -24,15 +24,15 @@ bridge_up() {
         iperf3 -s -D -p 5201 && iperf3 -s -D -p 5202
 }
 
-# ringtap_start NAME QUEUES MAC: serves the vif of a guest that was created, by a tap in
-# the bridge
+# ringtap_start NAME QUEUES MAC [PROPERTY...]: serves the vif of a guest that was created, by
+# a tap in the bridge; it has idx 0, if no PROPERTY of the device is given
 ringtap_start() {
-    local domid=${guest_domid[$1]} vif
+    local domid=${guest_domid[$1]} vif properties=${4-idx=0}
     vif=vif$domid.0
     ringtap -machine xenpv -xen-domid "$domid" -xen-attach -name "$1" \
         -nodefaults -display none \
         -netdev "tap,id=n0,ifname=$vif,queues=$2,script=no,downscript=no" \
-        -device "xen-net-device,netdev=n0,id=nic0,idx=0,mac=$3" \
+        -device "xen-net-device,netdev=n0,id=nic0,mac=$3${properties:+,$properties}" \
         -qmp "unix:/run/$1.qmp,server=on,wait=off" > "/tmp/$1.log" 2>&1 &
     ringtap_pid[$1]=$!
     wait_for 10 tap_exists "$vif" && wait_for 10 [ -S "/run/$1.qmp" ] &&

@@ -46,9 +46,9 @@ wait_for() {
     done
 }
 
-# guest_create NAME VCPUS [LINE...]: paused, with LINEs added to its configuration
-guest_create() {
-    local name=$1 vcpus=$2 tty fd
+# guest_config NAME VCPUS [LINE...]: its configuration, with LINEs added
+guest_config() {
+    local name=$1 vcpus=$2
     shift 2
     {
         cat <<C
@@ -62,12 +62,22 @@ extra="console=hvc0 rdinit=/init quiet"
 C
         printf '%s\n' "$@"
     } > "/tmp/$name.cfg"
-    xl create -q -p "/tmp/$name.cfg" || return
-    guest_domid[$name]=$(xl domid "$name")
-    tty=/local/domain/${guest_domid[$name]}/console/tty
+}
+
+# guest_console_open NAME: of a guest that xl has created
+guest_console_open() {
+    local tty fd
+    guest_domid[$1]=$(xl domid "$1") || return
+    tty=/local/domain/${guest_domid[$1]}/console/tty
     wait_for 10 xenstore-read "$tty" > /dev/null 2>&1 || return
     exec {fd}<> "$(xenstore-read "$tty")"
-    guest_console[$name]=$fd
+    guest_console[$1]=$fd
+}
+
+# guest_create NAME VCPUS [LINE...]: paused, with LINEs added to its configuration
+guest_create() {
+    guest_config "$@"
+    xl create -q -p "/tmp/$1.cfg" && guest_console_open "$1"
 }
 
 # guest_boot NAME: lets it run, and waits for its console to answer

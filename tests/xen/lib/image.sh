@@ -150,6 +150,10 @@ run_images() {
     cp "$here"/lib/{both,guest,dom0,dom0-net}.sh "$guest/lab/"
     cp -r "$scenario" "$guest/lab/scenario"
     [ -z "$ringtap" ] || put "$guest" "$ringtap" /usr/bin/ringtap
+    for a in $(setting tools); do
+        cc -O2 -Wall -static -o "$work/$a" "$here/lib/$a.c" || die "cannot compile $a.c"
+        put "$guest" "$work/$a" "/usr/bin/$a"
+    done
     pack "$guest" > "$work/extra"
     cat "$1/image" "$2/image" "$work/extra" > "$work/guest-image"
 
