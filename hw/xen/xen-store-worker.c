@@ -9,13 +9,16 @@
  */
 #include "xen-store-worker.h"
 
+#include <pthread.h>
+#include <time.h>
+
 struct StoreWorker {
     GThread *thread;
     unsigned wait_ms; /* its owner's */
     unsigned refs; /* atomic: the thread, its owner */
-    GMutex lock;   /* for what follows */
-    GCond work;
-    GCond done;
+    pthread_mutex_t lock; /* for what follows; not GMutex: TSan cannot see into glib */
+    pthread_cond_t work;
+    pthread_cond_t done;
     GQueue calls;  /* StoreCall: to be run */
     bool stalled;
     bool ending;
@@ -27,9 +30,9 @@ static void worker_unref(StoreWorker *w)
         return;
     }
     g_assert(g_queue_is_empty(&w->calls));
-    g_mutex_clear(&w->lock);
-    g_cond_clear(&w->work);
-    g_cond_clear(&w->done);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->work);
+    pthread_cond_destroy(&w->done);
     g_free(w);
 }
 
@@ -39,17 +42,17 @@ static void worker_run(StoreWorker *w, StoreCall *c)
     bool posted = c->posted;
     bool abandoned;
 
-    g_mutex_unlock(&w->lock);
+    pthread_mutex_unlock(&w->lock);
     c->run(c);
-    g_mutex_lock(&w->lock);
+    pthread_mutex_lock(&w->lock);
     c->done = true;
     abandoned = c->abandoned;
-    g_cond_broadcast(&w->done);
+    pthread_cond_broadcast(&w->done);
     if (abandoned) {
         /* what is taken back needs the server, too: still stalled */
-        g_mutex_unlock(&w->lock);
+        pthread_mutex_unlock(&w->lock);
         c->drop(c, true);
-        g_mutex_lock(&w->lock);
+        pthread_mutex_lock(&w->lock);
         w->stalled &= posted;
     }
 }
@@ -58,17 +61,17 @@ static gpointer worker_thread(gpointer opaque)
 {
     StoreWorker *w = opaque;
 
-    g_mutex_lock(&w->lock);
+    pthread_mutex_lock(&w->lock);
     while (!w->ending || !g_queue_is_empty(&w->calls)) {
         StoreCall *c = g_queue_pop_head(&w->calls);
 
         if (c) {
             worker_run(w, c);
         } else {
-            g_cond_wait(&w->work, &w->lock);
+            pthread_cond_wait(&w->work, &w->lock);
         }
     }
-    g_mutex_unlock(&w->lock);
+    pthread_mutex_unlock(&w->lock);
     worker_unref(w);
     return NULL;
 }
@@ -76,12 +79,16 @@ static gpointer worker_thread(gpointer opaque)
 StoreWorker *store_worker_new(void)
 {
     StoreWorker *w = g_new0(StoreWorker, 1);
+    pthread_condattr_t attr;
 
     w->refs = 2;
     w->wait_ms = STORE_WAIT_MS;
-    g_mutex_init(&w->lock);
-    g_cond_init(&w->work);
-    g_cond_init(&w->done);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->work, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->done, &attr);
+    pthread_condattr_destroy(&attr);
     g_queue_init(&w->calls);
     w->thread = g_thread_new("xenstore", worker_thread, w);
     return w;
@@ -96,10 +103,14 @@ void store_worker_end_soon(StoreWorker *w)
 static bool worker_wait(StoreWorker *w, StoreCall *c)
 {
     gint64 end = g_get_monotonic_time() + w->wait_ms * G_TIME_SPAN_MILLISECOND;
+    struct timespec ts = {
+        .tv_sec = end / G_USEC_PER_SEC,
+        .tv_nsec = end % G_USEC_PER_SEC * 1000,
+    };
 
     g_queue_push_tail(&w->calls, c);
-    g_cond_signal(&w->work);
-    while (!c->done && g_cond_wait_until(&w->done, &w->lock, end)) {
+    pthread_cond_signal(&w->work);
+    while (!c->done && pthread_cond_timedwait(&w->done, &w->lock, &ts) == 0) {
     }
     if (!c->done) {
         c->abandoned = true;
@@ -113,12 +124,12 @@ bool store_worker_call(StoreWorker *w, StoreCall *c)
     bool ok = false;
     bool run;
 
-    g_mutex_lock(&w->lock);
+    pthread_mutex_lock(&w->lock);
     run = !w->stalled;
     if (run) {
         ok = worker_wait(w, c);
     }
-    g_mutex_unlock(&w->lock);
+    pthread_mutex_unlock(&w->lock);
     if (!run) {
         c->drop(c, false);
     }
@@ -127,21 +138,21 @@ bool store_worker_call(StoreWorker *w, StoreCall *c)
 
 void store_worker_post(StoreWorker *w, StoreCall *c)
 {
-    g_mutex_lock(&w->lock);
+    pthread_mutex_lock(&w->lock);
     c->abandoned = true;
     c->posted = true;
     g_queue_push_tail(&w->calls, c);
-    g_cond_signal(&w->work);
-    g_mutex_unlock(&w->lock);
+    pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->lock);
 }
 
 bool store_worker_is_stalled(StoreWorker *w)
 {
     bool stalled;
 
-    g_mutex_lock(&w->lock);
+    pthread_mutex_lock(&w->lock);
     stalled = w->stalled;
-    g_mutex_unlock(&w->lock);
+    pthread_mutex_unlock(&w->lock);
     return stalled;
 }
 
@@ -149,7 +160,7 @@ void store_worker_free(StoreWorker *w, StoreCall *last)
 {
     bool ended = false;
 
-    g_mutex_lock(&w->lock);
+    pthread_mutex_lock(&w->lock);
     if (w->stalled) {
         last->abandoned = true;
         g_queue_push_tail(&w->calls, last);
@@ -157,8 +168,8 @@ void store_worker_free(StoreWorker *w, StoreCall *last)
         ended = worker_wait(w, last);
     }
     w->ending = true;
-    g_cond_signal(&w->work);
-    g_mutex_unlock(&w->lock);
+    pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->lock);
     if (ended) {
         last->drop(last, true);
         g_thread_join(w->thread);

@@ -3,13 +3,14 @@
 
 #include <glib.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 struct StoreProxy {
     GThread *thread;
-    GMutex lock; /* for what is held and ended, over each passing */
+    pthread_mutex_t lock; /* for hold and end, over each passing; not GMutex: see TSan */
     bool hold;
     bool end;
     char *path;
@@ -60,10 +61,10 @@ static gpointer proxy_thread(gpointer opaque)
         waits[0] = (struct pollfd){ p->fd[0], POLLIN, 0 };
         waits[1] = (struct pollfd){ p->fd[1], POLLIN, 0 };
         poll(waits, 2, 10);
-        g_mutex_lock(&p->lock);
+        pthread_mutex_lock(&p->lock);
         held = p->hold;
         go_on = !p->end && (held || proxy_pass(p));
-        g_mutex_unlock(&p->lock);
+        pthread_mutex_unlock(&p->lock);
         if (held) {
             g_usleep(1000);
         }
@@ -76,7 +77,7 @@ StoreProxy *store_proxy_new(const char *path, const char *server)
     StoreProxy *p = g_new0(StoreProxy, 1);
     struct sockaddr_un here = proxy_address(path), there = proxy_address(server);
 
-    g_mutex_init(&p->lock);
+    pthread_mutex_init(&p->lock, NULL);
     p->path = g_strdup(path);
     p->listener = proxy_socket();
     g_assert_cmpint(bind(p->listener, (struct sockaddr *)&here, sizeof(here)), ==, 0);
@@ -89,23 +90,23 @@ StoreProxy *store_proxy_new(const char *path, const char *server)
 
 void store_proxy_hold(StoreProxy *p, bool hold)
 {
-    g_mutex_lock(&p->lock);
+    pthread_mutex_lock(&p->lock);
     p->hold = hold;
-    g_mutex_unlock(&p->lock);
+    pthread_mutex_unlock(&p->lock);
 }
 
 void store_proxy_free(StoreProxy *p)
 {
-    g_mutex_lock(&p->lock);
+    pthread_mutex_lock(&p->lock);
     p->end = true;
-    g_mutex_unlock(&p->lock);
+    pthread_mutex_unlock(&p->lock);
     shutdown(p->listener, SHUT_RDWR); /* if nobody came */
     g_thread_join(p->thread);
     close(p->listener);
     close(p->fd[0]);
     close(p->fd[1]);
     unlink(p->path);
-    g_mutex_clear(&p->lock);
+    pthread_mutex_destroy(&p->lock);
     g_free(p->path);
     g_free(p);
 }
