@@ -155,10 +155,11 @@ static void test_full_netdev_tells(void)
 /* Or after a while where no descriptor does. */
 static void test_full_netdev_is_mute(void)
 {
+    Netdev *mute = fake_netdev_new(1, true);
     Raw r;
 
-    connect_raw(&r, 1, true, NULL);
-    fake_netdev_set_mute(r.v.back_dev);
+    fake_netdev_set_mute(mute);
+    raw_up(&r, mute, fake_netdev_new(1, true), true, NULL);
     fake_netdev_set_full(r.v.back_dev, 0, true);
     send_one(&r, make_room);
     raw_down(&r);
