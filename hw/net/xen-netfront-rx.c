@@ -152,7 +152,7 @@ static void rx_end_packet(NetfrontQueue *q)
 }
 
 /*
- * Takes responses up to the end of a packet or of the budget. False: the backend lies.
+ * Takes responses up to the end of a packet or of the budget. False: a protocol violation.
  * A packet that has not ended yet goes on with the next round; one that never ends is
  * bad after 18 slots, and its slots are given back as they come.
  */

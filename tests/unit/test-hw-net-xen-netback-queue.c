@@ -14,7 +14,7 @@
 #include "vif-raw.h"
 #include "xen-netback-internal.h"
 
-#define STORM_MS   150
+#define SPURIOUS_MS   150
 
 /* An event that brought nothing costs 1 ms before the next, after so many for free. */
 #define FREE_EVENTS 16
@@ -41,7 +41,7 @@ static uint64_t raw_events(Raw *r)
  * Notifies as fast as events are taken, each port in turn, never with work behind it. However
  * slow the machine is: so many events at most are taken in the time that it took.
  */
-static void storm(Raw *r, const uint32_t *ports, unsigned n_ports)
+static void send_spurious(Raw *r, const uint32_t *ports, unsigned n_ports)
 {
     uint64_t start = clock_monotonic_ns();
     uint64_t before = raw_events(r);
@@ -50,42 +50,42 @@ static void storm(Raw *r, const uint32_t *ports, unsigned n_ports)
     do {
         for (unsigned i = 0; i < n_ports; i++) {
             uint64_t n = raw_events(r);
-            uint64_t patience = clock_monotonic_ns() + 200000;
+            uint64_t until = clock_monotonic_ns() + 200000;
 
             r->ops->evtchn_notify(r->evtchn, ports[i]);
-            while (raw_events(r) == n && clock_monotonic_ns() < patience) {
+            while (raw_events(r) == n && clock_monotonic_ns() < until) {
                 g_usleep(5);
             }
             g_usleep(20); /* it goes to sleep over it */
         }
         end = clock_monotonic_ns();
         events = raw_events(r) - before;
-    } while (end - start < STORM_MS * 1000000ull || events <= FREE_EVENTS);
+    } while (end - start < SPURIOUS_MS * 1000000ull || events <= FREE_EVENTS);
     ms = (end - start) / 1000000 + 1;
     g_test_message("%" G_GUINT64_FORMAT " events in %" G_GUINT64_FORMAT " ms", events, ms);
     g_assert_cmpuint(events, <=, n_ports * (FREE_EVENTS + 2 + ms));
 }
 
-static void test_storm_on_one_port(void)
+static void test_spurious_on_one_port(void)
 {
     Raw r;
 
     connect_raw(&r, 1, false, NULL);
-    storm(&r, r.tx_port, 1);
+    send_spurious(&r, r.tx_port, 1);
     raw_down(&r);
 }
 
 /* The event of a port that is not masked does not end the silence of the other one. */
-static void test_storm_on_both_ports(void)
+static void test_spurious_on_both_ports(void)
 {
     Raw r;
 
     connect_raw(&r, 1, true, NULL);
-    storm(&r, (uint32_t[]){ r.tx_port[0], r.rx_port[0] }, 2);
+    send_spurious(&r, (uint32_t[]){ r.tx_port[0], r.rx_port[0] }, 2);
     raw_down(&r);
 }
 
-static void test_storm_on_two_queues_of_a_thread(void)
+static void test_spurious_on_two_queues_of_a_thread(void)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(IoThread) thread = io_thread_new("both", &error);
@@ -93,7 +93,7 @@ static void test_storm_on_two_queues_of_a_thread(void)
 
     g_assert_no_error(error);
     connect_raw(&r, 2, false, thread);
-    storm(&r, r.tx_port, 2);
+    send_spurious(&r, r.tx_port, 2);
     raw_down(&r);
 }
 
@@ -120,12 +120,12 @@ static void send_one(Raw *r, void (*deliver)(Raw *r, XenRing *tx))
 }
 
 /* It was not for ever: what comes afterwards with work is served. */
-static void test_work_after_a_storm(void)
+static void test_work_after_spurious(void)
 {
     Raw r;
 
     connect_raw(&r, 1, true, NULL);
-    storm(&r, (uint32_t[]){ r.tx_port[0], r.rx_port[0] }, 2);
+    send_spurious(&r, (uint32_t[]){ r.tx_port[0], r.rx_port[0] }, 2);
     send_one(&r, NULL);
     raw_down(&r);
 }
@@ -246,10 +246,11 @@ static void test_no_queues_before_all(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/netback/storm/one-port", test_storm_on_one_port);
-    g_test_add_func("/netback/storm/both-ports", test_storm_on_both_ports);
-    g_test_add_func("/netback/storm/two-queues-of-a-thread", test_storm_on_two_queues_of_a_thread);
-    g_test_add_func("/netback/storm/work-after", test_work_after_a_storm);
+    g_test_add_func("/netback/spurious-events/one-port", test_spurious_on_one_port);
+    g_test_add_func("/netback/spurious-events/both-ports", test_spurious_on_both_ports);
+    g_test_add_func("/netback/spurious-events/two-queues-of-a-thread",
+                    test_spurious_on_two_queues_of_a_thread);
+    g_test_add_func("/netback/spurious-events/work-after", test_work_after_spurious);
     g_test_add_func("/netback/full-netdev/tells", test_full_netdev_tells);
     g_test_add_func("/netback/full-netdev/mute", test_full_netdev_is_mute);
     g_test_add_func("/netback/a-queue-in-a-round", test_a_queue_in_a_round);
