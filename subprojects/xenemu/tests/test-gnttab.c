@@ -250,6 +250,32 @@ static void test_change_while_mapped(Fixture *f, gconstpointer data)
     refused(f, f->ref, GNTST_general_error);
 }
 
+/*
+ * XSA-500: a copy of what is mapped is of the frame that is mapped, also if it needs a second
+ * look at the entry, for writing: then that must allow it, and its frame counts for nothing.
+ */
+static void test_copy_while_mapped(Fixture *f, gconstpointer data)
+{
+    uint8_t *other = xenemu_guest_alloc_pages(f->g, 1);
+    uint8_t *p = map(f, f->ref, false);
+    char buf[8] = "dom0";
+    XenemuCopySeg seg = { .local = buf, .ref = f->ref, .len = sizeof(buf) };
+
+    entry(f, f->ref)->frame = (uint32_t)((other - (uint8_t *)xenemu_guest_ram(f->g)) / 4096);
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, true, &seg, 1), ==, 0);
+    g_assert_cmpint(seg.status, ==, GNTST_okay);
+    g_assert_cmpstr((char *)p, ==, "dom0");
+    g_assert_cmpuint(other[0], ==, 0);
+    g_assert_cmpuint(entry(f, f->ref)->flags, ==, GTF_permit_access | GTF_reading);
+    entry(f, f->ref)->flags |= GTF_readonly;
+    g_assert_cmpint(copy_status(f, true, f->ref), ==, GNTST_general_error);
+    memset(buf, 0, sizeof(buf));
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, false, &seg, 1), ==, 0);
+    g_assert_cmpint(seg.status, ==, GNTST_okay);
+    g_assert_cmpstr(buf, ==, "dom0");
+    xenemu_gnttab_unmap(f->gt, p, 1);
+}
+
 /* xengnttab_map_domain_grant_refs(): pages in the order of the references, all or nothing. */
 static void test_map_several(Fixture *f, gconstpointer data)
 {
@@ -392,6 +418,7 @@ int main(int argc, char **argv)
     ADD("/gnttab/bad-frame", test_bad_frame);
     ADD("/gnttab/sub-page", test_sub_page);
     ADD("/gnttab/change-while-mapped", test_change_while_mapped);
+    ADD("/gnttab/copy-while-mapped", test_copy_while_mapped);
     ADD("/gnttab/map-several", test_map_several);
     ADD("/gnttab/map-same", test_map_same);
     ADD("/gnttab/copy-statuses", test_copy_statuses);
