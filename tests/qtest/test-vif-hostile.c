@@ -8,6 +8,10 @@
 
 #include <string.h>
 
+/* xen/include/public/grant_table.h */
+#define GRANT_PERMIT   1
+#define GRANT_READONLY 4
+
 static const VifFrame plain = { .udp = true, .payload = 200 };
 
 static void check_alive(VifTest *t, FrontQueue *q)
@@ -256,6 +260,77 @@ static void test_ring_grant_withdrawn(VifTest *t)
     start_anew(t);
 }
 
+/* --- copies of pages that are mapped (XSA-500) --- */
+
+static void send_from_ring(VifTest *t, FrontQueue *q)
+{
+    g_autofree uint8_t *frame = g_malloc(FRAME_MAX);
+    const uint16_t at = 2048; /* behind the slots that are used */
+    size_t len = vif_frame_make(&plain, frame);
+
+    memcpy(q->tx_page.data + at, frame, len);
+    front_tx_put(q, &(netif_tx_request_t){ .gref = q->tx_page.ref, .offset = at,
+                                           .size = (uint16_t)len });
+    front_tx_push(q);
+    front_tx_expect(q, 1, NETIF_RSP_OKAY);
+    vif_test_expect_host(t, frame, len, NULL);
+}
+
+/* What the ring's grant says since it was mapped means nothing: the copy is of the ring. */
+static void test_ring_as_tx_buffer(VifTest *t)
+{
+    FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
+    FrontPage other = front_page_new(t->f);
+
+    send_from_ring(t, q);
+    front_grant(t->f, q->tx_page.ref, other.frame, 0, GRANT_PERMIT);
+    send_from_ring(t, q);
+    front_grant(t->f, q->tx_page.ref, 0, 0, 0);
+    send_from_ring(t, q);
+    check_alive(t, q);
+    front_page_free(t->f, other);
+}
+
+/* By a grant of its own, which is read-only: it costs the packet, the ring lives. */
+static void test_ring_as_read_only_rx_buffer(VifTest *t)
+{
+    FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
+    g_autofree FrontFrame *got = g_new(FrontFrame, 1);
+    g_autofree uint8_t *frame = g_malloc(FRAME_MAX);
+    size_t len = vif_frame_make(&plain, frame);
+    FrontPage spare = front_page_new(t->f);
+    netif_rx_response_t rsp;
+
+    front_grant(t->f, spare.ref, q->rx_page.frame, 0, GRANT_PERMIT | GRANT_READONLY);
+    front_rx_put(q, 1, spare.ref);
+    front_rx_push(q);
+    host_tap_send(t->tap, NULL, frame, len);
+    qtest_wait_for(front_rx_waiting(q) == 1);
+    xen_ring_take_response(&q->rx, &rsp, sizeof(rsp));
+    g_assert_cmpint(rsp.status, ==, NETIF_RSP_ERROR);
+    g_assert_cmpuint(vif_test_counter(t, 0, "rx", "drop-grant"), ==, 1);
+    front_rx_post(q, 1);
+    host_tap_send(t->tap, NULL, frame, len);
+    g_assert_true(front_rx_recv(q, got, QTEST_TIMEOUT_MS));
+    g_assert_cmpmem(got->data, got->len, frame, len);
+    front_page_free(t->f, spare);
+}
+
+/* The guest's own harm: a packet lies over the indices of its ring. */
+static void test_ring_as_rx_buffer(VifTest *t)
+{
+    const bool *rx = t->arg;
+    FrontQueue *q = vif_test_connect(t, &(FrontConfig){ 0 });
+    g_autofree uint8_t *frame = g_malloc(FRAME_MAX);
+    size_t len = vif_frame_make(&plain, frame);
+
+    memset(frame, 0xff, 6); /* a broadcast, and an impossible index */
+    front_rx_put(q, 1, *rx ? q->rx_page.ref : q->tx_page.ref);
+    front_rx_push(q);
+    host_tap_send(t->tap, NULL, frame, len);
+    expect_broken(t, "req_prod is impossible");
+}
+
 /* --- rings that cannot be rings --- */
 
 static void test_read_only_ring(VifTest *t)
@@ -263,7 +338,8 @@ static void test_read_only_ring(VifTest *t)
     FrontConfig c = { 0 };
 
     front_make_queues(t->f, &c);
-    front_grant(t->f, t->f->queue[0]->rx_page.ref, t->f->queue[0]->rx_page.frame, 0, 1 | 4);
+    front_grant(t->f, t->f->queue[0]->rx_page.ref, t->f->queue[0]->rx_page.frame, 0,
+                GRANT_PERMIT | GRANT_READONLY);
     front_write_keys(t->f, &c);
     front_set_state(t->f, XenbusStateConnected);
     expect_broken(t, "cannot map rx-ring-ref");
@@ -277,7 +353,7 @@ static void test_rings_share_a_page(VifTest *t)
 
     front_make_queues(t->f, &c);
     q = t->f->queue[0];
-    front_grant(t->f, q->rx_page.ref, q->tx_page.frame, 0, 1);
+    front_grant(t->f, q->rx_page.ref, q->tx_page.frame, 0, GRANT_PERMIT);
     front_write_keys(t->f, &c);
     front_set_state(t->f, XenbusStateConnected);
     qtest_wait_for(front_back_state(t->f) == XenbusStateConnected);
@@ -297,7 +373,7 @@ static void test_grant_table_as_ring(VifTest *t)
 
     front_make_queues(t->f, &c);
     q = t->f->queue[0];
-    front_grant(t->f, q->tx_page.ref, 0, 0, 1);
+    front_grant(t->f, q->tx_page.ref, 0, 0, GRANT_PERMIT);
     front_write_keys(t->f, &c);
     front_set_state(t->f, XenbusStateConnected);
     qtest_wait_for(front_back_state(t->f) != XenbusStateInitWait);
@@ -523,6 +599,10 @@ static const VifTestCase cases[] = {
     { "mutating/packet", test_mutating_packet },
     { "mutating/grants", test_mutating_grants },
     { "ring/grant-withdrawn", test_ring_grant_withdrawn },
+    { "ring/as-tx-buffer", test_ring_as_tx_buffer },
+    { "ring/as-read-only-rx-buffer", test_ring_as_read_only_rx_buffer },
+    { "ring/tx-as-rx-buffer", test_ring_as_rx_buffer, .arg = &(const bool){ false } },
+    { "ring/rx-as-rx-buffer", test_ring_as_rx_buffer, .arg = &(const bool){ true } },
     { "ring/read-only", test_read_only_ring },
     { "ring/both-in-a-page", test_rings_share_a_page },
     { "ring/grant-table", test_grant_table_as_ring },
