@@ -270,6 +270,7 @@ bool xenbus_back_nodes_create(XenbusBack *b, int32_t idx, GError **error)
         }
         return false;
     }
+    b->front_seen = b->created; /* its state was there at the end of the transaction */
     nodes_warn_of_libxl(b, idx == -1);
     return b->created || nodes_take_over(b, error);
 }
