@@ -1,6 +1,6 @@
 /*
- * A XenStore server that stops answering when a test says so: in between a client and the
- * real server.
+ * A XenStore server that stops answering when a test says so, or changes at a moment that the
+ * test chooses: in between a client and the real server.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,5 +17,14 @@ StoreProxy *store_proxy_new(const char *path, const char *server);
 void store_proxy_free(StoreProxy *p);
 /* Nothing passes from now on, or again; what was sent meanwhile waits. */
 void store_proxy_hold(StoreProxy *p, bool hold);
+
+/*
+ * Somebody else removes @path, once: before the request passes that @n others come before, or as
+ * a transaction ends that has named @touched.
+ */
+void store_proxy_remove_at(StoreProxy *p, unsigned n, const char *path);
+void store_proxy_remove_in(StoreProxy *p, const char *touched, const char *path);
+/* It happened. */
+bool store_proxy_removed(StoreProxy *p);
 
 #endif
