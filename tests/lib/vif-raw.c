@@ -40,30 +40,35 @@ void raw_state(Raw *r, enum xenbus_state state)
     g_assert_true(xen_store_printf(r->v.guest_store, 0, r->v.fe, "state", "%u", state));
 }
 
-void raw_prepare(Raw *r, Netdev *back_dev, Netdev *front_dev, bool split, IoThread *thread)
+void raw_make(Raw *r, bool split)
 {
-    unsigned n_queues = back_dev->n_queues;
+    XenStore *s = r->v.guest_store;
     g_autoptr(GError) error = NULL;
-    XenStore *s;
 
-    *r = (Raw) { .n_queues = n_queues };
-    vif_up(&r->v, back_dev, front_dev);
-    r->v.back_thread = thread;
-    vif_back_start(&r->v);
-    s = r->v.guest_store;
+    r->n_queues = r->v.back_dev->n_queues;
     r->ops = r->v.guest->ops;
     r->share = r->ops->share_open(r->v.guest, &error);
     g_assert_no_error(error);
     r->evtchn = r->ops->evtchn_open(r->v.guest, &error);
     g_assert_no_error(error);
-    for (unsigned i = 0; i < n_queues; i++) {
+    for (unsigned i = 0; i < r->n_queues; i++) {
         raw_make_queue(r, i, split);
     }
-    if (n_queues > 1) {
-        g_assert_true(xen_store_printf(s, 0, r->v.fe, "multi-queue-num-queues", "%u", n_queues));
+    if (r->n_queues > 1) {
+        g_assert_true(xen_store_printf(s, 0, r->v.fe, "multi-queue-num-queues", "%u",
+                                       r->n_queues));
     }
     g_assert_true(xen_store_printf(s, 0, r->v.fe, "request-rx-copy", "1"));
     g_assert_true(xen_store_printf(s, 0, r->v.fe, "feature-rx-notify", "1"));
+}
+
+void raw_prepare(Raw *r, Netdev *back_dev, Netdev *front_dev, bool split, IoThread *thread)
+{
+    *r = (Raw) { 0 };
+    vif_up(&r->v, back_dev, front_dev);
+    r->v.back_thread = thread;
+    vif_back_start(&r->v);
+    raw_make(r, split);
 }
 
 void raw_up(Raw *r, Netdev *back_dev, Netdev *front_dev, bool split, IoThread *thread)
@@ -77,6 +82,11 @@ void raw_down(Raw *r)
 {
     raw_state(r, XenbusStateClosed);
     VIF_WAIT(r->v.back.disconnected == r->v.back.connected);
+    raw_free(r);
+}
+
+void raw_free(Raw *r)
+{
     for (unsigned i = 0; i < r->n_queues; i++) {
         g_assert_cmpint(r->ops->share_free(r->share, r->rings[i], 2), ==, 0);
     }

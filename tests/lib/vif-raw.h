@@ -26,10 +26,14 @@ typedef struct Raw {
  * queues; NULL: each has its own.
  */
 void raw_prepare(Raw *r, Netdev *back_dev, Netdev *front_dev, bool split, IoThread *thread);
+/* Rings, ports and keys, for a test that has made r->v and netback by itself. */
+void raw_make(Raw *r, bool split);
 /* Writes it. */
 void raw_state(Raw *r, enum xenbus_state state);
 /* raw_prepare(), and waits until it is connected. */
 void raw_up(Raw *r, Netdev *back_dev, Netdev *front_dev, bool split, IoThread *thread);
 void raw_down(Raw *r);
+/* The same, where netback has let go already: nothing is said to it. */
+void raw_free(Raw *r);
 
 #endif
