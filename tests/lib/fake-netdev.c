@@ -23,6 +23,7 @@ typedef struct FakeNetdev {
     unsigned offload;
     unsigned active;
     bool carrier;
+    uint32_t endless; /* length of its packets; 0: it is not */
 } FakeNetdev;
 
 static FakeNetdev *fake_of(Netdev *nd)
@@ -39,6 +40,9 @@ static unsigned fake_send(NetdevQueue *q, Pkt *pkt, unsigned n)
 {
     FakeNetdev *f = fake_of(q->nd);
 
+    if (f->endless) {
+        return n;
+    }
     pthread_mutex_lock(&f->lock);
     if (fake_queue_of(q)->full) {
         fake_queue_of(q)->refused++;
@@ -62,6 +66,14 @@ static unsigned fake_send(NetdevQueue *q, Pkt *pkt, unsigned n)
     return n;
 }
 
+/* A packet of @len bytes whose header and bytes the caller writes to the arena. */
+static void fake_read(PktArena *arena, Pkt *pkt, struct iovec *iov, uint8_t *data, uint32_t len)
+{
+    *iov = (struct iovec) { .iov_base = data, .iov_len = len };
+    *pkt = (Pkt) { .hdr = (void *)(data - PKT_HDR_LEN), .iov = iov, .n_iov = 1, .len = len };
+    pkt_arena_take(arena, len);
+}
+
 static unsigned fake_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
                           unsigned max)
 {
@@ -69,6 +81,14 @@ static unsigned fake_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iove
     unsigned n = 0;
     uint8_t *data;
 
+    while (f->endless && n < max && (data = pkt_arena_next(arena))) {
+        memset(data - PKT_HDR_LEN, 0, PKT_HDR_LEN + f->endless);
+        fake_read(arena, &pkt[n], &iov[n], data, f->endless);
+        n++;
+    }
+    if (f->endless) {
+        return n;
+    }
     pthread_mutex_lock(&f->lock);
     while (n < max && (data = pkt_arena_next(arena))) {
         FakePkt *p = g_queue_pop_head(&fake_queue_of(q)->to_nic);
@@ -76,14 +96,9 @@ static unsigned fake_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iove
         if (!p) {
             break;
         }
-        pkt[n].hdr = (void *)(data - PKT_HDR_LEN);
         memcpy(data - PKT_HDR_LEN, &p->hdr, PKT_HDR_LEN);
         memcpy(data, p->data, p->len);
-        iov[n] = (struct iovec) { .iov_base = data, .iov_len = p->len };
-        pkt[n].iov = &iov[n];
-        pkt[n].n_iov = 1;
-        pkt[n].len = p->len;
-        pkt_arena_take(arena, p->len);
+        fake_read(arena, &pkt[n], &iov[n], data, p->len);
         g_free(p);
         n++;
     }
@@ -222,6 +237,11 @@ unsigned fake_netdev_refused(Netdev *nd, unsigned q)
 void fake_netdev_set_mute(Netdev *nd)
 {
     nd->ops = &mute_ops;
+}
+
+void fake_netdev_set_endless(Netdev *nd, uint32_t len)
+{
+    fake_of(nd)->endless = len;
 }
 
 unsigned fake_netdev_unread(Netdev *nd, unsigned q)

@@ -34,6 +34,12 @@ unsigned fake_netdev_refused(Netdev *nd, unsigned q);
 /* Of a kind that does not tell of it: the NIC has to try. */
 void fake_netdev_set_mute(Netdev *nd);
 
+/*
+ * From its start: the NIC always has a packet of @len zeros to read, from each queue, and what it
+ * sends is forgotten.
+ */
+void fake_netdev_set_endless(Netdev *nd, uint32_t len);
+
 /* What the NIC asked for. */
 unsigned fake_netdev_offload(Netdev *nd);
 unsigned fake_netdev_active(Netdev *nd);
