@@ -21,6 +21,19 @@ void vif_up(Vif *v, Netdev *back_dev, Netdev *front_dev)
     vif_up_small(v, back_dev, front_dev, GUEST_RAM);
 }
 
+static void vif_add_guest(Vif *v, const char *dir, size_t guest_ram)
+{
+    g_autofree char *path = g_strdup_printf("%s/xen", dir);
+    g_autoptr(GError) error = NULL;
+
+    v->guest = xen_xenemu_open_guest(path, -1, guest_ram, &error);
+    g_assert_no_error(error);
+    v->guest_store = xen_store_open(v->guest->store_path, &error);
+    g_assert_no_error(error);
+    v->be = g_strdup_printf("/local/domain/0/backend/vif/%u/0", v->guest->domid);
+    v->fe = g_strdup_printf("/local/domain/%u/device/vif/0", v->guest->domid);
+}
+
 void vif_up_small(Vif *v, Netdev *back_dev, Netdev *front_dev, size_t guest_ram)
 {
     g_autoptr(GError) error = NULL;
@@ -32,20 +45,36 @@ void vif_up_small(Vif *v, Netdev *back_dev, Netdev *front_dev, size_t guest_ram)
     path = g_strdup_printf("%s/xen", v->dir);
     v->host = xen_xenemu_open_host(path, &error);
     g_assert_no_error(error);
-    v->guest = xen_xenemu_open_guest(path, -1, guest_ram, &error);
-    g_assert_no_error(error);
     v->host_store = xen_store_open(v->host->store_path, &error);
     g_assert_no_error(error);
-    v->guest_store = xen_store_open(v->guest->store_path, &error);
-    g_assert_no_error(error);
-    v->be = g_strdup_printf("/local/domain/0/backend/vif/%u/0", v->guest->domid);
-    v->fe = g_strdup_printf("/local/domain/%u/device/vif/0", v->guest->domid);
+    vif_add_guest(v, v->dir, guest_ram);
+}
+
+void vif_up_beside(Vif *v, const Vif *first, Netdev *back_dev, Netdev *front_dev)
+{
+    *v = (Vif) {
+        .beside = first,
+        .host = first->host,
+        .host_store = first->host_store,
+        .back_dev = back_dev,
+        .front_dev = front_dev,
+    };
+    vif_add_guest(v, first->dir, GUEST_RAM);
+}
+
+static void vif_remove_host(Vif *v)
+{
+    g_autofree char *store = g_strdup_printf("%s/xen.xenstore", v->dir);
+
+    xen_store_close(v->host_store);
+    xen_close(v->host);
+    g_assert_false(g_file_test(store, G_FILE_TEST_EXISTS));
+    g_assert_cmpint(g_rmdir(v->dir), ==, 0);
+    g_free(v->dir);
 }
 
 void vif_down(Vif *v)
 {
-    g_autofree char *store = g_strdup_printf("%s/xen.xenstore", v->dir);
-
     if (v->nf) {
         vif_front_close(v);
     }
@@ -53,14 +82,12 @@ void vif_down(Vif *v)
         vif_back_close(v);
     }
     xen_store_close(v->guest_store);
-    xen_store_close(v->host_store);
     xen_close(v->guest);
-    xen_close(v->host);
+    if (!v->beside) {
+        vif_remove_host(v);
+    }
     netdev_free(v->back_dev);
     netdev_free(v->front_dev);
-    g_assert_false(g_file_test(store, G_FILE_TEST_EXISTS));
-    g_assert_cmpint(g_rmdir(v->dir), ==, 0);
-    g_free(v->dir);
     g_free(v->be);
     g_free(v->fe);
     g_free(v->back.error);

@@ -21,6 +21,7 @@ typedef struct VifEnd {
 } VifEnd;
 
 typedef struct Vif {
+    const struct Vif *beside; /* whose host it shares; NULL: it has one of its own */
     char *dir;
     Xen *host;
     Xen *guest;
@@ -41,6 +42,8 @@ typedef struct Vif {
 void vif_up(Vif *v, Netdev *back_dev, Netdev *front_dev);
 /* The same, the guest having little memory. */
 void vif_up_small(Vif *v, Netdev *back_dev, Netdev *front_dev, size_t guest_ram);
+/* Another guest of @first's host, with a vif; it goes down before @first. */
+void vif_up_beside(Vif *v, const Vif *first, Netdev *back_dev, Netdev *front_dev);
 /* Closes what is there, checks that nothing is left, frees the netdevs. */
 void vif_down(Vif *v);
 
