@@ -351,6 +351,7 @@ bool xenbus_back_write(XenbusBack *b, const char *key, unsigned value)
 void xenbus_back_set_state(XenbusBack *b, enum xenbus_state state)
 {
     b->state = state;
+    b->reconfigured = false;
     b->unwritten = !xenbus_back_write(b, "state", state);
     if (b->unwritten) {
         xenbus_back_store_failed(b, true);

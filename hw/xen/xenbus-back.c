@@ -301,6 +301,10 @@ static void back_follow_connected(XenbusBack *b, const BackControl *c)
 
     if (b->connected) {
         b->front_written = false;
+        if (b->reconfigured) {
+            /* else its next Reconfiguring would find the answer there already */
+            xenbus_back_set_state(b, XenbusStateConnected);
+        }
         return;
     }
     if (b->connecting || back_must_wait(b)) {
@@ -312,6 +316,21 @@ static void back_follow_connected(XenbusBack *b, const BackControl *c)
     }
     if (b->state == XenbusStateInitWait && c->hotplug_done) {
         back_connect(b);
+    }
+}
+
+/* Linux's netfront waits for this answer without an end, and takes it for a promise. */
+static void back_reconfigure(XenbusBack *b)
+{
+    if (b->state != XenbusStateConnected || b->reconfigured) {
+        return;
+    }
+    if (b->ops->reconfigure) {
+        b->ops->reconfigure(b);
+    }
+    b->reconfigured = xenbus_back_write(b, "state", XenbusStateReconfigured);
+    if (!b->reconfigured) {
+        xenbus_back_store_failed(b, true);
     }
 }
 
@@ -334,10 +353,7 @@ static void back_follow_front(XenbusBack *b, enum xenbus_state front, const Back
         back_follow_connected(b, c);
         break;
     case XenbusStateReconfiguring:
-        /* Linux's netfront waits for this answer without an end */
-        if (b->state == XenbusStateConnected) {
-            xenbus_back_write(b, "state", XenbusStateReconfigured);
-        }
+        back_reconfigure(b);
         break;
     case XenbusStateClosing:
         back_to_closing(b);
@@ -491,8 +507,10 @@ void xenbus_back_done(XenbusBack *b)
 /* Another backend, which died, was connected to a frontend that still is, and all is in place. */
 static bool back_goes_on(XenbusBack *b)
 {
+    enum xenbus_state own = xenbus_back_own_state(b);
+
     return xenbus_back_front_state(b) == XenbusStateConnected &&
-           xenbus_back_own_state(b) == XenbusStateConnected &&
+           (own == XenbusStateConnected || own == XenbusStateReconfigured) &&
            xenbus_back_read_control(b).hotplug_done && xenbus_back_publish(b, NULL);
 }
 

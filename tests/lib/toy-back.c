@@ -80,6 +80,11 @@ static void toy_event(XenbusBack *b, XenbusEvent event, const char *detail)
     toy_say(b, names[event]);
 }
 
+static void toy_reconfigure(XenbusBack *b)
+{
+    toy_say(b, "reconfigure");
+}
+
 const XenbusBackOps toy_ops = {
     .kind = "toy",
     .max_idx = 10,
@@ -88,6 +93,7 @@ const XenbusBackOps toy_ops = {
     .publish = toy_publish,
     .connect = toy_connect,
     .disconnect = toy_disconnect,
+    .reconfigure = toy_reconfigure,
     .event = toy_event,
 };
 

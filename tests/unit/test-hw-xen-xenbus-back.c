@@ -349,7 +349,7 @@ static void test_reconfiguring_while_connecting(void)
     connecting(&f, 2000);
     toy_front(&f, 7);
     TOY_WAIT(toy_is(&f, TOY_BE, "state", "8"));
-    toy_expect_log(&f, "CONNECTED");
+    toy_expect_log(&f, "CONNECTED reconfigure");
     toy_down(&f);
 }
 
@@ -549,11 +549,15 @@ static void test_reconfiguring_is_answered(void)
 
     toy_connected(&f);
     toy_front(&f, 7);
-    TOY_WAIT(toy_is(&f, TOY_BE, "state", "8"));
-    toy_expect_log(&f, "");
-    toy_front(&f, 4);
-    toy_settle();
-    toy_expect_log(&f, ""); /* still connected */
+    for (unsigned i = 0; i < 2; i++) {
+        TOY_WAIT(toy_is(&f, TOY_BE, "state", "8"));
+        toy_settle();
+        toy_expect_log(&f, "reconfigure"); /* once */
+        toy_front(&f, 4);
+        TOY_WAIT(toy_is(&f, TOY_BE, "state", "4")); /* the next answer will be one */
+        toy_expect_log(&f, ""); /* still connected */
+        toy_front(&f, 7);
+    }
     toy_down(&f);
 }
 

@@ -53,6 +53,11 @@ typedef struct XenbusBackOps {
      * do. False: nothing of the guest's is used any more.
      */
     bool (*disconnect)(XenbusBack *b);
+    /*
+     * The frontend is Reconfiguring while connected: takes up what it may change then. It waits
+     * for the answer, which follows at once. Optional.
+     */
+    void (*reconfigure)(XenbusBack *b);
 
     /* From within other calls, but for XENBUS_CLOSED and XENBUS_GONE: from the main loop. */
     void (*event)(XenbusBack *b, XenbusEvent event, const char *detail);
@@ -69,6 +74,7 @@ struct XenbusBack {
     enum xenbus_state state;
     char *error;         /* the last reason; NULL: all is well */
     bool connected;
+    bool reconfigured;   /* said so, and the frontend is not Connected again yet */
     bool created;        /* the nodes are ours; else a toolstack's */
     bool resumed;        /* and were there: a backend that died had made them */
     bool online_warned;  /* of a B/online that makes no sense */
