@@ -40,6 +40,7 @@ typedef struct NetbackKeys {
     bool sg;
     bool rx_notify;
     unsigned offload; /* NetdevOffload: what the guest takes unfinished */
+    unsigned headroom;
     NetbackQueueKeys queue[NETIF_MAX_QUEUES];
 } NetbackKeys;
 
@@ -124,6 +125,7 @@ typedef struct NetbackQueue {
     IoSource peer_source;
     NetifQueueStats *stats;
     unsigned offload;    /* what the guest takes */
+    unsigned headroom;   /* bytes left free in front of a packet for the guest's XDP program */
     bool sg;
     bool rx_notify;
     bool peer_ready;     /* the netdev may have packets for the guest */
@@ -158,6 +160,7 @@ struct Netback {
     bool peer_failed;    /* the netdev's error was reported */
     unsigned warned_mtu; /* of the netdev, when it was said to be too large; 0: it was not */
     bool no_sg;          /* the guest that is connected takes packets of one slot only */
+    unsigned headroom;   /* that it asked for */
     XenFaults faults;
     NetbackKeys *keys;   /* while it connects... */
     bool keys_read;      /* ...all of them */
@@ -186,6 +189,8 @@ bool netback_store_publish(Netback *nb, XenTx tx);
  * those of some queues in a step, each in a transaction. @keys: zeroed at first.
  */
 XenbusStep netback_store_read_keys(Netback *nb, NetbackKeys *keys, GError **error);
+/* The frontend's xdp-headroom; a larger one than any is asked for counts as that. */
+bool netback_store_read_headroom(Netback *nb, XenTx tx, unsigned *ret, GError **error);
 /* B/carrier and F/mtu, as the netdev has them now. */
 void netback_store_set_link(Netback *nb);
 
@@ -196,6 +201,8 @@ NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys
                                   GError **error);
 /* Takes it back from its thread, unmaps, unbinds, frees. NULL is fine. */
 void netback_queue_stop(NetbackQueue *q);
+/* From the next packet on. Waits for the queue's thread. */
+void netback_queue_set_headroom(NetbackQueue *q, unsigned headroom);
 /* The netdev's descriptor is of another file now. */
 void netback_queue_peer_reopened(NetbackQueue *q);
 

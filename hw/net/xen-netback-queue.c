@@ -86,6 +86,18 @@ static void queue_watch_peer(void *opaque)
     q->peer_blocked = false;
 }
 
+typedef struct QueueHeadroom {
+    NetbackQueue *q;
+    unsigned headroom;
+} QueueHeadroom;
+
+static void queue_take_headroom(void *opaque)
+{
+    QueueHeadroom *h = opaque;
+
+    h->q->headroom = h->headroom;
+}
+
 static const XenQueueOps netback_queue_ops = {
     .poll = queue_poll,
     .arm = queue_arm,
@@ -101,6 +113,13 @@ void netback_queue_peer_reopened(NetbackQueue *q)
     if (q->base.running) {
         io_thread_call(q->base.thread, queue_watch_peer, q);
     }
+}
+
+void netback_queue_set_headroom(NetbackQueue *q, unsigned headroom)
+{
+    QueueHeadroom h = { q, headroom };
+
+    io_thread_call(q->base.thread, queue_take_headroom, &h);
 }
 
 static bool queue_connect(NetbackQueue *q, const NetbackQueueKeys *k, GError **error)
@@ -129,6 +148,7 @@ NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys
     q->peer = env->peer->queue[index];
     q->stats = &nb->stats[index];
     q->offload = keys->offload;
+    q->headroom = keys->headroom;
     q->sg = keys->sg;
     q->rx_notify = keys->rx_notify;
     q->peer_source = (IoSource) { .fd = q->peer->fd, .ready = queue_peer_ready };

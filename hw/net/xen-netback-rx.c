@@ -125,7 +125,9 @@ static inline void rx_advance(RxBatch *b)
 static const Pkt *rx_fit(NetbackQueue *q, NetifMeta *ret_meta)
 {
     RxBatch *b = &q->rx_batch;
-    uint32_t max_len = q->sg ? PKT_MAX_LEN : XEN_PAGE_SIZE;
+    uint32_t max_len = q->sg ? PKT_MAX_LEN : XEN_PAGE_SIZE - q->headroom;
+    /* an XDP program sees packets of one slot only: Linux's netfront drops larger ones */
+    unsigned offload = q->offload & (q->headroom == 0 ? ~0u : NETDEV_CSUM4 | NETDEV_CSUM6);
 
     while (b->next < b->n_pkts) {
         Pkt *pkt = b->segmenting ? rx_segment(b) : &b->pkt[b->next];
@@ -133,7 +135,7 @@ static const Pkt *rx_fit(NetbackQueue *q, NetifMeta *ret_meta)
         if (!pkt) {
             return NULL;
         }
-        switch (netif_offload_fit(pkt, q->offload, max_len, ret_meta)) {
+        switch (netif_offload_fit(pkt, offload, max_len, ret_meta)) {
         case NETIF_FIT:
             return pkt;
         case NETIF_SEGMENT:
@@ -153,7 +155,8 @@ static const Pkt *rx_fit(NetbackQueue *q, NetifMeta *ret_meta)
 
 /* --- fill: assign --- */
 
-static inline void rx_add_slot(NetbackQueue *q, uint8_t *local, uint32_t len, uint16_t flags)
+static inline void rx_add_slot(NetbackQueue *q, uint8_t *local, uint32_t offset, uint32_t len,
+                               uint16_t flags)
 {
     RxBatch *b = &q->rx_batch;
     netif_rx_request_t req;
@@ -167,48 +170,67 @@ static inline void rx_add_slot(NetbackQueue *q, uint8_t *local, uint32_t len, ui
     b->copy[b->n_copies++] = (XenCopySeg) {
         .local = local,
         .ref = req.gref,
+        .offset = (uint16_t)offset,
         .len = (uint16_t)len,
     };
 }
 
-static void rx_add_gso(NetbackQueue *q, const NetifMeta *meta)
+/* What is left free in front of the packet, or else how the guest is to segment it. */
+static void rx_add_extra(NetbackQueue *q, const NetifMeta *meta)
 {
     RxBatch *b = &q->rx_batch;
     netif_rx_request_t req;
 
     xen_ring_take_request(&q->rx, &req); /* its page stays unused */
     b->rsp[b->n_rsp].copy = -1;
-    b->rsp[b->n_rsp].extra = (struct netif_extra_info) {
-        .type = XEN_NETIF_EXTRA_TYPE_GSO,
-        .u.gso = { .size = meta->gso_size, .type = meta->gso_type },
-    };
+    if (q->headroom > 0) {
+        g_assert(meta->gso_type == XEN_NETIF_GSO_TYPE_NONE);
+        b->rsp[b->n_rsp].extra = (struct netif_extra_info) {
+            .type = XEN_NETIF_EXTRA_TYPE_XDP,
+            .u.pad = { (uint16_t)q->headroom }, /* u.xdp of newer headers */
+        };
+    } else {
+        b->rsp[b->n_rsp].extra = (struct netif_extra_info) {
+            .type = XEN_NETIF_EXTRA_TYPE_GSO,
+            .u.gso = { .size = meta->gso_size, .type = meta->gso_type },
+        };
+    }
     b->n_rsp++;
 }
 
-static unsigned rx_slots(const Pkt *pkt, const NetifMeta *meta)
+static inline bool rx_has_extra(const NetbackQueue *q, const NetifMeta *meta)
 {
-    return (pkt->len + XEN_PAGE_SIZE - 1) / XEN_PAGE_SIZE +
-           (meta->gso_type != XEN_NETIF_GSO_TYPE_NONE);
+    return q->headroom > 0 || meta->gso_type != XEN_NETIF_GSO_TYPE_NONE;
 }
 
-/* There are as many slots as rx_slots() says. */
+static unsigned rx_slots(const NetbackQueue *q, const Pkt *pkt, const NetifMeta *meta)
+{
+    return (q->headroom + pkt->len + XEN_PAGE_SIZE - 1) / XEN_PAGE_SIZE + rx_has_extra(q, meta);
+}
+
+/*
+ * There are as many slots as rx_slots() says. A response's status is the packet's bytes alone, and
+ * the headroom is in its first slot only: what Linux's netfront reads. Its netback counts the
+ * headroom in and leaves it in each slot, which netfront then takes for data.
+ */
 static void rx_assign(NetbackQueue *q, const Pkt *pkt, const NetifMeta *meta)
 {
     RxBatch *b = &q->rx_batch;
     uint8_t *data = pkt->iov[0].iov_base;
     uint32_t left = pkt->len;
-    uint32_t len = MIN(left, XEN_PAGE_SIZE);
-    bool gso = meta->gso_type != XEN_NETIF_GSO_TYPE_NONE;
+    uint32_t len = MIN(left, XEN_PAGE_SIZE - q->headroom);
+    bool extra = rx_has_extra(q, meta);
 
-    rx_add_slot(q, data, len, (uint16_t)(netif_meta_rx_flags(meta) | (gso ? NETRXF_extra_info : 0) |
-                                         (left > len ? NETRXF_more_data : 0)));
-    if (gso) {
-        rx_add_gso(q, meta);
+    rx_add_slot(q, data, q->headroom, len,
+                (uint16_t)(netif_meta_rx_flags(meta) | (extra ? NETRXF_extra_info : 0) |
+                           (left > len ? NETRXF_more_data : 0)));
+    if (extra) {
+        rx_add_extra(q, meta);
     }
     while ((left -= len) > 0) {
         data += len;
         len = MIN(left, XEN_PAGE_SIZE);
-        rx_add_slot(q, data, len, left > len ? NETRXF_more_data : 0);
+        rx_add_slot(q, data, 0, len, left > len ? NETRXF_more_data : 0);
     }
     b->held_since = 0;
     b->pkts++;
@@ -278,7 +300,7 @@ static void rx_fill(NetbackQueue *q, unsigned slots)
     b->bytes = 0;
     g_assert(slots <= NETBACK_RING_SLOTS);
     while ((pkt = rx_fit(q, &meta)) != NULL) {
-        unsigned need = rx_slots(pkt, &meta);
+        unsigned need = rx_slots(q, pkt, &meta);
 
         if (need > slots) {
             if (rx_hold(q, need)) {

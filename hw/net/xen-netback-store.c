@@ -99,6 +99,7 @@ bool netback_store_publish(Netback *nb, XenTx tx)
         { "feature-rx-copy", true },
         { "feature-rx-flip", false },
         { "feature-split-event-channels", true },
+        { "feature-xdp-headroom", true },
     };
     XenStore *s = nb->bus.store;
 
@@ -238,6 +239,17 @@ static bool keys_read_features(XenStore *s, XenTx tx, const char *fe, NetbackKey
     return true;
 }
 
+bool netback_store_read_headroom(Netback *nb, XenTx tx, unsigned *ret, GError **error)
+{
+    uint64_t v = 0;
+
+    if (!keys_optional(nb->bus.store, tx, nb->bus.fe, "xdp-headroom", UINT32_MAX, &v, error)) {
+        return false;
+    }
+    *ret = (unsigned)MIN(v, NETIF_XDP_HEADROOM_MAX);
+    return true;
+}
+
 /* What is there of the vif as a whole. */
 static bool keys_read_head(Netback *nb, XenTx tx, NetbackKeys *k, GError **error)
 {
@@ -254,7 +266,8 @@ static bool keys_read_head(Netback *nb, XenTx tx, NetbackKeys *k, GError **error
         return false;
     }
     k->n_queues = (unsigned)n;
-    return keys_read_features(s, tx, nb->bus.fe, k, nb->to_guest, error);
+    return netback_store_read_headroom(nb, tx, &k->headroom, error) &&
+           keys_read_features(s, tx, nb->bus.fe, k, nb->to_guest, error);
 }
 
 static bool keys_read_some(Netback *nb, XenTx tx, NetbackKeys *k, GError **error)

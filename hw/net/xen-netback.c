@@ -121,10 +121,28 @@ static XenbusStep netback_connect(XenbusBack *b, GError **error)
     }
     if (step == XENBUS_STEP_DONE) {
         netback_set_sg(nb, nb->keys->sg);
+        nb->headroom = nb->keys->headroom;
         netback_forget_keys(nb);
         netdev_set_carrier(nb->env.peer, true);
     }
     return step;
+}
+
+/* Linux's netfront does so before and after it has an XDP program. */
+static void netback_reconfigure(XenbusBack *b)
+{
+    Netback *nb = netback_of(b);
+    g_autoptr(GError) error = NULL;
+    unsigned headroom;
+
+    if (!netback_store_read_headroom(nb, 0, &headroom, &error)) {
+        netback_event(b, XENBUS_WARNING, error->message);
+        return;
+    }
+    for (unsigned i = 0; headroom != nb->headroom && i < nb->n_queues; i++) {
+        netback_queue_set_headroom(nb->queue[i], headroom);
+    }
+    nb->headroom = headroom;
 }
 
 static bool netback_write_nodes(XenbusBack *b, XenTx tx)
@@ -151,6 +169,7 @@ static const XenbusBackOps netback_ops = {
     .publish = netback_publish,
     .connect = netback_connect,
     .disconnect = netback_disconnect,
+    .reconfigure = netback_reconfigure,
     .event = netback_event,
 };
 

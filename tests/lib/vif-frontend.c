@@ -480,28 +480,39 @@ static bool rx_wait(FrontQueue *q, int timeout_ms)
 }
 
 /* A data slot: what netif.h says of one, and what Linux's netfront requires. */
-static netif_rx_response_t rx_take(FrontQueue *q, FrontFrame *ret)
+static uint32_t rx_take(FrontQueue *q, netif_rx_response_t *ret_rsp)
 {
     uint32_t slot = q->rx.cons % FRONT_RING;
-    netif_rx_response_t rsp;
 
-    xen_ring_take_response(&q->rx, &rsp, sizeof(rsp));
-    g_assert_cmpuint(rsp.id, ==, q->rx_id[slot]);
-    g_assert_cmpuint(rsp.offset, ==, 0);
-    g_assert_cmpint(rsp.status, <=, PAGE);
+    xen_ring_take_response(&q->rx, ret_rsp, sizeof(*ret_rsp));
+    g_assert_cmpuint(ret_rsp->id, ==, q->rx_id[slot]);
+    g_assert_cmpuint(ret_rsp->offset, ==, 0);
     g_assert_false(front_grant_busy(q->f, q->rx_buf[slot].ref));
-    if (rsp.status <= 0) {
-        ret->status = ret->status ? ret->status : rsp.status;
-    } else {
-        g_assert_cmpuint(ret->len + (unsigned)rsp.status, <=, sizeof(ret->data));
-        memcpy(ret->data + ret->len, q->rx_buf[slot].data, (unsigned)rsp.status);
-        ret->len += (unsigned)rsp.status;
-        if ((unsigned)rsp.status < PAGE) {
-            g_assert_cmpuint(q->rx_buf[slot].data[rsp.status], ==, 0xa5); /* not a byte more */
-        }
-    }
+    return slot;
+}
+
+/* Its bytes, behind @headroom that nobody wrote to. */
+static void rx_store(const FrontQueue *q, uint32_t slot, const netif_rx_response_t *rsp,
+                     unsigned headroom, FrontFrame *ret)
+{
+    const uint8_t *page = q->rx_buf[slot].data;
+    int end = (int)headroom + rsp->status;
+
+    g_assert_cmpint(end, <=, (int)PAGE);
     ret->slots++;
-    return rsp;
+    if (rsp->status <= 0) {
+        ret->status = ret->status ? ret->status : rsp->status;
+        return;
+    }
+    g_assert_cmpuint(ret->len + (unsigned)rsp->status, <=, sizeof(ret->data));
+    memcpy(ret->data + ret->len, page + headroom, (unsigned)rsp->status);
+    ret->len += (unsigned)rsp->status;
+    for (unsigned i = 0; i < headroom; i++) {
+        g_assert_cmpuint(page[i], ==, 0xa5);
+    }
+    if (end < (int)PAGE) {
+        g_assert_cmpuint(page[end], ==, 0xa5); /* not a byte more */
+    }
 }
 
 static void rx_take_extra(FrontQueue *q, FrontFrame *ret)
@@ -509,21 +520,29 @@ static void rx_take_extra(FrontQueue *q, FrontFrame *ret)
     struct netif_extra_info extra;
 
     xen_ring_take_response(&q->rx, &extra, sizeof(extra));
-    g_assert_cmpuint(extra.type, ==, XEN_NETIF_EXTRA_TYPE_GSO);
     g_assert_cmpuint(extra.flags, ==, 0);
+    ret->slots++;
+    if (extra.type == XEN_NETIF_EXTRA_TYPE_XDP) {
+        g_assert_cmpuint(extra.u.pad[1], ==, 0);
+        g_assert_cmpuint(extra.u.pad[2], ==, 0);
+        ret->headroom = extra.u.pad[0];
+        return;
+    }
+    g_assert_cmpuint(extra.type, ==, XEN_NETIF_EXTRA_TYPE_GSO);
     g_assert_cmpuint(extra.u.gso.pad, ==, 0);
     g_assert_cmpuint(extra.u.gso.features, ==, 0);
     ret->gso_type = extra.u.gso.type;
     ret->gso_size = extra.u.gso.size;
-    ret->slots++;
 }
 
 bool front_rx_recv(FrontQueue *q, FrontFrame *ret, int timeout_ms)
 {
     netif_rx_response_t rsp;
     unsigned data_slots = 1;
+    uint32_t slot;
 
     ret->len = 0;
+    ret->headroom = 0;
     ret->slots = 0;
     ret->status = 0;
     ret->gso_type = 0;
@@ -531,7 +550,7 @@ bool front_rx_recv(FrontQueue *q, FrontFrame *ret, int timeout_ms)
     if (!rx_wait(q, timeout_ms)) {
         return false;
     }
-    rsp = rx_take(q, ret);
+    slot = rx_take(q, &rsp);
     ret->flags = rsp.flags;
     g_assert_cmpuint(rsp.flags & ~(NETRXF_data_validated | NETRXF_csum_blank | NETRXF_more_data |
                                    NETRXF_extra_info), ==, 0);
@@ -540,10 +559,12 @@ bool front_rx_recv(FrontQueue *q, FrontFrame *ret, int timeout_ms)
         g_assert_cmpuint(front_rx_waiting(q), >, 0);
         rx_take_extra(q, ret);
     }
+    rx_store(q, slot, &rsp, ret->headroom, ret);
     g_assert_true(rsp.status <= 0 || rsp.status >= 14); /* netfront drops shorter first slots */
     while (rsp.flags & NETRXF_more_data) {
         g_assert_cmpuint(front_rx_waiting(q), >, 0);
-        rsp = rx_take(q, ret);
+        slot = rx_take(q, &rsp);
+        rx_store(q, slot, &rsp, 0, ret);
         g_assert_cmpuint(rsp.flags & ~NETRXF_more_data, ==, 0);
         data_slots++;
     }

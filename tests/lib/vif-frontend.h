@@ -141,6 +141,7 @@ typedef struct FrontFrame {
     int status;        /* 0, or that of the first slot that failed */
     uint8_t gso_type;  /* 0: no extra */
     uint16_t gso_size;
+    unsigned headroom; /* in front of the data of the first slot */
     uint8_t data[FRONT_FRAME_MAX];
 } FrontFrame;
 

@@ -4,7 +4,6 @@
 # The life of a vif besides its packets: ringtap is killed and started again under a guest
 # that goes on, with nodes that it made itself and with those of xl; what is left of dead
 # guests; xl beside a vif that it does not know.
-# Arguments: xdp, for XDP in the guest, which netback does not serve yet: TODO(#6).
 
 # shellcheck source=tests/xen/lib/dom0-net.sh
 . /lab/dom0-net.sh
@@ -100,7 +99,7 @@ messages_start u1
 check "its netfront loads" guest u1 'net_up 2 2'
 check "ping" quiet_ping 10.9.0.2
 killed_and_restarted "a vif of ringtap's" u1 2 "$mac1" 2 ""
-[ "${1-}" != xdp ] || xdp_in_guest
+xdp_in_guest
 xl_beside
 first=${guest_domid[u1]}
 left_overs
