@@ -248,16 +248,17 @@ static void tx_fetch(NetbackQueue *q)
 static void tx_build(TxBatch *b, const TxPkt *p, Pkt *pkt)
 {
     struct iovec *iov = &b->iov[p->first_seg];
+    const XenCopySeg *seg = &b->seg[p->first_seg];
+    unsigned n = p->n_segs;
+    uint32_t len = 0;
 
-    pkt->iov = iov;
-    pkt->n_iov = p->n_segs;
-    pkt->len = 0;
-    for (unsigned s = 0; s < p->n_segs; s++) {
-        const XenCopySeg *seg = &b->seg[p->first_seg + s];
-
-        iov[s] = (struct iovec) { .iov_base = seg->local, .iov_len = seg->len };
-        pkt->len += seg->len;
+    for (unsigned s = 0; s < n; s++) {
+        iov[s] = (struct iovec) { .iov_base = seg[s].local, .iov_len = seg[s].len };
+        len += seg[s].len;
     }
+    pkt->iov = iov;
+    pkt->n_iov = n;
+    pkt->len = len;
     pkt->hdr = (void *)((uint8_t *)iov[0].iov_base - PKT_HDR_LEN);
 }
 
