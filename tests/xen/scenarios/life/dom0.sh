@@ -39,10 +39,16 @@ killed_and_restarted() {
 }
 
 xdp_in_guest() {
-    check "an XDP program is taken" guest u1 xdp_on
+    check "an XDP program is taken" guest u1 'xdp_on drop'
     check "it drops what comes" not guest u1 'quiet_ping 10.9.0.1'
     check "it is taken away" guest u1 xdp_off
     check "the guest answers again" wait_for 10 quiet_ping 10.9.0.2
+    check "a program that lets all pass is taken" guest u1 'xdp_on pass'
+    check "the guest answers" wait_for 10 quiet_ping 10.9.0.2
+    check "TCP passes it, segmented" guest u1 pulled
+    check "it is taken away, too" guest u1 xdp_off
+    check "TCP comes whole again" guest u1 pulled
+    check "the guest's kernel is content" messages_clean u1
 }
 
 # xl knows only what it made itself: its next vif must not be the one that ringtap made.

@@ -1,16 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# In the guest: an XDP program that drops each packet.
+# In the guest: XDP programs; a TCP stream that lasts.
 
+# xdp_on drop|pass
 xdp_on() {
     grep -q ' /sys/fs/bpf ' /proc/mounts || mount -t bpf bpf /sys/fs/bpf || return
-    [ -e /sys/fs/bpf/drop ] || xdp-drop /sys/fs/bpf/drop || return
-    ip link set dev eth0 xdp pinned /sys/fs/bpf/drop
+    [ -e "/sys/fs/bpf/$1" ] || xdp-load "$1" "/sys/fs/bpf/$1" || return
+    ip link set dev eth0 xdp pinned "/sys/fs/bpf/$1"
 }
 
 xdp_off() {
     ip link set dev eth0 xdp off
+}
+
+# pulled: a TCP stream from dom0 has come through; its large packets too
+pulled() {
+    iperf3 -c 10.9.0.1 -p 5201 -R -n 20M > /tmp/pulled 2>&1 || { cat /tmp/pulled; return 1; }
 }
 
 # stream_start: data to dom0 until it is told to stop

@@ -1,12 +1,14 @@
 /*
- * xdp-drop PATH: loads an XDP program that drops each packet and pins it at PATH, for
- * "ip link set dev X xdp pinned PATH". A guest has no compiler for BPF.
+ * xdp-load drop|pass PATH: loads an XDP program that drops each packet, or lets it pass, and
+ * pins it at PATH, for "ip link set dev X xdp pinned PATH". A guest has no compiler for BPF.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <linux/bpf.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,8 +19,11 @@ static long bpf(enum bpf_cmd cmd, union bpf_attr *attr)
 
 int main(int argc, char **argv)
 {
-    static const struct bpf_insn program[] = {
-        { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_DROP },
+    bool drop = argc == 3 && strcmp(argv[1], "drop") == 0;
+    bool pass = argc == 3 && strcmp(argv[1], "pass") == 0;
+    struct bpf_insn program[] = {
+        { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0,
+          .imm = drop ? XDP_DROP : XDP_PASS },
         { .code = BPF_JMP | BPF_EXIT },
     };
     union bpf_attr load = {
@@ -30,19 +35,19 @@ int main(int argc, char **argv)
     union bpf_attr pin = { 0 };
     long fd;
 
-    if (argc != 2) {
-        fprintf(stderr, "usage: xdp-drop PATH\n");
+    if (!drop && !pass) {
+        fprintf(stderr, "usage: xdp-load drop|pass PATH\n");
         return 2;
     }
     fd = bpf(BPF_PROG_LOAD, &load);
     if (fd < 0) {
-        perror("xdp-drop: cannot load the program");
+        perror("xdp-load: cannot load the program");
         return 1;
     }
-    pin.pathname = (uintptr_t)argv[1];
+    pin.pathname = (uintptr_t)argv[2];
     pin.bpf_fd = (uint32_t)fd;
     if (bpf(BPF_OBJ_PIN, &pin) < 0) {
-        perror("xdp-drop: cannot pin the program");
+        perror("xdp-load: cannot pin the program");
         return 1;
     }
     return 0;
