@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
+XEN_SCENARIOS = [('net', []), ('netfront', ['4']), ('life', [])]
 # As the scenarios of tests/xen say it: "[ 12 s] ok: what was checked".
 XEN_LINE = re.compile(r'^\[ *\d+ s\] (ok|FAILED|skipped): (.*?)\s*$', re.M)
 TAP_LINE = re.compile(r'^(not )?ok\b\s*(\d+)?\s*-?\s*([^#]*?)\s*(?:#\s*(\w+)\S*\s*(.*))?$')
@@ -42,7 +43,6 @@ class Results:
         print(f'{self.passed} passed, {len(self.failed)} failed, '
               f'{len(self.skipped)} skipped')
         return 1 if self.failed else 0
-
 
 def step(text):
     print(f'== {text}', flush=True)
@@ -218,7 +218,7 @@ def main():
     parser = argparse.ArgumentParser(
         prog='scripts/check', description='Builds and tests everything: ASan+UBSan with all '
         'tests and style checks, TSan with all tests of code, a release build '
-        'with the demo and the benchmark, and the scenarios net and netfront on a real Xen '
+        'with the demo and the benchmark, and the scenarios net, netfront and life on a real Xen '
         'under software emulation.')
     parser.add_argument('--fast', action='store_true', help='leave out the real Xen')
     parser.add_argument('--clang', action='store_true', help='compile with clang')
@@ -244,11 +244,11 @@ def main():
     if release:
         user_scripts(results, release, root)
     if args.fast:
-        results.skip('xen: net', 'left out by --fast')
-        results.skip('xen: netfront', 'left out by --fast')
+        for scenario, _ in XEN_SCENARIOS:
+            results.skip(f'xen: {scenario}', 'left out by --fast')
     else:
-        real_xen(results, 'net', [], release, root)
-        real_xen(results, 'netfront', ['4'], release, root)
+        for scenario, arguments in XEN_SCENARIOS:
+            real_xen(results, scenario, arguments, release, root)
 
     print(f'== {time.monotonic() - start:.0f} s in all, logs in {root.name}/', flush=True)
     return results.summary()
