@@ -119,7 +119,7 @@ static void test_malformed(Fixture *f, gconstpointer data)
         "memset 0 99999999999 0", "endianness big", "clock_set", "READB 0", "readb\t0", "csr x",
         "rtas x", "xen_evtchn_notify", "xen_evtchn_notify 99999", "xen_store_read 1",
         "xen_store_read 77 /", "xen_store_read x /", "xen_fault gnttab-map 1", "xen_fault a 1 1",
-        "xen_evtchn_alloc 70000",
+        "xen_evtchn_alloc 70000", "xen_store_write 1 data/a half\\",
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(lines); i++) {
