@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -264,176 +263,6 @@ static void test_full_netdev_stops(void)
     g_assert_cmpint(errno, ==, EAGAIN);
     g_assert_true(nd->queue[0]->full && nd->ops->tells_writable);
     g_assert_true(tells_room(fd));
-}
-
-/* Packets in one buffer, as a NIC has them; every twentieth in two pieces. */
-typedef struct Burst {
-    PktArena arena;
-    NetdevQueue *q;
-    Pkt pkt[100];
-    struct iovec iov[100][2];
-    unsigned n;
-    unsigned sent;
-} Burst;
-
-static void burst_init(Burst *b, NetdevQueue *q, unsigned n, bool pieces)
-{
-    unsigned i;
-
-    g_assert_cmpint(pkt_arena_init(&b->arena, 100 * 4096 + PKT_ARENA_MIN), ==, 0);
-    b->q = q;
-    b->n = n;
-    for (i = 0; i < n; i++) {
-        FrameSpec s = { .ip_version = 4, .payload = i + 10, .id = (uint16_t)i };
-        uint8_t *data = pkt_arena_next(&b->arena);
-        uint32_t len = (uint32_t)frame_build(data, &s);
-        uint32_t head = pieces && i % 20 == 19 ? 40 : len;
-
-        b->iov[i][0] = (struct iovec){ data, head };
-        b->iov[i][1] = (struct iovec){ data + head, len - head };
-        b->pkt[i] = (Pkt){ .hdr = (void *)(data - PKT_HDR_LEN), .iov = b->iov[i],
-                           .n_iov = head < len ? 2 : 1, .len = len };
-        memset(b->pkt[i].hdr, 0, PKT_HDR_LEN);
-        pkt_arena_take(&b->arena, len);
-    }
-    netdev_set_send_buffer(q, b->arena.base, b->arena.size);
-}
-
-static void burst_done(Burst *b)
-{
-    netdev_set_send_buffer(b->q, NULL, 0);
-    pkt_arena_done(&b->arena);
-}
-
-static gpointer burst_send(gpointer opaque)
-{
-    Burst *b = opaque;
-
-    b->sent = netdev_send(b->q, b->pkt, b->n);
-    return NULL;
-}
-
-/* All of them came, in order; except number @missing. */
-static void burst_check(const Burst *b, int fd, unsigned missing)
-{
-    uint8_t buf[2048];
-    unsigned i;
-
-    g_assert_cmpuint(b->sent, ==, b->n);
-    for (i = 0; i < b->n; i++) {
-        if (i != missing) {
-            g_assert_cmpint(get_frame(fd, buf, sizeof(buf)), ==, b->pkt[i].len);
-            g_assert_cmpmem(buf, b->pkt[i].len, b->iov[i][0].iov_base, b->pkt[i].len);
-        }
-    }
-    g_assert_cmpint(recv(fd, buf, sizeof(buf), 0), ==, -1);
-}
-
-/* Bursts that were sent through a ring would have been sent in any case. */
-static bool has_ring(const NetdevQueue *q)
-{
-    if (tap_ring_is_up(((const TapQueue *)q)->ring)) {
-        return true;
-    }
-    g_test_skip("no io_uring as we need it (Linux 6.1): packets were written one by one");
-    return false;
-}
-
-static void test_bursts(void)
-{
-    g_autofree Burst *b = g_new0(Burst, 1);
-    g_autoptr(Netdev) nd = NULL;
-    unsigned n;
-    int fd;
-
-    if (!netns_enter()) {
-        return;
-    }
-    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
-    fd = netns_packet_socket("tt0", false);
-    for (n = 1; n <= 100; n += 11) {
-        burst_init(b, nd->queue[0], n, n % 2);
-        burst_send(b);
-        burst_check(b, fd, UINT_MAX);
-        if (n > 80) {
-            has_ring(nd->queue[0]);
-        }
-        burst_done(b);
-    }
-    g_assert_cmpuint(nd->queue[0]->refused, ==, 0);
-    close(fd);
-}
-
-static void test_burst_from_another_thread(void)
-{
-    g_autofree Burst *b = g_new0(Burst, 1);
-    g_autoptr(Netdev) nd = NULL;
-    unsigned round;
-    int fd;
-
-    if (!netns_enter()) {
-        return;
-    }
-    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
-    fd = netns_packet_socket("tt0", false);
-    burst_init(b, nd->queue[0], 64, false);
-    for (round = 0; round < 3; round++) {
-        g_thread_join(g_thread_new("sender", burst_send, b));
-        burst_check(b, fd, UINT_MAX);
-        burst_send(b);
-        burst_check(b, fd, UINT_MAX);
-    }
-    has_ring(nd->queue[0]);
-    burst_done(b);
-    close(fd);
-}
-
-static void test_burst_with_a_refused_packet(void)
-{
-    g_autofree Burst *b = g_new0(Burst, 1);
-    g_autoptr(Netdev) nd = NULL;
-    int fd;
-
-    if (!netns_enter()) {
-        return;
-    }
-    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
-    fd = netns_packet_socket("tt0", false);
-    burst_init(b, nd->queue[0], 64, false);
-    b->pkt[20].hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-    b->pkt[20].hdr->csum_start = 5000;
-    burst_send(b);
-    burst_check(b, fd, 20);
-    g_assert_cmpuint(nd->queue[0]->refused, ==, 1);
-    has_ring(nd->queue[0]);
-    burst_done(b);
-    close(fd);
-}
-
-/* As under seccomp, or with little RLIMIT_MEMLOCK: the ring cannot be had. */
-static void test_burst_without_ring(void)
-{
-    struct rlimit limit = { 0, 0 };
-    struct rlimit old;
-    g_autofree Burst *b = g_new0(Burst, 1);
-    g_autoptr(Netdev) nd = NULL;
-    int fd;
-
-    if (!netns_enter()) {
-        return;
-    }
-    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
-    fd = netns_packet_socket("tt0", false);
-    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
-    limit.rlim_max = old.rlim_max;
-    burst_init(b, nd->queue[0], 64, false);
-    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0); /* not one descriptor more */
-    burst_send(b);
-    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &old), ==, 0);
-    burst_check(b, fd, UINT_MAX);
-    g_assert_false(tap_ring_is_up(((TapQueue *)nd->queue[0])->ring));
-    burst_done(b);
-    close(fd);
 }
 
 /* What the tap's reader gets. */
@@ -1051,10 +880,6 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap/offloads-are-accepted", test_offloads_are_accepted);
     g_test_add_func("/net/tap/refused-packets-are-counted", test_refused_packets_are_counted);
     g_test_add_func("/net/tap/full-netdev-stops", test_full_netdev_stops);
-    g_test_add_func("/net/tap/bursts", test_bursts);
-    g_test_add_func("/net/tap/burst-from-another-thread", test_burst_from_another_thread);
-    g_test_add_func("/net/tap/burst-with-a-refused-packet", test_burst_with_a_refused_packet);
-    g_test_add_func("/net/tap/burst-without-ring", test_burst_without_ring);
     g_test_add_func("/net/tap/recv", test_recv);
     g_test_add_func("/net/tap/recv-clears-num-buffers", test_recv_clears_num_buffers);
     g_test_add_func("/net/tap/recv-stops-at-a-full-arena", test_recv_stops_at_a_full_arena);
