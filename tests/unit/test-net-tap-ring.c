@@ -5,6 +5,9 @@
  */
 #include "net/tap.h"
 
+#include <dlfcn.h>
+#include <errno.h>
+#include <liburing.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -13,6 +16,38 @@
 #include "frames.h"
 #include "netns.h"
 #include "tap-internal.h"
+
+/* --- a kernel that takes fewer requests than it is given, as when memory is short --- */
+
+/* Of the submissions to come. Nobody else's: one thread sends, and it is the test's. */
+static struct {
+    bool on;
+    int takes;          /* so many of each; negative: none, and this is what it says */
+    unsigned submitted; /* calls */
+} kernel;
+
+/* In the place of liburing's. A submission that is short does not wait. */
+int io_uring_submit_and_wait(struct io_uring *ring, unsigned wait_nr)
+{
+    int (*submit)(struct io_uring *ring, unsigned wait_nr) =
+        (int (*)(struct io_uring *, unsigned))dlsym(RTLD_NEXT, "io_uring_submit_and_wait");
+    unsigned left;
+    int n;
+
+    kernel.submitted++;
+    if (!kernel.on) {
+        return submit(ring, wait_nr);
+    }
+    if (kernel.takes < 0) {
+        return kernel.takes;
+    }
+    g_assert_cmpuint(io_uring_sq_ready(ring), >, kernel.takes);
+    left = io_uring_sq_ready(ring) - (unsigned)kernel.takes;
+    ring->sq.sqe_tail -= left;
+    n = submit(ring, 0);
+    ring->sq.sqe_tail += left; /* there they are still */
+    return n;
+}
 
 static Netdev *open_tap(const char *ifname)
 {
@@ -201,6 +236,78 @@ static void test_burst_without_ring(void)
     close(fd);
 }
 
+/* A burst is ready, and a ring. False: there is none, and the test is skipped. */
+static bool burst_with_ring(Burst *b, NetdevQueue *q, int fd)
+{
+    burst_init(b, q, 64, false);
+    burst_send(b);
+    burst_check(b, fd, UINT_MAX);
+    if (!has_ring(q)) {
+        burst_done(b);
+        return false;
+    }
+    return true;
+}
+
+static void burst_send_short(Burst *b, int takes)
+{
+    kernel = (typeof(kernel)){ .on = true, .takes = takes };
+    burst_send(b);
+    kernel.on = false;
+    g_assert_cmpuint(kernel.submitted, ==, 1);
+}
+
+/*
+ * What was not submitted is written after what was; neither is sent twice, then or with the next
+ * burst.
+ */
+static void test_short_submission(void)
+{
+    static const int takes[] = { 1, 20, 63, -EAGAIN, -ENOMEM, -EBUSY };
+    g_autofree Burst *b = g_new0(Burst, 1);
+    g_autoptr(Netdev) nd = NULL;
+    int fd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0");
+    fd = netns_packet_socket("tt0", false);
+    for (unsigned i = 0; i < G_N_ELEMENTS(takes) && burst_with_ring(b, nd->queue[0], fd); i++) {
+        burst_send_short(b, takes[i]);
+        burst_check(b, fd, UINT_MAX);
+        burst_send(b);
+        burst_check(b, fd, UINT_MAX);
+        burst_done(b);
+    }
+    g_assert_cmpuint(nd->queue[0]->refused, ==, 0);
+    close(fd);
+}
+
+/* It is counted once, on either side of where the kernel stopped. */
+static void test_short_submission_with_a_refused_packet(void)
+{
+    static const unsigned bad[] = { 0, 19, 20, 63 };
+    g_autofree Burst *b = g_new0(Burst, 1);
+    g_autoptr(Netdev) nd = NULL;
+    int fd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0");
+    fd = netns_packet_socket("tt0", false);
+    for (unsigned i = 0; i < G_N_ELEMENTS(bad) && burst_with_ring(b, nd->queue[0], fd); i++) {
+        b->pkt[bad[i]].hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+        b->pkt[bad[i]].hdr->csum_start = 5000;
+        burst_send_short(b, 20);
+        burst_check(b, fd, bad[i]);
+        g_assert_cmpuint(nd->queue[0]->refused, ==, i + 1);
+        burst_done(b);
+    }
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -209,5 +316,7 @@ int main(int argc, char **argv)
     TEST("burst-from-another-thread", test_burst_from_another_thread);
     TEST("burst-with-a-refused-packet", test_burst_with_a_refused_packet);
     TEST("burst-without-ring", test_burst_without_ring);
+    TEST("short-submission", test_short_submission);
+    TEST("short-submission-with-a-refused-packet", test_short_submission_with_a_refused_packet);
     return g_test_run();
 }
