@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define ROUNDS     1000
-#define WARM_UP    100        /* rounds until memory is what it will be */
+#define WARM_UP    300        /* rounds until memory is what it will be */
 #define RSS_SLACK  (4 * 1024) /* KiB; a sanitizer's quarantine is kept small by meson.build */
 
 static const VifFrame plain = { .udp = true, .payload = 200 };
