@@ -9,7 +9,7 @@
  *     0xfc          the client reads no answers, up to the next 0xfc
  *     0xfb          dom0 binds to the guest's ports, notifies them, and uses its first grant
  *     0xfa N BYTE   N times 64 KiB of BYTE, in a line
- *     0xf9          as the first byte: there is no Xen
+ *     0xf9          as the first byte: there is no Xen, and no timer
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -234,10 +234,10 @@ static void machine_start(Machine *m, bool with_xen)
         m->gnttab = xenemu_gnttab_open(m->xen->opaque);
         config.xen = m->xen;
         config.xen_path = path;
+        m->timer.wake = timer_wake;
+        timer_set(&m->timer);
+        clock_add_waiter(&m->timer);
     }
-    m->timer.wake = timer_wake;
-    timer_set(&m->timer);
-    clock_add_waiter(&m->timer);
     m->qtest = qtest_new(&config, &error);
     g_assert_no_error(error);
 }
@@ -285,6 +285,9 @@ static void client_come(Client *c, bool replaces)
 
     if (!replaces) {
         close(old);
+        while (g_main_context_iteration(NULL, FALSE)) {
+            /* the server shall see it, before it sees the next one */
+        }
     }
     client_connect(c);
     if (replaces) {
