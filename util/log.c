@@ -43,8 +43,11 @@ void log_set_timestamps(bool on)
     log_state.timestamps = on;
 }
 
-/* Of a file that takes no more, a full disk, stderr hears: that, once, and each line. */
-static void log_write(const GString *line)
+/*
+ * Of a file that takes no more, a full disk, stderr hears: that, once, and each line, unless it
+ * has this one already.
+ */
+static void log_write(const GString *line, bool told)
 {
     bool failed = write(log_state.fd, line->str, line->len) != (gssize)line->len;
     int saved = errno;
@@ -60,12 +63,15 @@ static void log_write(const GString *line)
         dprintf(STDERR_FILENO, "%s: warning: cannot write to the log file: %s\n",
                 log_state.progname, g_strerror(saved));
     }
-    dprintf(STDERR_FILENO, "%s", line->str);
+    if (!told) {
+        dprintf(STDERR_FILENO, "%s", line->str);
+    }
 }
 
-static void log_line(const char *kind, const char *fmt, va_list ap) G_GNUC_PRINTF(2, 0);
+static void log_line(const char *kind, bool told, const char *fmt, va_list ap)
+    G_GNUC_PRINTF(3, 0);
 
-static void log_line(const char *kind, const char *fmt, va_list ap)
+static void log_line(const char *kind, bool told, const char *fmt, va_list ap)
 {
     g_autoptr(GString) line = g_string_new(NULL);
 
@@ -78,7 +84,7 @@ static void log_line(const char *kind, const char *fmt, va_list ap)
     g_string_append_printf(line, "%s: %s", log_state.progname, kind);
     g_string_append_vprintf(line, fmt, ap);
     g_string_append_c(line, '\n');
-    log_write(line);
+    log_write(line, told);
 }
 
 void error_report(const char *fmt, ...)
@@ -86,7 +92,16 @@ void error_report(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    log_line("", fmt, ap);
+    log_line("", false, fmt, ap);
+    va_end(ap);
+}
+
+void error_report_told(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    log_line("", true, fmt, ap);
     va_end(ap);
 }
 
@@ -95,7 +110,7 @@ void warn_report(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    log_line("warning: ", fmt, ap);
+    log_line("warning: ", false, fmt, ap);
     va_end(ap);
 }
 
@@ -104,7 +119,7 @@ void info_report(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    log_line("info: ", fmt, ap);
+    log_line("info: ", false, fmt, ap);
     va_end(ap);
 }
 
@@ -135,7 +150,7 @@ void warn_report_limited(LogLimit *limit, const char *fmt, ...)
 
     if (log_limit_pass(limit)) {
         va_start(ap, fmt);
-        log_line("warning: ", fmt, ap);
+        log_line("warning: ", false, fmt, ap);
         va_end(ap);
     }
 }
@@ -146,7 +161,7 @@ void info_report_limited(LogLimit *limit, const char *fmt, ...)
 
     if (log_limit_pass(limit)) {
         va_start(ap, fmt);
-        log_line("info: ", fmt, ap);
+        log_line("info: ", false, fmt, ap);
         va_end(ap);
     }
 }

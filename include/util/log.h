@@ -30,6 +30,9 @@ void error_report(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void warn_report(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void info_report(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 
+/* The same as error_report(), of what stderr hears in another way: a log file is on. */
+void error_report_told(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
+
 /*
  * Whatever a guest can provoke is reported through one of these: at most
  * @burst lines in @interval_ms, the rest is counted and mentioned with the next line.

@@ -514,6 +514,7 @@ def test_log_on_a_full_disk():
         assert lines[0] == 'ringtap: warning: cannot write to the log file: No space left on device'
         assert lines[1].startswith('ringtap: info: waiting for connection on: '), err
         assert err.count('cannot write') == 1 and 'foo' in lines[2], err
+        assert lines[3:] == [''], err
 
 
 # --- daemon, pidfile
