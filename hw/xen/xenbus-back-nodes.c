@@ -234,7 +234,7 @@ static bool nodes_choose_idx(XenbusBack *b, int32_t idx, GError **error)
         return false;
     }
     if (idx == -1 && !nodes_claim_any(b)) {
-        NODES_FAIL(error, "cannot find device index for netdev device");
+        NODES_FAIL(error, "cannot find device index for %s device", b->ops->kind);
         return false;
     }
     return true;

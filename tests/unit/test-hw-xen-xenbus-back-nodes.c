@@ -338,6 +338,26 @@ static void test_idx(void)
     toy_down(&f);
 }
 
+/* Whatever kind of device it is. */
+static void test_no_idx_is_free(void)
+{
+    g_autoptr(GError) error = NULL;
+    XenbusBack other = { 0 };
+    ToyTest f;
+
+    toy_up(&f);
+    for (unsigned i = 0; i < 10; i++) {
+        g_autofree char *dir = g_strdup_printf("/local/domain/0/backend/toy/1/%u", i);
+
+        toy_put(&f, dir, "frontend", "x");
+        toy_put(&f, dir, "script", "x"); /* a toolstack's */
+    }
+    g_assert_false(xenbus_back_init(&other, &toy_ops, f.host, f.dom0, 1, -1, &error));
+    g_assert_cmpstr(error->message, ==, "cannot find device index for toy device");
+    xenbus_back_done(&other);
+    toy_down(&f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -354,5 +374,6 @@ int main(int argc, char **argv)
     TEST("idx-of-what-was-left", test_idx_of_what_was_left);
     TEST("claims-of-other-programs", test_claims_of_other_programs);
     TEST("idx", test_idx);
+    TEST("no-idx-is-free", test_no_idx_is_free);
     return g_test_run();
 }

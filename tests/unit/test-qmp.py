@@ -764,7 +764,7 @@ def test_no_index_is_free():
                  for word in (f'/local/domain/0/backend/vif/5/{i}/{key}', 'x')]
         subprocess.run(['xenstore-write', *nodes], check=True,
                        env={**os.environ, 'XENSTORED_PATH': f'{r.dir}/xen.xenstore'})
-        assert q.error('device_add', **VIF) == 'cannot find device index for netdev device'
+        assert q.error('device_add', **VIF) == 'cannot find device index for vif device'
 
 
 def test_prelaunch_offers_nothing():
