@@ -720,6 +720,24 @@ static void test_unreadable_is_not_gone(void)
     toy_down(&f);
 }
 
+/* The frontend's state alone, which is no less there. */
+static void test_unreadable_frontend_is_not_gone(void)
+{
+    ToyTest f;
+
+    restricted_start(&f);
+    g_assert_true(xen_store_mkdir(f.dom0, 0, TOY_FE "/state", 0, 0));
+    toy_put(&f, TOY_BE, "online", "1"); /* wakes it */
+    toy_settle();
+    g_assert_true(f.toy.bus.connected);
+    toy_expect_log(&f, "");
+    g_assert_true(xen_store_mkdir(f.dom0, 0, TOY_FE "/state", 1, 0));
+    toy_front(&f, 5);
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "5"));
+    toy_expect_log(&f, "disconnect DISCONNECTED");
+    toy_down(&f);
+}
+
 /* A state that could not be written is written later. */
 static void test_unwritten_state_is_written_later(void)
 {
@@ -776,6 +794,7 @@ int main(int argc, char **argv)
     TEST("close-times-out", test_close_times_out);
     TEST("close-unused", test_close_unused);
     TEST("unreadable-is-not-gone", test_unreadable_is_not_gone);
+    TEST("unreadable-frontend-is-not-gone", test_unreadable_frontend_is_not_gone);
     TEST("unwritten-state-is-written-later", test_unwritten_state_is_written_later);
     return g_test_run();
 }
