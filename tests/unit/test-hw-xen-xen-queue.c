@@ -20,6 +20,7 @@ typedef struct Toy {
     unsigned told;       /* of faults, in the main loop */
     unsigned attached;
     int attach_result;
+    uint64_t rested_ns;  /* as it was told */
     /* atomic */
     unsigned polls;
     unsigned arms;
@@ -207,6 +208,31 @@ static void test_pause(void)
     toy_down(&t);
 }
 
+static void toy_resume(XenQueue *q, uint64_t ns)
+{
+    container_of(q, Toy, base)->rested_ns = ns;
+}
+
+/* It is the time since the first pause that is told. */
+static void test_paused_twice(void)
+{
+    static const XenQueueOps ops = { toy_poll, toy_arm, toy_attach, toy_detach, toy_resume };
+    Toy t;
+
+    toy_up(&t, 1);
+    t.base.ops = &ops;
+    toy_start(&t);
+    xen_queue_set_paused(&t.base, true);
+    g_usleep(20000);
+    xen_queue_set_paused(&t.base, true);
+    xen_queue_set_paused(&t.base, false);
+    g_assert_cmpuint(t.rested_ns, >=, 20000000);
+    t.rested_ns = 1;
+    xen_queue_set_paused(&t.base, false);
+    g_assert_cmpuint(t.rested_ns, ==, 1); /* it was not paused */
+    toy_down(&t);
+}
+
 static void test_attach_fails(void)
 {
     g_autoptr(GError) error = NULL;
@@ -303,6 +329,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/xen/queue/event-wakes-it", test_event_wakes_it);
     g_test_add_func("/hw/xen/queue/violation-stops-it", test_violation_stops_it);
     g_test_add_func("/hw/xen/queue/pause", test_pause);
+    g_test_add_func("/hw/xen/queue/paused-twice", test_paused_twice);
     g_test_add_func("/hw/xen/queue/attach-fails", test_attach_fails);
     g_test_add_func("/hw/xen/queue/shared-thread", test_shared_thread);
     g_test_add_func("/hw/xen/queue/start-again", test_start_again);
