@@ -13,6 +13,8 @@
 /* xen/include/public/io/xs_wire.h */
 #define WIRE_TRANSACTION_END 7
 #define WIRE_RM              13
+#define WIRE_ERROR           16
+#define WIRE_IS_DOMAIN       17 /* XS_IS_DOMAIN_INTRODUCED */
 #define WIRE_BODY_MAX        4096
 
 typedef struct Request {
@@ -38,6 +40,8 @@ struct StoreProxy {
     pthread_mutex_t lock; /* for what follows, over each passing; not GMutex: see TSan */
     bool hold;
     bool end;
+    bool refuse_domains;
+    unsigned refused;
     Removal removal;
     char *path;
     int listener;
@@ -135,6 +139,37 @@ bool store_proxy_removed(StoreProxy *p)
     return removed;
 }
 
+/* --- questions about domains --- */
+
+void store_proxy_refuse_domains(StoreProxy *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->refuse_domains = true;
+    pthread_mutex_unlock(&p->lock);
+}
+
+unsigned store_proxy_refused(StoreProxy *p)
+{
+    unsigned n;
+
+    pthread_mutex_lock(&p->lock);
+    n = p->refused;
+    pthread_mutex_unlock(&p->lock);
+    return n;
+}
+
+/* With the lock, as below. */
+static bool proxy_refuse(StoreProxy *p, const Request *r)
+{
+    Request error = { .head = r->head, .body = "EIO" };
+    size_t len = sizeof(error.head) + sizeof("EIO");
+
+    error.head.type = WIRE_ERROR;
+    error.head.len = sizeof("EIO");
+    p->refused++;
+    return send(p->fd[0], &error, len, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
 /* --- what passes; with the lock, false: an end is gone --- */
 
 /* A whole request, if one is there. */
@@ -156,6 +191,9 @@ static bool proxy_pass_request(StoreProxy *p)
     if (removal_is_due(&p->removal, &r)) {
         proxy_remove(p, p->removal.path);
         g_clear_pointer(&p->removal.path, g_free);
+    }
+    if (p->refuse_domains && r.head.type == WIRE_IS_DOMAIN) {
+        return proxy_refuse(p, &r);
     }
     return send(p->fd[1], &r, len, MSG_NOSIGNAL) == (ssize_t)len;
 }

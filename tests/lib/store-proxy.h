@@ -1,6 +1,6 @@
 /*
- * A XenStore server that stops answering when a test says so, or changes at a moment that the
- * test chooses: in between a client and the real server.
+ * A XenStore server that stops answering when a test says so, does not know what domains there
+ * are, or changes at a moment that the test chooses: in between a client and the real server.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,6 +17,10 @@ StoreProxy *store_proxy_new(const char *path, const char *server);
 void store_proxy_free(StoreProxy *p);
 /* Nothing passes from now on, or again; what was sent meanwhile waits. */
 void store_proxy_hold(StoreProxy *p, bool hold);
+
+/* From now on whether a domain is there is answered with EIO; how often it was. */
+void store_proxy_refuse_domains(StoreProxy *p);
+unsigned store_proxy_refused(StoreProxy *p);
 
 /*
  * Somebody else removes @path, once: before the request passes that @n others come before, or as

@@ -1,5 +1,5 @@
 /*
- * A backend whose XenStore stops answering for a while, at a bad moment.
+ * A backend whose XenStore stops answering for a while, at a bad moment, or in part.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -26,6 +26,7 @@ typedef struct Fixture {
     char *dir;
     char *path;      /* of the proxy */
     Xen *host;
+    Xen *guest;      /* it is there, and does nothing */
     XenStore *dom0;  /* the toolstack's and the guest's */
     XenStore *store; /* the backend's */
     Toy toy;
@@ -132,6 +133,8 @@ static void up(Fixture *f, gconstpointer unused)
     f->path = g_build_filename(f->dir, "proxy", NULL);
     f->host = xen_xenemu_open_host(path, &error);
     g_assert_no_error(error);
+    f->guest = xen_xenemu_open_guest(path, 1, 1 << 20, &error);
+    g_assert_no_error(error);
     f->dom0 = xen_store_open(f->host->store_path, &error);
     f->toy.proxy = store_proxy_new(f->path, f->host->store_path);
     f->store = xen_store_open(f->path, &error);
@@ -147,6 +150,7 @@ static void down(Fixture *f, gconstpointer unused)
     xen_store_close(f->store);
     store_proxy_free(f->toy.proxy);
     xen_store_close(f->dom0);
+    xen_close(f->guest);
     xen_close(f->host);
     g_rmdir(f->dir);
     g_free(f->dir);
@@ -194,6 +198,20 @@ static void test_close(Fixture *f, gconstpointer unused)
     store_proxy_hold(f->toy.proxy, false);
 }
 
+/* Nobody says whether the guest is still there: it is served on. */
+static void test_unknown_domain(Fixture *f, gconstpointer unused)
+{
+    xenbus_back_start(&f->toy.bus);
+    front_state(f, "4");
+    WAIT_FOR(f->toy.connected);
+    store_proxy_refuse_domains(f->toy.proxy);
+    front_state(f, "4"); /* wakes it */
+    WAIT_FOR(store_proxy_refused(f->toy.proxy) > 0);
+    front_state(f, "5");
+    WAIT_FOR(back_is(f, "5") || f->toy.bus.closed_sent);
+    g_assert_false(f->toy.bus.closed_sent);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -201,5 +219,6 @@ int main(int argc, char **argv)
     TEST("publish", test_publish);
     TEST("connect", test_connect);
     TEST("close", test_close);
+    TEST("unknown-domain", test_unknown_domain);
     return g_test_run();
 }

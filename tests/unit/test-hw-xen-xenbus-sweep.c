@@ -7,6 +7,7 @@
 
 #include "fake-netdev.h"
 #include "hw/xen/xenbus-sweep.h"
+#include "store-proxy.h"
 #include "vif.h"
 
 static void up(Vif *v)
@@ -78,6 +79,31 @@ static void test_a_toolstack_removes_its_own(void)
     vif_down(&v);
 }
 
+/* Nobody says whether it is: what it has is left alone. */
+static void test_unknown_is_not_dead(void)
+{
+    const char *node = "/local/domain/0/backend/vif/77/0/frontend";
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = NULL;
+    StoreProxy *proxy;
+    XenStore *store;
+    Vif v;
+
+    up(&v);
+    put(&v, node, "/local/domain/77/device/vif/0");
+    path = g_strdup_printf("%s/proxy", v.dir);
+    proxy = store_proxy_new(path, v.host->store_path);
+    store = xen_store_open(path, &error);
+    g_assert_no_error(error);
+    store_proxy_refuse_domains(proxy);
+    g_assert_cmpuint(xenbus_sweep(v.host, store, "vif"), ==, 0);
+    g_assert_cmpuint(store_proxy_refused(proxy), ==, 1);
+    g_assert_true(is_there(&v, node));
+    xen_store_close(store);
+    store_proxy_free(proxy);
+    vif_down(&v);
+}
+
 /* Of another kind, or no number at all. */
 static void test_what_is_not_meant_stays(void)
 {
@@ -113,6 +139,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sweep/of-a-dead-domain", test_of_a_dead_domain);
     g_test_add_func("/sweep/a-live-one-keeps-its-own", test_a_live_one_keeps_its_own);
     g_test_add_func("/sweep/a-toolstack-removes-its-own", test_a_toolstack_removes_its_own);
+    g_test_add_func("/sweep/unknown-is-not-dead", test_unknown_is_not_dead);
     g_test_add_func("/sweep/what-is-not-meant-stays", test_what_is_not_meant_stays);
     g_test_add_func("/sweep/not-dom0", test_not_dom0);
     return g_test_run();
