@@ -12,7 +12,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 # pylint: disable=wrong-import-position
-from program import Ringtap
+from program import Ringtap, wait_for
 import tap
 
 BINARY = os.path.abspath(sys.argv[1])
@@ -56,6 +56,30 @@ def test_stays_over_a_restart():
         assert r.end(None)[0] == 0
     assert is_set_up()
     assert sh('ip link del vif9').returncode == 0
+
+
+def test_new_one_stays_over_an_orderly_end():
+    with start() as r:
+        r.qmp()
+        set_up()
+        assert r.end()[0] == 0
+    assert is_set_up()
+    assert sh('ip link del vif9').returncode == 0
+
+
+def test_made_again_goes_with_its_device():
+    """What took the place of an interface that somebody deleted is ours, too."""
+    with start() as r:
+        qmp = r.qmp()
+        assert sh('ip link del vif9').returncode == 0
+        wait_for(lambda: 'error' in qmp.command('query-vif')[0], 'its end')
+        assert sh('ip tuntap add vif9 mode tap multi_queue vnet_hdr').returncode == 0
+        wait_for(lambda: 'error' not in qmp.command('query-vif')[0], 'the new one')
+        assert qmp.command('device_del', id='vif0') == {}
+        qmp.event('DEVICE_DELETED')
+        assert there()
+        assert r.end()[0] == 0
+    assert not there()
 
 
 def test_goes_with_its_device():

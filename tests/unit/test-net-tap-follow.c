@@ -276,6 +276,37 @@ static void test_new_one_of_its_name(void)
     netdev_free(nic.nd);
 }
 
+/* The new one is down and in no bridge: whoever set up the first sets it up, too. */
+static void test_script_runs_for_the_new_one(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("tap-XXXXXX", NULL);
+    g_autofree char *up = g_build_filename(dir, "up", NULL);
+    g_autofree char *out = g_build_filename(dir, "up.out", NULL);
+    TapConfig config = config_of("tt0", 2);
+    Nic nic;
+
+    if (!netns_enter()) {
+        return;
+    }
+    g_assert_true(g_file_set_contents_full(up, "#!/bin/sh\nip link set $1 up\n"
+                                           "echo $1 >$0.tmp && mv $0.tmp $0.out\n", -1, 0, 0755,
+                                           NULL));
+    config.script = up;
+    attach(&nic, make_tap(&config));
+    g_assert_true(tap_script_run(nic.nd, true, NULL));
+    for (unsigned i = 1; i <= 2; i++) {
+        g_assert_cmpint(unlink(out), ==, 0);
+        g_assert_true(netns_sh("ip link del tt0"));
+        WAIT(nic.nd->error);
+        g_assert_true(netns_sh("ip tuntap add tt0 mode tap multi_queue vnet_hdr"));
+        WAIT(nic.reopened == i);
+        WAIT(g_file_test(out, G_FILE_TEST_EXISTS));
+        g_assert_true(netns_sh("ip link show tt0 up | grep -q tt0"));
+    }
+    netdev_free(nic.nd);
+    g_assert_true(netns_sh("rm -r %s", dir));
+}
+
 /* What cannot be opened is left alone; the next one may be right. */
 static void test_new_one_of_another_kind(void)
 {
@@ -481,6 +512,8 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap-follow/gone-elsewhere", test_gone_elsewhere);
     g_test_add_func("/net/tap-follow/gone-with-its-namespace", test_gone_with_its_namespace);
     g_test_add_func("/net/tap-follow/new-one-of-its-name", test_new_one_of_its_name);
+    g_test_add_func("/net/tap-follow/script-runs-for-the-new-one",
+                    test_script_runs_for_the_new_one);
     g_test_add_func("/net/tap-follow/new-one-of-another-kind", test_new_one_of_another_kind);
     g_test_add_func("/net/tap-follow/replaced", test_replaced);
     g_test_add_func("/net/tap-follow/given-from-elsewhere", test_given_from_elsewhere);
