@@ -319,14 +319,20 @@ static void back_follow_connected(XenbusBack *b, const BackControl *c)
     }
 }
 
-/* Linux's netfront waits for this answer without an end, and takes it for a promise. */
+/*
+ * Linux's netfront waits for this answer without an end, and takes it for a promise. At each look:
+ * a Connected and another Reconfiguring since the last one are not seen.
+ */
 static void back_reconfigure(XenbusBack *b)
 {
-    if (b->state != XenbusStateConnected || b->reconfigured) {
+    if (b->state != XenbusStateConnected) {
         return;
     }
     if (b->ops->reconfigure) {
         b->ops->reconfigure(b);
+    }
+    if (b->reconfigured) {
+        return;
     }
     b->reconfigured = xenbus_back_write(b, "state", XenbusStateReconfigured);
     if (!b->reconfigured) {

@@ -23,6 +23,7 @@ typedef struct Toy {
     unsigned steps;      /* ...and how many there were then */
     bool refuse_connect; /* the last part */
     bool taken_over;
+    unsigned reconfigured; /* looks at a Reconfiguring */
 } Toy;
 
 extern const XenbusBackOps toy_ops;

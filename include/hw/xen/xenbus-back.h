@@ -54,8 +54,8 @@ typedef struct XenbusBackOps {
      */
     bool (*disconnect)(XenbusBack *b);
     /*
-     * The frontend is Reconfiguring while connected: takes up what it may change then. It waits
-     * for the answer, which follows at once. Optional.
+     * The frontend is Reconfiguring while connected: takes up what it may change then, if that
+     * is something new. It waits for the answer, which follows at once. Optional.
      */
     void (*reconfigure)(XenbusBack *b);
 
