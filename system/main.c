@@ -36,7 +36,7 @@ static void main_fail(System *s, const char *message)
     g_autofree char *all = g_strdup_printf("ringtap: %s\n", message);
 
     if (s->log_open) {
-        error_report_told("%s", first);
+        error_report_to_file("%s", first);
     }
     if (s->daemon.report_fd < 0) {
         fputs(all, stderr);

@@ -43,37 +43,31 @@ void log_set_timestamps(bool on)
     log_state.timestamps = on;
 }
 
-/*
- * Of a file that takes no more, a full disk, stderr hears: that, once, and each line, unless it
- * has this one already.
- */
-static void log_write(const GString *line, bool told)
+/* False: the file takes no more, a full disk. stderr hears of it, once. */
+static bool log_write(const GString *line)
 {
     bool failed = write(log_state.fd, line->str, line->len) != (gssize)line->len;
     int saved = errno;
 
     if (log_state.fd == STDERR_FILENO) {
-        return; /* nobody is left to tell */
+        return true; /* nobody is left to tell */
     }
     if (!failed) {
         g_atomic_int_set(&log_state.failing, 0);
-        return;
+        return true;
     }
     if (g_atomic_int_compare_and_exchange(&log_state.failing, 0, 1)) {
         dprintf(STDERR_FILENO, "%s: warning: cannot write to the log file: %s\n",
                 log_state.progname, g_strerror(saved));
     }
-    if (!told) {
-        dprintf(STDERR_FILENO, "%s", line->str);
-    }
+    return false;
 }
 
-static void log_line(const char *kind, bool told, const char *fmt, va_list ap)
-    G_GNUC_PRINTF(3, 0);
+static GString *log_format(const char *kind, const char *fmt, va_list ap) G_GNUC_PRINTF(2, 0);
 
-static void log_line(const char *kind, bool told, const char *fmt, va_list ap)
+static GString *log_format(const char *kind, const char *fmt, va_list ap)
 {
-    g_autoptr(GString) line = g_string_new(NULL);
+    GString *line = g_string_new(NULL);
 
     if (log_state.timestamps) {
         g_autoptr(GDateTime) now = g_date_time_new_now_utc();
@@ -84,7 +78,18 @@ static void log_line(const char *kind, bool told, const char *fmt, va_list ap)
     g_string_append_printf(line, "%s: %s", log_state.progname, kind);
     g_string_append_vprintf(line, fmt, ap);
     g_string_append_c(line, '\n');
-    log_write(line, told);
+    return line;
+}
+
+static void log_line(const char *kind, const char *fmt, va_list ap) G_GNUC_PRINTF(2, 0);
+
+static void log_line(const char *kind, const char *fmt, va_list ap)
+{
+    g_autoptr(GString) line = log_format(kind, fmt, ap);
+
+    if (!log_write(line)) {
+        dprintf(STDERR_FILENO, "%s", line->str);
+    }
 }
 
 void error_report(const char *fmt, ...)
@@ -92,17 +97,19 @@ void error_report(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    log_line("", false, fmt, ap);
+    log_line("", fmt, ap);
     va_end(ap);
 }
 
-void error_report_told(const char *fmt, ...)
+void error_report_to_file(const char *fmt, ...)
 {
+    g_autoptr(GString) line = NULL;
     va_list ap;
 
     va_start(ap, fmt);
-    log_line("", true, fmt, ap);
+    line = log_format("", fmt, ap);
     va_end(ap);
+    log_write(line);
 }
 
 void warn_report(const char *fmt, ...)
@@ -110,7 +117,7 @@ void warn_report(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    log_line("warning: ", false, fmt, ap);
+    log_line("warning: ", fmt, ap);
     va_end(ap);
 }
 
@@ -119,7 +126,7 @@ void info_report(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    log_line("info: ", false, fmt, ap);
+    log_line("info: ", fmt, ap);
     va_end(ap);
 }
 
@@ -150,7 +157,7 @@ void warn_report_limited(LogLimit *limit, const char *fmt, ...)
 
     if (log_limit_pass(limit)) {
         va_start(ap, fmt);
-        log_line("warning: ", false, fmt, ap);
+        log_line("warning: ", fmt, ap);
         va_end(ap);
     }
 }
@@ -161,7 +168,7 @@ void info_report_limited(LogLimit *limit, const char *fmt, ...)
 
     if (log_limit_pass(limit)) {
         va_start(ap, fmt);
-        log_line("info: ", false, fmt, ap);
+        log_line("info: ", fmt, ap);
         va_end(ap);
     }
 }

@@ -30,8 +30,8 @@ void error_report(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void warn_report(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void info_report(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 
-/* The same as error_report(), of what stderr hears in another way: a log file is on. */
-void error_report_told(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
+/* The same, but for the log file only, which is open: stderr hears of it in another way. */
+void error_report_to_file(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 
 /*
  * Whatever a guest can provoke is reported through one of these: at most
