@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
+# Of tests/xen, with their arguments.
 XEN_SCENARIOS = [('net', []), ('netfront', ['4']), ('life', [])]
 # As the scenarios of tests/xen say it: "[ 12 s] ok: what was checked".
 XEN_LINE = re.compile(r'^\[ *\d+ s\] (ok|FAILED|skipped): (.*?)\s*$', re.M)
@@ -43,6 +44,7 @@ class Results:
         print(f'{self.passed} passed, {len(self.failed)} failed, '
               f'{len(self.skipped)} skipped')
         return 1 if self.failed else 0
+
 
 def step(text):
     print(f'== {text}', flush=True)
