@@ -139,111 +139,125 @@ static bool has_ring(const NetdevQueue *q)
     return false;
 }
 
-static void test_bursts(void)
-{
-    g_autofree Burst *b = g_new0(Burst, 1);
-    g_autoptr(Netdev) nd = NULL;
-    unsigned n;
+/* A tap, who looks at what comes out of it, and a burst for it. */
+typedef struct RingTest {
+    Netdev *nd;
+    NetdevQueue *q;
     int fd;
+    Burst b;
+} RingTest;
+
+/* NULL: there can be no tap here, and the test is skipped. */
+static RingTest *ring_test_new(void)
+{
+    RingTest *t;
 
     if (!netns_enter()) {
+        return NULL;
+    }
+    t = g_new0(RingTest, 1);
+    t->nd = open_tap("tt0");
+    t->q = t->nd->queue[0];
+    t->fd = netns_packet_socket("tt0", false);
+    return t;
+}
+
+static void ring_test_free(RingTest *t)
+{
+    close(t->fd);
+    netdev_free(t->nd);
+    g_free(t);
+}
+
+static void test_bursts(void)
+{
+    RingTest *t = ring_test_new();
+    unsigned n;
+
+    if (!t) {
         return;
     }
-    nd = open_tap("tt0");
-    fd = netns_packet_socket("tt0", false);
     for (n = 1; n <= 100; n += 11) {
-        burst_init(b, nd->queue[0], n, n % 2);
-        burst_send(b);
-        burst_check(b, fd, UINT_MAX);
+        burst_init(&t->b, t->q, n, n % 2);
+        burst_send(&t->b);
+        burst_check(&t->b, t->fd, UINT_MAX);
         if (n > 80) {
-            has_ring(nd->queue[0]);
+            has_ring(t->q);
         }
-        burst_done(b);
+        burst_done(&t->b);
     }
-    g_assert_cmpuint(nd->queue[0]->refused, ==, 0);
-    close(fd);
+    g_assert_cmpuint(t->q->refused, ==, 0);
+    ring_test_free(t);
 }
 
 static void test_burst_from_another_thread(void)
 {
-    g_autofree Burst *b = g_new0(Burst, 1);
-    g_autoptr(Netdev) nd = NULL;
+    RingTest *t = ring_test_new();
     unsigned round;
-    int fd;
 
-    if (!netns_enter()) {
+    if (!t) {
         return;
     }
-    nd = open_tap("tt0");
-    fd = netns_packet_socket("tt0", false);
-    burst_init(b, nd->queue[0], 64, false);
+    burst_init(&t->b, t->q, 64, false);
     for (round = 0; round < 3; round++) {
-        g_thread_join(g_thread_new("sender", burst_send, b));
-        burst_check(b, fd, UINT_MAX);
-        burst_send(b);
-        burst_check(b, fd, UINT_MAX);
+        g_thread_join(g_thread_new("sender", burst_send, &t->b));
+        burst_check(&t->b, t->fd, UINT_MAX);
+        burst_send(&t->b);
+        burst_check(&t->b, t->fd, UINT_MAX);
     }
-    has_ring(nd->queue[0]);
-    burst_done(b);
-    close(fd);
+    has_ring(t->q);
+    burst_done(&t->b);
+    ring_test_free(t);
 }
 
 static void test_burst_with_a_refused_packet(void)
 {
-    g_autofree Burst *b = g_new0(Burst, 1);
-    g_autoptr(Netdev) nd = NULL;
-    int fd;
+    RingTest *t = ring_test_new();
 
-    if (!netns_enter()) {
+    if (!t) {
         return;
     }
-    nd = open_tap("tt0");
-    fd = netns_packet_socket("tt0", false);
-    burst_init(b, nd->queue[0], 64, false);
-    b->pkt[20].hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-    b->pkt[20].hdr->csum_start = 5000;
-    burst_send(b);
-    burst_check(b, fd, 20);
-    g_assert_cmpuint(nd->queue[0]->refused, ==, 1);
-    has_ring(nd->queue[0]);
-    burst_done(b);
-    close(fd);
+    burst_init(&t->b, t->q, 64, false);
+    t->b.pkt[20].hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+    t->b.pkt[20].hdr->csum_start = 5000;
+    burst_send(&t->b);
+    burst_check(&t->b, t->fd, 20);
+    g_assert_cmpuint(t->q->refused, ==, 1);
+    has_ring(t->q);
+    burst_done(&t->b);
+    ring_test_free(t);
 }
 
 /* As under seccomp, or with little RLIMIT_MEMLOCK: the ring cannot be had. */
 static void test_burst_without_ring(void)
 {
+    RingTest *t = ring_test_new();
     struct rlimit limit = { 0, 0 };
     struct rlimit old;
-    g_autofree Burst *b = g_new0(Burst, 1);
-    g_autoptr(Netdev) nd = NULL;
-    int fd;
 
-    if (!netns_enter()) {
+    if (!t) {
         return;
     }
-    nd = open_tap("tt0");
-    fd = netns_packet_socket("tt0", false);
     g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
     limit.rlim_max = old.rlim_max;
-    burst_init(b, nd->queue[0], 64, false);
+    burst_init(&t->b, t->q, 64, false);
     g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0); /* not one descriptor more */
-    burst_send(b);
+    burst_send(&t->b);
     g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &old), ==, 0);
-    burst_check(b, fd, UINT_MAX);
-    g_assert_false(tap_ring_is_up(((TapQueue *)nd->queue[0])->ring));
-    burst_done(b);
-    close(fd);
+    burst_check(&t->b, t->fd, UINT_MAX);
+    g_assert_false(tap_ring_is_up(((TapQueue *)t->q)->ring));
+    burst_done(&t->b);
+    ring_test_free(t);
 }
 
 /* A burst is ready, and a ring. False: there is none, and the test is skipped. */
-static bool burst_with_ring(Burst *b, NetdevQueue *q, int fd)
+static bool burst_with_ring(RingTest *t)
 {
-    burst_init(b, q, 64, false);
-    burst_send(b);
-    burst_check(b, fd, UINT_MAX);
-    if (!has_ring(q)) {
-        burst_done(b);
+    burst_init(&t->b, t->q, 64, false);
+    burst_send(&t->b);
+    burst_check(&t->b, t->fd, UINT_MAX);
+    if (!has_ring(t->q)) {
+        burst_done(&t->b);
         return false;
     }
     return true;
@@ -264,48 +278,40 @@ static void burst_send_short(Burst *b, int takes)
 static void test_short_submission(void)
 {
     static const int takes[] = { 1, 20, 63, -EAGAIN, -ENOMEM, -EBUSY };
-    g_autofree Burst *b = g_new0(Burst, 1);
-    g_autoptr(Netdev) nd = NULL;
-    int fd;
+    RingTest *t = ring_test_new();
 
-    if (!netns_enter()) {
+    if (!t) {
         return;
     }
-    nd = open_tap("tt0");
-    fd = netns_packet_socket("tt0", false);
-    for (unsigned i = 0; i < G_N_ELEMENTS(takes) && burst_with_ring(b, nd->queue[0], fd); i++) {
-        burst_send_short(b, takes[i]);
-        burst_check(b, fd, UINT_MAX);
-        burst_send(b);
-        burst_check(b, fd, UINT_MAX);
-        burst_done(b);
+    for (unsigned i = 0; i < G_N_ELEMENTS(takes) && burst_with_ring(t); i++) {
+        burst_send_short(&t->b, takes[i]);
+        burst_check(&t->b, t->fd, UINT_MAX);
+        burst_send(&t->b);
+        burst_check(&t->b, t->fd, UINT_MAX);
+        burst_done(&t->b);
     }
-    g_assert_cmpuint(nd->queue[0]->refused, ==, 0);
-    close(fd);
+    g_assert_cmpuint(t->q->refused, ==, 0);
+    ring_test_free(t);
 }
 
 /* It is counted once, on either side of where the kernel stopped. */
 static void test_short_submission_with_a_refused_packet(void)
 {
     static const unsigned bad[] = { 0, 19, 20, 63 };
-    g_autofree Burst *b = g_new0(Burst, 1);
-    g_autoptr(Netdev) nd = NULL;
-    int fd;
+    RingTest *t = ring_test_new();
 
-    if (!netns_enter()) {
+    if (!t) {
         return;
     }
-    nd = open_tap("tt0");
-    fd = netns_packet_socket("tt0", false);
-    for (unsigned i = 0; i < G_N_ELEMENTS(bad) && burst_with_ring(b, nd->queue[0], fd); i++) {
-        b->pkt[bad[i]].hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-        b->pkt[bad[i]].hdr->csum_start = 5000;
-        burst_send_short(b, 20);
-        burst_check(b, fd, bad[i]);
-        g_assert_cmpuint(nd->queue[0]->refused, ==, i + 1);
-        burst_done(b);
+    for (unsigned i = 0; i < G_N_ELEMENTS(bad) && burst_with_ring(t); i++) {
+        t->b.pkt[bad[i]].hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+        t->b.pkt[bad[i]].hdr->csum_start = 5000;
+        burst_send_short(&t->b, 20);
+        burst_check(&t->b, t->fd, bad[i]);
+        g_assert_cmpuint(t->q->refused, ==, i + 1);
+        burst_done(&t->b);
     }
-    close(fd);
+    ring_test_free(t);
 }
 
 int main(int argc, char **argv)
