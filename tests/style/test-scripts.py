@@ -2,6 +2,7 @@
 """What the scripts say and refuse, and what HACKING.md says of them."""
 
 import contextlib
+import errno
 import importlib.util
 import io
 import os
@@ -18,6 +19,7 @@ sys.path.insert(0, str(TOP / 'tests' / 'lib'))
 sys.path.insert(0, str(TOP / 'scripts' / 'lib'))
 import device_table  # noqa: E402
 import tap  # noqa: E402
+import vif_lab  # noqa: E402
 import vif_table as table  # noqa: E402
 
 HACKING = ' '.join((TOP / 'HACKING.md').read_text().split())
@@ -120,6 +122,13 @@ def test_top_names_the_socket():
             'ringtap one more -qmp')
 
 
+def test_top_without_an_output():
+    done = subprocess.run(['sh', '-c', f'exec {TOP}/scripts/ringtap-top /nonexistent >&-'],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == 'ringtap-top: standard output is closed\n', done.stderr
+
+
 def vif_sample(when, packets):
     stats = {'packets': packets, 'bytes': packets * 1500, 'batches': packets // 100 or 1,
              'events-sent': packets, 'events-received': packets, 'drop-no-buffer': when}
@@ -172,6 +181,30 @@ def test_demo_names_the_missing_right():
     for missing in ('net_admin', 'sys_admin'):
         said = as_somebody_less(f'--bounding-set=-{missing}', f'--inh-caps=-{missing}', *demo)
         assert said.startswith(f'demo: CAP_{missing.upper()} is missing: '), said
+
+
+def test_demo_as_a_user():
+    demo = (sys.executable, TOP / 'scripts' / 'lib' / 'demo.py')
+    if subprocess.run(['setpriv', '--reuid=65534', '--clear-groups', 'test', '-r', demo[1]],
+                      check=False).returncode != 0:
+        raise tap.Skip('another user may not read it, or we are none')
+    said = as_somebody_less('--reuid=65534', '--clear-groups', *demo)
+    assert said == ('demo: run this as root: it makes network namespaces and taps\n'), said
+
+
+def test_demo_without_tun():
+    """Its file is there, and no driver behind it, as where the module is not loaded."""
+    opened = mock.patch.object(os, 'open', side_effect=OSError(errno.ENODEV, 'No such device'))
+    rights = mock.patch.object(vif_lab, 'capabilities', return_value=1 << 12 | 1 << 21)
+    with opened, rights, mock.patch.object(os, 'geteuid', return_value=0), \
+            mock.patch.object(os.path, 'exists', return_value=True):
+        try:
+            vif_lab.need_root_and_tun()
+            said = 'nothing'
+        except vif_lab.LabError as error:
+            said = str(error)
+    assert said == ('/dev/net/tun: No such device: load its module (modprobe tun), or let this '
+                    'container have the device'), said
 
 
 def test_bench_as_a_user():
