@@ -36,8 +36,8 @@ def is_set_up():
     return 'mtu 1400' in (text := sh('ip link show vif9 up').stdout) and 'master br0' in text
 
 
-def start(*args):
-    return Ringtap(BINARY, '-nodefaults', '-accel', 'xenemu,socket=@DIR@/xen', '-netdev', TAP,
+def start(*args, netdev=TAP):
+    return Ringtap(BINARY, '-nodefaults', '-accel', 'xenemu,socket=@DIR@/xen', '-netdev', netdev,
                    '-device', 'xen-net-device,netdev=n0,id=vif0', *args)
 
 
@@ -98,6 +98,22 @@ def test_goes_with_its_netdev():
         qmp = r.qmp()
         assert qmp.command('device_del', id='vif0') == {}
         qmp.event('DEVICE_DELETED')
+        assert qmp.command('netdev_del', id='n0') == {}
+        assert not there()
+        assert r.end()[0] == 0
+
+
+def test_put_in_place_of_another_goes_with_its_netdev():
+    with start(netdev=TAP.replace('persist=on', 'persist=off')) as r:
+        qmp = r.qmp()
+        assert sh('ip link del vif9').returncode == 0
+        wait_for(lambda: 'error' in qmp.command('query-vif')[0], 'its end')
+        assert qmp.command('netdev_del', id='n0') == {}
+        assert qmp.command('netdev_add', type='tap', id='n0', ifname='vif9', queues=2, script='no',
+                           downscript='no', persist=True) == {}
+        assert qmp.command('device_del', id='vif0') == {}
+        qmp.event('DEVICE_DELETED')
+        assert there()
         assert qmp.command('netdev_del', id='n0') == {}
         assert not there()
         assert r.end()[0] == 0

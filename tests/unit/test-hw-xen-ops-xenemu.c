@@ -251,6 +251,23 @@ static void test_evtchn(Fixture *f, gconstpointer data)
     ho->evtchn_close(h);
 }
 
+/* What each end lacks is named, and who lacks it. */
+static void test_errors_of_the_host(void)
+{
+    const Xen emulated = { .emulated = true };
+    const Xen real = { 0 };
+
+    g_assert_cmpstr(xen_strerror(&emulated, ENFILE), ==,
+                    "the emulated Xen's host has no file descriptors left");
+    g_assert_cmpstr(xen_strerror(&emulated, ETIMEDOUT), ==,
+                    "the emulated Xen's host does not answer");
+    g_assert_cmpstr(xen_strerror(&emulated, EMFILE), ==,
+                    "this process has no file descriptors left");
+    g_assert_cmpstr(xen_strerror(&real, EMFILE), ==, "this process has no file descriptors left");
+    g_assert_cmpstr(xen_strerror(&real, ENFILE), ==, g_strerror(ENFILE)); /* the machine has none */
+    g_assert_cmpstr(xen_strerror(&real, ETIMEDOUT), ==, g_strerror(ETIMEDOUT));
+}
+
 int main(int argc, char **argv)
 {
 #define ADD(name, fn) g_test_add("/ops-xenemu/" name, Fixture, NULL, setup, fn, teardown)
@@ -266,5 +283,6 @@ int main(int argc, char **argv)
     ADD("map-pages-fails", test_map_pages_fails);
     ADD("readonly", test_readonly);
     ADD("evtchn", test_evtchn);
+    g_test_add_func("/ops-xenemu/errors-of-the-host", test_errors_of_the_host);
     return g_test_run();
 }
