@@ -226,8 +226,7 @@ bool accel_open(System *s, GError **error)
         return false;
     }
     if (s->xen->ops->lost_fd) {
-        s->lost_tag = g_unix_fd_add(s->xen->ops->lost_fd(s->xen), G_IO_IN | G_IO_HUP, accel_lost,
-                                    s);
+        s->lost_tag = g_unix_fd_add(s->xen->ops->lost_fd(s->xen), G_IO_HUP, accel_lost, s);
     }
     s->store = xen_store_open(s->xen->store_path, error);
     if (!s->store) {

@@ -607,7 +607,7 @@ bool xenbus_front_init(XenbusFront *f, const XenbusFrontOps *ops, Xen *xen, XenS
         return false;
     }
     if (xen->ops->lost_fd) {
-        f->lost_source = g_unix_fd_add(xen->ops->lost_fd(xen), G_IO_IN | G_IO_HUP, front_lost, f);
+        f->lost_source = g_unix_fd_add(xen->ops->lost_fd(xen), G_IO_HUP, front_lost, f);
     }
     return front_watch(f, &f->watch_front, f->fe, "backend", error);
 }

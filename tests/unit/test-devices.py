@@ -179,6 +179,25 @@ def test_ends_beside_a_host_that_stopped():
                 assert time.monotonic() - start < 3 + SLACK
 
 
+def test_outlives_a_host_that_stopped():
+    """Its answers come late, and it is not taken for gone."""
+    need_tap()
+    with host(*netdevs('bk0'), '-device', 'xen-net-device,netdev=n0,id=a') as back:
+        q = back.qmp()
+        with guest(back, 5, 'fr5') as front:
+            p = front.qmp()
+            for _ in range(2):
+                q.event('VIF_CONNECTED')
+                p.event('VIF_CONNECTED')
+                with stopped(back):
+                    p.command('device_del', id='front')
+                    p.event('DEVICE_DELETED')  # its ports were closed, and no answer has come
+                wait_for(lambda: 'return' in p.execute('device_add', driver='xen-netfront',
+                                                       netdev='n0', id='front'), 'XenStore')
+            q.event('VIF_CONNECTED')
+            assert front.end()[0] == 0
+
+
 def test_second_signal_beside_a_host_that_stopped():
     need_tap()
     with host(*netdevs('bk0'), '-device', 'xen-net-device,netdev=n0,id=a') as back:

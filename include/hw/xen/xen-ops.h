@@ -53,7 +53,7 @@ typedef struct XenCopySeg {
 struct XenOps {
     const char *name;
     void (*close)(Xen *xen); /* frees ->opaque only; all handles are closed */
-    /* Readable once the host is gone, which only an emulated one does; NULL: never. */
+    /* Hung up (POLLHUP) once the host is gone, which only an emulated one does; NULL: never. */
     int (*lost_fd)(Xen *xen);
 
     /* Event channels (xen/include/public/event_channel.h). */

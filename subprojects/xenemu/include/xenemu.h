@@ -172,7 +172,7 @@ const char *xenemu_guest_store_path(const XenemuGuest *guest);
 void *xenemu_guest_ram(XenemuGuest *guest);
 size_t xenemu_guest_ram_size(const XenemuGuest *guest);
 
-/* Readable (POLLHUP) once the host is gone. Only to be polled. */
+/* POLLHUP once the host is gone. Readable is no sign: an answer may be late. Only to be polled. */
 int xenemu_guest_fd(const XenemuGuest *guest);
 
 /*

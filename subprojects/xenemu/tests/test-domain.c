@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -501,6 +502,9 @@ static void test_host_stops(Fixture *f, gconstpointer data)
     }
     g_assert_cmpint(xenemu_evtchn_unbind(e, (uint32_t)port), ==, 0);
     kill(pid, SIGCONT);
+    /* its answer comes late: that is not its end */
+    g_assert_true(test_readable(xenemu_guest_fd(g), 5000));
+    g_assert_cmpint(poll(&(struct pollfd){ .fd = xenemu_guest_fd(g) }, 1, 0), ==, 0);
     do {
         r = xenemu_evtchn_alloc_unbound(e, 0);
     } while (r == -ETIMEDOUT);
