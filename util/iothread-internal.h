@@ -45,6 +45,7 @@ struct IoThread {
     IoSource ring_source;
     int ring_errno;       /* why there is none */
     uint64_t poll_ns;     /* how long looking is worth at present, if poll_max_ns is no less */
+    unsigned sleeps;      /* since it is worth nothing */
     int n_ready;          /* events of the round being dispatched; */
     struct epoll_event ready[IO_MAX_EVENTS]; /* a removed source's is cleared here */
 };

@@ -26,6 +26,7 @@
 
 #define POLL_MIN_NS      4096u
 #define POLL_DEFAULT_NS  32768u
+#define SLEEPS_PER_TRIAL 16 /* without polling; the last one shows whether it would pay */
 #define ROUNDS_PER_CHECK 4 /* busy rounds between two looks at the descriptors */
 #define SUBMIT_RETRY_NS  1000000 /* where the kernel did not take our requests */
 
@@ -232,9 +233,29 @@ static void io_window_grow(IoThread *t)
     }
 }
 
+/* Down to nothing: where a look costs as much as the window, as in a PV domain, none pays. */
 static void io_window_shrink(IoThread *t)
 {
-    t->poll_ns = MAX(io_window_ns(t) / 2, POLL_MIN_NS);
+    uint64_t ns = io_window_ns(t) / 2;
+
+    t->poll_ns = ns < POLL_MIN_NS ? 0 : ns;
+}
+
+/* Sleeps. One that ends so soon that polling would have seen its end opens the window again. */
+static void io_idle(IoThread *t)
+{
+    uint64_t max = __atomic_load_n(&t->poll_max_ns, __ATOMIC_RELAXED);
+    uint64_t since;
+
+    if (!t->pollers || max == 0 || t->poll_ns != 0 || ++t->sleeps % SLEEPS_PER_TRIAL != 0) {
+        io_wait(t, io_timeout_ns(t));
+        return;
+    }
+    since = clock_monotonic_ns();
+    io_wait(t, io_timeout_ns(t));
+    if (clock_monotonic_ns() - since < max) {
+        t->poll_ns = max;
+    }
 }
 
 /*
@@ -311,7 +332,7 @@ static gpointer io_thread_main(gpointer opaque)
             io_wait(t, SUBMIT_RETRY_NS);
             continue;
         }
-        io_wait(t, io_timeout_ns(t));
+        io_idle(t);
     }
     while (io_tasks_run(t)) { /* posted before it was told to stop */
         continue;

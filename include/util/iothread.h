@@ -8,7 +8,7 @@
  *
  * The loop polls before it sleeps, because waking a sleeper costs more than twenty
  * packets: after work was found it looks again for a bounded time (poll_max_ns,
- * adapted: it grows while looking pays and shrinks when it does not), then asks each
+ * adapted: it grows while looking pays, and shrinks, to nothing, when it does not), then asks each
  * poller to arm its events and sleeps in epoll_wait().
  *
  * SPDX-License-Identifier: GPL-2.0-or-later

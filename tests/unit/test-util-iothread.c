@@ -455,6 +455,48 @@ static void test_window_follows_a_smaller_limit(Work *w, gconstpointer data)
     io_thread_call(w->t, remove_poller, w);
 }
 
+/* With a window of nothing: a limit that no look keeps to closes it at once. */
+static void close_window(Work *w)
+{
+    io_thread_set_poll_max_ns(w->t, 1);
+    io_thread_call(w->t, add_source, w);
+    io_thread_call(w->t, add_poller, w);
+    wait_for(&w->arms, 1);
+}
+
+/* Where polling brings nothing there is none: work is looked for once more, then it sleeps. */
+static void test_window_closes(Work *w, gconstpointer data)
+{
+    close_window(w);
+    for (int i = 0; i < 40; i++) {
+        int polls = get(&w->polls);
+
+        w->budget = 1;
+        kick(w);
+        wait_for(&w->arms, i + 2);
+        g_assert_cmpint(get(&w->polls), ==, polls + 2);
+    }
+    io_thread_call(w->t, remove_poller, w);
+    io_thread_call(w->t, remove_source, w);
+}
+
+/* Sleeps that end soon, of which it times some, are better polled away. */
+static void test_window_opens_again(Work *w, gconstpointer data)
+{
+    gint64 end = g_get_monotonic_time() + WAIT_US;
+
+    close_window(w);
+    io_thread_set_poll_max_ns(w->t, 60 * 1000000000ull);
+    while (get(&w->polls) < 10000) { /* each wake is two */
+        kick(w);
+        g_usleep(1000);
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+    }
+    io_thread_set_poll_max_ns(w->t, 0);
+    io_thread_call(w->t, remove_poller, w);
+    io_thread_call(w->t, remove_source, w);
+}
+
 /* --- tasks --- */
 
 typedef struct Posted {
@@ -960,6 +1002,8 @@ int main(int argc, char **argv)
         { "call-while-busy", test_call_while_busy },
         { "window-ends-with-the-last-poller", test_window_ends_with_the_last_poller },
         { "window-follows-a-smaller-limit", test_window_follows_a_smaller_limit },
+        { "window-closes", test_window_closes },
+        { "window-opens-again", test_window_opens_again },
         { "post-completes-in-main-loop", test_post_completes_in_main_loop },
         { "posts-keep-their-order", test_posts_keep_their_order },
         { "post-is-posted-again", test_post_is_posted_again },
