@@ -31,7 +31,7 @@ LAYERS = {
 # Tests are clients of these interfaces in their own right.
 TESTS = ['tests/*', 'subprojects/xenemu/tests/*']
 THIRD_PARTIES = [
-    (['xenevtchn.h', 'xengnttab.h', 'xentoollog.h', 'xentoolcore.h'], ['hw/xen/ops-libxen.c'],
+    (['xenevtchn.h', 'xengnttab.h', 'xentoollog.h', 'xentoolcore.h'], ['hw/xen/ops-libxen*.c'],
      'event channels and grants go through XenOps (include/hw/xen/xen-ops.h)'),
     (['xenstore.h', 'xs.h', 'xenstore_lib.h', 'xs_lib.h'],
      ['hw/xen/xen-store.c', *TESTS],

@@ -5,13 +5,12 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "hw/xen/xen-ops.h"
+#include "ops-libxen-internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <xen/xen.h>
 #include <xen/grant_table.h>
@@ -23,7 +22,6 @@
 #include "util/fd.h"
 
 #define EVTCHN_DEVICE "/dev/xen/evtchn"
-#define GNTDEV_DEVICE "/dev/xen/gntdev"
 #define GNTALLOC_DEVICE "/dev/xen/gntalloc"
 
 struct XenEvtchn {
@@ -32,11 +30,6 @@ struct XenEvtchn {
     unsigned n_pending;   /* less those that were handed out, */
     unsigned next;
     bool more;            /* and there may be more */
-};
-
-struct XenGnttab {
-    xengnttab_handle *h;
-    xengnttab_grant_copy_segment_t seg[XEN_COPY_MAX]; /* so that a copy allocates nothing */
 };
 
 struct XenShare {
@@ -53,7 +46,7 @@ static void G_GNUC_PRINTF(5, 0) log_nothing(xentoollog_logger *logger, xentoollo
 {
 }
 
-static void set_open_error(GError **error, const char *device)
+void ops_libxen_set_open_error(GError **error, const char *device)
 {
     int err = errno;
 
@@ -81,7 +74,7 @@ static XenEvtchn *evtchn_open(Xen *xen, GError **error)
 
     e->h = xenevtchn_open(xen->opaque, 0);
     if (!e->h) {
-        set_open_error(error, EVTCHN_DEVICE);
+        ops_libxen_set_open_error(error, EVTCHN_DEVICE);
         g_free(e);
         return NULL;
     }
@@ -89,7 +82,7 @@ static XenEvtchn *evtchn_open(Xen *xen, GError **error)
     r = fd_set_nonblock(xenevtchn_fd(e->h), true);
     if (r < 0) {
         errno = -r;
-        set_open_error(error, EVTCHN_DEVICE);
+        ops_libxen_set_open_error(error, EVTCHN_DEVICE);
         evtchn_close(e);
         return NULL;
     }
@@ -156,96 +149,6 @@ static int evtchn_unmask(XenEvtchn *e, uint32_t port)
     return result(xenevtchn_unmask(e->h, port));
 }
 
-/* --- grants of others --- */
-
-static XenGnttab *gnttab_open(Xen *xen, GError **error)
-{
-    XenGnttab *g = g_new0(XenGnttab, 1);
-
-    g->h = xengnttab_open(xen->opaque, 0);
-    if (!g->h) {
-        set_open_error(error, GNTDEV_DEVICE);
-        g_free(g);
-        return NULL;
-    }
-    return g;
-}
-
-static void gnttab_close(XenGnttab *g)
-{
-    xengnttab_close(g->h);
-    g_free(g);
-}
-
-static int gnttab_unmap(XenGnttab *g, void *addr, unsigned count)
-{
-    return result(xengnttab_unmap(g->h, addr, count));
-}
-
-static void *gnttab_map(XenGnttab *g, uint16_t domid, const uint32_t *refs, unsigned count,
-                        bool writable)
-{
-    int prot = PROT_READ | (writable ? PROT_WRITE : 0);
-    uint32_t list[64];
-    void *addr;
-
-    /* The library wants refs that it may write to, and does not. */
-    if (count == 0 || count > G_N_ELEMENTS(list)) {
-        errno = EINVAL;
-        return NULL;
-    }
-    memcpy(list, refs, count * sizeof(list[0]));
-    addr = xengnttab_map_domain_grant_refs(g->h, count, domid, list, prot);
-    if (!addr) {
-        return NULL;
-    }
-    /*
-     * A child of fork() would keep the guest's pages mapped after we let go of them.
-     * A PV dom0 does not hand them on anyway, other kinds of domain do.
-     */
-    if (madvise(addr, (size_t)count * XEN_PAGE_SIZE, MADV_DONTFORK) < 0) {
-        int err = errno;
-
-        xengnttab_unmap(g->h, addr, count);
-        errno = err;
-        return NULL;
-    }
-    return addr;
-}
-
-static int gnttab_copy(XenGnttab *g, uint16_t domid, bool to_guest, XenCopySeg *seg, unsigned n)
-{
-    if (n > XEN_COPY_MAX) {
-        return -EINVAL;
-    }
-    for (unsigned i = 0; i < n; i++) {
-        xengnttab_grant_copy_segment_t *s = &g->seg[i];
-
-        if (to_guest) {
-            s->source.virt = seg[i].local;
-            s->dest.foreign.ref = seg[i].ref;
-            s->dest.foreign.offset = seg[i].offset;
-            s->dest.foreign.domid = domid;
-            s->flags = GNTCOPY_dest_gref;
-        } else {
-            s->source.foreign.ref = seg[i].ref;
-            s->source.foreign.offset = seg[i].offset;
-            s->source.foreign.domid = domid;
-            s->dest.virt = seg[i].local;
-            s->flags = GNTCOPY_source_gref;
-        }
-        s->len = seg[i].len;
-        s->status = GNTST_general_error;
-    }
-    if (xengnttab_grant_copy(g->h, n, g->seg) < 0) {
-        return -errno;
-    }
-    for (unsigned i = 0; i < n; i++) {
-        seg[i].status = g->seg[i].status;
-    }
-    return 0;
-}
-
 /* --- pages of ours --- */
 
 static XenShare *share_open(Xen *xen, GError **error)
@@ -254,7 +157,7 @@ static XenShare *share_open(Xen *xen, GError **error)
 
     s->h = xengntshr_open(xen->opaque, 0);
     if (!s->h) {
-        set_open_error(error, GNTALLOC_DEVICE);
+        ops_libxen_set_open_error(error, GNTALLOC_DEVICE);
         g_free(s);
         return NULL;
     }
@@ -291,11 +194,11 @@ static const XenOps libxen_ops = {
     .evtchn_notify = evtchn_notify,
     .evtchn_pending = evtchn_pending,
     .evtchn_unmask = evtchn_unmask,
-    .gnttab_open = gnttab_open,
-    .gnttab_close = gnttab_close,
-    .gnttab_map = gnttab_map,
-    .gnttab_unmap = gnttab_unmap,
-    .gnttab_copy = gnttab_copy,
+    .gnttab_open = ops_libxen_gnttab_open,
+    .gnttab_close = ops_libxen_gnttab_close,
+    .gnttab_map = ops_libxen_gnttab_map,
+    .gnttab_unmap = ops_libxen_gnttab_unmap,
+    .gnttab_copy = ops_libxen_gnttab_copy,
     .share_open = share_open,
     .share_close = share_close,
     .share_alloc = share_alloc,
@@ -346,11 +249,11 @@ Xen *xen_libxen_open(GError **error)
     Xen *xen;
 
     if (!device_opens(EVTCHN_DEVICE)) {
-        set_open_error(error, EVTCHN_DEVICE);
+        ops_libxen_set_open_error(error, EVTCHN_DEVICE);
         return NULL;
     }
     if (!has_grants()) {
-        set_open_error(error, GNTDEV_DEVICE);
+        ops_libxen_set_open_error(error, GNTDEV_DEVICE);
         return NULL;
     }
     if (!own_domid(&domid, error)) {
