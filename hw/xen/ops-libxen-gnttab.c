@@ -12,15 +12,36 @@
 #include <xen/grant_table.h>
 #include <xengnttab.h>
 
+#include "util/log.h"
+
+#define MAX_BUFFERS 4
+
+#define LIMIT_FILE  "/sys/module/xen_gntalloc/parameters/limit"
+#define LIMIT_WANTED 65536 /* pages: of some 200 queues */
+
+/* Memory that is granted to ourselves, and the reference of each of its pages. */
+typedef struct Buffer {
+    uint8_t *base;
+    size_t size;
+    uint32_t *refs;
+} Buffer;
+
 struct XenGnttab {
+    const Xen *xen;
     xengnttab_handle *h;
-    xengnttab_grant_copy_segment_t seg[XEN_COPY_MAX]; /* so that a copy allocates nothing */
+    xengntshr_handle *shr; /* of the buffers; NULL: there has been none */
+    Buffer buffer[MAX_BUFFERS];
+    unsigned n_buffers;
+    /* A copy's operations, so that it allocates nothing; a local side on two pages needs two. */
+    xengnttab_grant_copy_segment_t op[2 * XEN_COPY_MAX];
+    uint16_t seg_of[2 * XEN_COPY_MAX];
 };
 
 XenGnttab *ops_libxen_gnttab_open(Xen *xen, GError **error)
 {
     XenGnttab *g = g_new0(XenGnttab, 1);
 
+    g->xen = xen;
     g->h = xengnttab_open(xen->opaque, 0);
     if (!g->h) {
         ops_libxen_set_open_error(error, GNTDEV_DEVICE);
@@ -32,6 +53,10 @@ XenGnttab *ops_libxen_gnttab_open(Xen *xen, GError **error)
 
 void ops_libxen_gnttab_close(XenGnttab *g)
 {
+    g_assert(g->n_buffers == 0);
+    if (g->shr) {
+        xengntshr_close(g->shr);
+    }
     xengnttab_close(g->h);
     g_free(g);
 }
@@ -72,36 +97,157 @@ void *ops_libxen_gnttab_map(XenGnttab *g, uint16_t domid, const uint32_t *refs, 
     return addr;
 }
 
+/* --- copy --- */
+
+/* NULL: it is memory of another kind. */
+static const Buffer *find_buffer(const XenGnttab *g, const uint8_t *addr)
+{
+    for (unsigned i = 0; i < g->n_buffers; i++) {
+        if ((size_t)(addr - g->buffer[i].base) < g->buffer[i].size) {
+            return &g->buffer[i];
+        }
+    }
+    return NULL;
+}
+
+/* The local side: by grant, or by address. Returns how much of @len is on the same page. */
+static uint16_t set_local(const XenGnttab *g, uint8_t *addr, uint16_t len, bool to_guest,
+                          xengnttab_grant_copy_segment_t *op)
+{
+    const Buffer *b = find_buffer(g, addr);
+    uint16_t offset;
+
+    if (!b) {
+        op->flags = to_guest ? GNTCOPY_dest_gref : GNTCOPY_source_gref;
+        if (to_guest) {
+            op->source.virt = addr;
+        } else {
+            op->dest.virt = addr;
+        }
+        return len; /* the kernel splits it, and pins each page */
+    }
+    offset = (uint16_t)((uintptr_t)addr % XEN_PAGE_SIZE);
+    op->flags = GNTCOPY_dest_gref | GNTCOPY_source_gref;
+    if (to_guest) {
+        op->source.foreign.ref = b->refs[(size_t)(addr - b->base) / XEN_PAGE_SIZE];
+        op->source.foreign.offset = offset;
+        op->source.foreign.domid = DOMID_SELF;
+    } else {
+        op->dest.foreign.ref = b->refs[(size_t)(addr - b->base) / XEN_PAGE_SIZE];
+        op->dest.foreign.offset = offset;
+        op->dest.foreign.domid = DOMID_SELF;
+    }
+    return MIN(len, (uint16_t)(XEN_PAGE_SIZE - offset));
+}
+
+static void set_foreign(uint16_t domid, uint32_t ref, uint32_t offset, bool to_guest,
+                        xengnttab_grant_copy_segment_t *op)
+{
+    if (to_guest) {
+        op->dest.foreign.ref = ref;
+        op->dest.foreign.offset = (uint16_t)offset;
+        op->dest.foreign.domid = domid;
+    } else {
+        op->source.foreign.ref = ref;
+        op->source.foreign.offset = (uint16_t)offset;
+        op->source.foreign.domid = domid;
+    }
+}
+
 int ops_libxen_gnttab_copy(XenGnttab *g, uint16_t domid, bool to_guest, XenCopySeg *seg,
                            unsigned n)
 {
+    unsigned n_ops = 0;
+
     if (n > XEN_COPY_MAX) {
         return -EINVAL;
     }
     for (unsigned i = 0; i < n; i++) {
-        xengnttab_grant_copy_segment_t *s = &g->seg[i];
+        uint16_t done = 0;
 
-        if (to_guest) {
-            s->source.virt = seg[i].local;
-            s->dest.foreign.ref = seg[i].ref;
-            s->dest.foreign.offset = seg[i].offset;
-            s->dest.foreign.domid = domid;
-            s->flags = GNTCOPY_dest_gref;
-        } else {
-            s->source.foreign.ref = seg[i].ref;
-            s->source.foreign.offset = seg[i].offset;
-            s->source.foreign.domid = domid;
-            s->dest.virt = seg[i].local;
-            s->flags = GNTCOPY_source_gref;
-        }
-        s->len = seg[i].len;
-        s->status = GNTST_general_error;
+        do {
+            xengnttab_grant_copy_segment_t *op = &g->op[n_ops];
+
+            g_assert(n_ops < G_N_ELEMENTS(g->op)); /* a page and no more is on two pages */
+            op->len = set_local(g, (uint8_t *)seg[i].local + done, (uint16_t)(seg[i].len - done),
+                                to_guest, op);
+            set_foreign(domid, seg[i].ref, (uint32_t)seg[i].offset + done, to_guest, op);
+            op->status = GNTST_general_error;
+            done = (uint16_t)(done + op->len);
+            g->seg_of[n_ops++] = (uint16_t)i;
+        } while (done < seg[i].len);
+        seg[i].status = GNTST_okay;
     }
-    if (xengnttab_grant_copy(g->h, n, g->seg) < 0) {
+    if (xengnttab_grant_copy(g->h, n_ops, g->op) < 0) {
         return -errno;
     }
-    for (unsigned i = 0; i < n; i++) {
-        seg[i].status = g->seg[i].status;
+    for (unsigned i = 0; i < n_ops; i++) {
+        if (g->op[i].status != GNTST_okay) {
+            seg[g->seg_of[i]].status = g->op[i].status;
+        }
     }
     return 0;
+}
+
+/* --- buffers --- */
+
+/* Once, whatever the number of devices: it works without, too. */
+static void warn_no_buffers(int err)
+{
+    static bool said;
+
+    if (said) {
+        return;
+    }
+    said = true;
+    if (err == ENOSPC) {
+        warn_report("copies from and to guests cost more, as the limit of granted pages is "
+                    "reached: echo %d > " LIMIT_FILE, LIMIT_WANTED);
+    } else {
+        warn_report("copies from and to guests cost more without " GNTALLOC_DEVICE " (%s): "
+                    "modprobe xen-gntalloc limit=%d", g_strerror(err), LIMIT_WANTED);
+    }
+}
+
+void *ops_libxen_gnttab_buffer(XenGnttab *g, size_t size)
+{
+    Buffer *b = &g->buffer[g->n_buffers];
+    uint32_t count = (uint32_t)(size / XEN_PAGE_SIZE);
+    void *base;
+
+    g_assert(g->n_buffers < MAX_BUFFERS && size % XEN_PAGE_SIZE == 0);
+    if (!g->shr) {
+        g->shr = xengntshr_open(g->xen->opaque, 0);
+    }
+    if (!g->shr) {
+        warn_no_buffers(errno);
+        return NULL;
+    }
+    b->refs = g_new(uint32_t, count);
+    base = xengntshr_share_pages(g->shr, g->xen->domid, count, b->refs, 1);
+    if (!base) {
+        warn_no_buffers(errno);
+        g_clear_pointer(&b->refs, g_free);
+        return NULL;
+    }
+    b->base = base;
+    b->size = size;
+    g->n_buffers++;
+    memset(base, 0, size); /* the kernel's pages are those of whoever had them before */
+    return base;
+}
+
+bool ops_libxen_gnttab_buffer_free(XenGnttab *g, void *addr)
+{
+    for (unsigned i = 0; i < g->n_buffers; i++) {
+        Buffer *b = &g->buffer[i];
+
+        if (b->base == addr) {
+            xengntshr_unshare(g->shr, b->base, (uint32_t)(b->size / XEN_PAGE_SIZE));
+            g_free(b->refs);
+            *b = g->buffer[--g->n_buffers];
+            return true;
+        }
+    }
+    return false;
 }

@@ -8,7 +8,8 @@
 
 #include "hw/xen/xen-ops.h"
 
-#define GNTDEV_DEVICE "/dev/xen/gntdev"
+#define GNTDEV_DEVICE   "/dev/xen/gntdev"
+#define GNTALLOC_DEVICE "/dev/xen/gntalloc"
 
 /* For errno. */
 void ops_libxen_set_open_error(GError **error, const char *device);
@@ -21,5 +22,7 @@ void *ops_libxen_gnttab_map(XenGnttab *g, uint16_t domid, const uint32_t *refs, 
 int ops_libxen_gnttab_unmap(XenGnttab *g, void *addr, unsigned count);
 int ops_libxen_gnttab_copy(XenGnttab *g, uint16_t domid, bool to_guest, XenCopySeg *seg,
                            unsigned n);
+void *ops_libxen_gnttab_buffer(XenGnttab *g, size_t size);
+bool ops_libxen_gnttab_buffer_free(XenGnttab *g, void *addr);
 
 #endif

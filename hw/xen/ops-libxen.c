@@ -22,7 +22,6 @@
 #include "util/fd.h"
 
 #define EVTCHN_DEVICE "/dev/xen/evtchn"
-#define GNTALLOC_DEVICE "/dev/xen/gntalloc"
 
 struct XenEvtchn {
     xenevtchn_handle *h;
@@ -199,6 +198,8 @@ static const XenOps libxen_ops = {
     .gnttab_map = ops_libxen_gnttab_map,
     .gnttab_unmap = ops_libxen_gnttab_unmap,
     .gnttab_copy = ops_libxen_gnttab_copy,
+    .gnttab_buffer = ops_libxen_gnttab_buffer,
+    .gnttab_buffer_free = ops_libxen_gnttab_buffer_free,
     .share_open = share_open,
     .share_close = share_close,
     .share_alloc = share_alloc,

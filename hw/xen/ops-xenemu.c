@@ -69,6 +69,16 @@ static int host_gnttab_copy(XenGnttab *g, uint16_t domid, bool to_guest, XenCopy
     return xenemu_gnttab_copy(g->h, domid, to_guest, (XenemuCopySeg *)seg, n);
 }
 
+static void *host_gnttab_buffer(XenGnttab *g, size_t size)
+{
+    return xenemu_gnttab_buffer(g->h, size);
+}
+
+static bool host_gnttab_buffer_free(XenGnttab *g, void *addr)
+{
+    return xenemu_gnttab_buffer_free(g->h, addr);
+}
+
 static XenShare *host_share_open(Xen *xen, GError **error)
 {
     g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS,
@@ -93,6 +103,8 @@ static const XenOps host_ops = {
     .gnttab_map = host_gnttab_map,
     .gnttab_unmap = host_gnttab_unmap,
     .gnttab_copy = host_gnttab_copy,
+    .gnttab_buffer = host_gnttab_buffer,
+    .gnttab_buffer_free = host_gnttab_buffer_free,
     .share_open = host_share_open,
 };
 

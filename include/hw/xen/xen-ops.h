@@ -85,6 +85,14 @@ struct XenOps {
      * has its status. -errno: none of the statuses means anything.
      */
     int (*gnttab_copy)(XenGnttab *g, uint16_t domid, bool to_guest, XenCopySeg *seg, unsigned n);
+    /*
+     * Zeroed memory for the local side of @g's copies, @size bytes in whole pages. It is granted
+     * to ourselves, so that a copy names both sides by grant and nothing is pinned for it, which
+     * costs a tenth of a large packet. NULL: not here, or no more of it; memory of any other kind
+     * does as well then. Main thread.
+     */
+    void *(*gnttab_buffer)(XenGnttab *g, size_t size);
+    bool (*gnttab_buffer_free)(XenGnttab *g, void *addr); /* false: it is none of these */
 
     /* Pages of ours that @domid may use: a frontend's side. NULL if it is not one. */
     XenShare *(*share_open)(Xen *xen, GError **error);

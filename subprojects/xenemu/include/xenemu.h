@@ -116,6 +116,21 @@ typedef struct XenemuCopySeg {
     int16_t status; /* out: GNTST_* */
 } XenemuCopySeg;
 
+/*
+ * Memory that dom0 grants to itself, as /dev/xen/gntalloc has it: @size bytes in whole pages,
+ * zeroed, for copies with @g. NULL and errno: EINVAL, ENOMEM, or ENOSPC beyond the limit of
+ * xenemu_host_limit_buffers().
+ */
+void *xenemu_gnttab_buffer(XenemuGnttab *g, size_t size);
+/* False: it is none of @g. */
+bool xenemu_gnttab_buffer_free(XenemuGnttab *g, void *addr);
+
+/* Pages that all buffers together may have; at first as many as there is memory for. */
+void xenemu_host_limit_buffers(XenemuHost *host, uint32_t pages);
+
+/* Segments that were copied whose local side was not in a buffer of @g, and had to be pinned. */
+uint64_t xenemu_host_pinned(const XenemuHost *host);
+
 /* offset + len > 4096 anywhere, or @n > XENEMU_COPY_MAX: -EINVAL, nothing was done. */
 int xenemu_gnttab_copy(XenemuGnttab *g, uint16_t domid, bool to_guest, XenemuCopySeg *seg,
                        unsigned n);

@@ -29,8 +29,17 @@ typedef struct Mapping {
     uint32_t refs[];
 } Mapping;
 
+#define MAX_BUFFERS 4
+
+typedef struct Buffer {
+    uint8_t *base;
+    size_t size;
+} Buffer;
+
 struct XenemuGnttab {
     XenemuHost *host;
+    Buffer buffer[MAX_BUFFERS];
+    unsigned n_buffers;
     Domain *dom; /* a reference to the one that was used last */
     GHashTable *mappings; /* by address */
     int status;
@@ -198,6 +207,7 @@ void xenemu_gnttab_close(XenemuGnttab *g)
         return;
     }
     g_assert_cmpuint(g_hash_table_size(g->mappings), ==, 0);
+    g_assert_cmpuint(g->n_buffers, ==, 0);
     g_hash_table_destroy(g->mappings);
     if (g->dom) {
         domain_unref(g->dom);
@@ -345,6 +355,70 @@ int xenemu_gnttab_unmap(XenemuGnttab *g, void *addr, unsigned count)
     return 0;
 }
 
+/* --- buffers --- */
+
+void *xenemu_gnttab_buffer(XenemuGnttab *g, size_t size)
+{
+    XenemuHost *host = g->host;
+    uint32_t pages = (uint32_t)(size / XENEMU_PAGE_SIZE);
+    void *p;
+
+    if (size == 0 || size % XENEMU_PAGE_SIZE != 0 || g->n_buffers == MAX_BUFFERS) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (__atomic_add_fetch(&host->buffer_pages, pages, __ATOMIC_RELAXED) >
+        __atomic_load_n(&host->buffer_limit, __ATOMIC_RELAXED)) {
+        __atomic_fetch_sub(&host->buffer_pages, pages, __ATOMIC_RELAXED);
+        errno = ENOSPC;
+        return NULL;
+    }
+    p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) {
+        __atomic_fetch_sub(&host->buffer_pages, pages, __ATOMIC_RELAXED);
+        errno = ENOMEM;
+        return NULL;
+    }
+    g->buffer[g->n_buffers++] = (Buffer){ p, size };
+    return p;
+}
+
+bool xenemu_gnttab_buffer_free(XenemuGnttab *g, void *addr)
+{
+    for (unsigned i = 0; i < g->n_buffers; i++) {
+        Buffer *b = &g->buffer[i];
+
+        if (b->base == addr) {
+            munmap(b->base, b->size);
+            __atomic_fetch_sub(&g->host->buffer_pages, (uint32_t)(b->size / XENEMU_PAGE_SIZE),
+                               __ATOMIC_RELAXED);
+            *b = g->buffer[--g->n_buffers];
+            return true;
+        }
+    }
+    return false;
+}
+
+void xenemu_host_limit_buffers(XenemuHost *host, uint32_t pages)
+{
+    __atomic_store_n(&host->buffer_limit, pages, __ATOMIC_RELAXED);
+}
+
+uint64_t xenemu_host_pinned(const XenemuHost *host)
+{
+    return __atomic_load_n(&host->pinned, __ATOMIC_RELAXED);
+}
+
+static bool in_buffer(const XenemuGnttab *g, const uint8_t *addr)
+{
+    for (unsigned i = 0; i < g->n_buffers; i++) {
+        if ((size_t)(addr - g->buffer[i].base) < g->buffer[i].size) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- copy --- */
 
 /*
@@ -379,6 +453,7 @@ static int grant_copy(Domain *d, bool to_guest, const XenemuCopySeg *s)
 int xenemu_gnttab_copy(XenemuGnttab *g, uint16_t domid, bool to_guest, XenemuCopySeg *seg,
                        unsigned n)
 {
+    unsigned pinned = 0;
     Domain *d;
     int status;
 
@@ -399,6 +474,10 @@ int xenemu_gnttab_copy(XenemuGnttab *g, uint16_t domid, bool to_guest, XenemuCop
             status = d ? grant_copy(d, to_guest, &seg[i]) : GNTST_bad_domain;
         }
         seg[i].status = (int16_t)status;
+        pinned += !in_buffer(g, seg[i].local);
+    }
+    if (pinned > 0) {
+        __atomic_fetch_add(&g->host->pinned, pinned, __ATOMIC_RELAXED);
     }
     return 0;
 }

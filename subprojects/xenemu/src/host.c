@@ -106,6 +106,7 @@ XenemuHost *xenemu_host_new(const char *path, char **errmsg)
     g_autofree char *why = NULL;
     XenemuHost *host = g_new0(XenemuHost, 1);
 
+    host->buffer_limit = UINT32_MAX;
     host->path = g_strdup(path);
     host->store_path = g_strdup_printf("%s.xenstore", path);
     host->listener.fd = -1;

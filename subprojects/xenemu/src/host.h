@@ -109,6 +109,9 @@ struct XenemuHost {
     HostPort *ports[HOST_PORTS];
     Fault faults[XENEMU_OP_COUNT];
     uint32_t mapped; /* atomic: pages that gnttab handles have mapped */
+    uint32_t buffer_pages; /* atomic: of buffers that dom0 grants to itself, */
+    uint32_t buffer_limit; /* atomic: at most so many */
+    uint64_t pinned; /* atomic: segments copied from or to other memory of dom0 */
 };
 
 /* True: this one is to fail, with *status. */

@@ -5,6 +5,7 @@
  */
 #include "lib.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -354,6 +355,53 @@ static void test_copy_bounds(Fixture *f, gconstpointer data)
 }
 
 /* grant_table.h, GNTST_bad_domain; what was mapped before stays memory until unmapped. */
+/* As xen/include/public/grant_table.h has it: GNTTABOP_copy takes a reference on either side. */
+static void test_buffer(Fixture *f, gconstpointer data)
+{
+    uint8_t *b = xenemu_gnttab_buffer(f->gt, 2 * XENEMU_PAGE_SIZE);
+    XenemuCopySeg seg = { .local = b + 4000, .ref = f->ref, .len = 200 };
+    XenemuGnttab *other = xenemu_gnttab_open(f->t->host);
+
+    g_assert_nonnull(b);
+    memset(f->page, 7, 200);
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, false, &seg, 1), ==, 0);
+    g_assert_cmpint(seg.status, ==, 0);
+    g_assert_cmpint(b[3999], ==, 0);
+    g_assert_cmpint(b[4000], ==, 7);
+    g_assert_cmpint(b[4199], ==, 7);
+    b[4100] = 9;
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, true, &seg, 1), ==, 0);
+    g_assert_cmpint(f->page[100], ==, 9);
+    g_assert_cmpuint(xenemu_host_pinned(f->t->host), ==, 0);
+    g_assert_cmpint(copy_status(f, true, f->ref), ==, 0);
+    g_assert_cmpuint(xenemu_host_pinned(f->t->host), ==, 1);
+    g_assert_cmpint(xenemu_gnttab_copy(other, 3, true, &seg, 1), ==, 0); /* not known there */
+    g_assert_cmpuint(xenemu_host_pinned(f->t->host), ==, 2);
+    g_assert_false(xenemu_gnttab_buffer_free(other, b));
+    g_assert_false(xenemu_gnttab_buffer_free(f->gt, b + 1));
+    g_assert_true(xenemu_gnttab_buffer_free(f->gt, b));
+    xenemu_gnttab_close(other);
+}
+
+static void test_buffer_limits(Fixture *f, gconstpointer data)
+{
+    uint8_t *b;
+
+    g_assert_null(xenemu_gnttab_buffer(f->gt, 0));
+    g_assert_cmpint(errno, ==, EINVAL);
+    g_assert_null(xenemu_gnttab_buffer(f->gt, 100));
+    g_assert_cmpint(errno, ==, EINVAL);
+    xenemu_host_limit_buffers(f->t->host, 3);
+    b = xenemu_gnttab_buffer(f->gt, 2 * XENEMU_PAGE_SIZE);
+    g_assert_nonnull(b);
+    g_assert_null(xenemu_gnttab_buffer(f->gt, 2 * XENEMU_PAGE_SIZE));
+    g_assert_cmpint(errno, ==, ENOSPC);
+    g_assert_true(xenemu_gnttab_buffer_free(f->gt, b));
+    b = xenemu_gnttab_buffer(f->gt, 3 * XENEMU_PAGE_SIZE);
+    g_assert_nonnull(b);
+    g_assert_true(xenemu_gnttab_buffer_free(f->gt, b));
+}
+
 static void test_domain_dies(Fixture *f, gconstpointer data)
 {
     uint8_t *p = map(f, f->ref, true);
@@ -423,6 +471,8 @@ int main(int argc, char **argv)
     ADD("/gnttab/map-same", test_map_same);
     ADD("/gnttab/copy-statuses", test_copy_statuses);
     ADD("/gnttab/copy-bounds", test_copy_bounds);
+    ADD("/gnttab/buffer", test_buffer);
+    ADD("/gnttab/buffer-limits", test_buffer_limits);
     ADD("/gnttab/domain-dies", test_domain_dies);
     ADD("/gnttab/guest-tables", test_guest_tables);
     return g_test_run();
