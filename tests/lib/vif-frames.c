@@ -6,6 +6,8 @@
 #include "fake-netdev.h"
 #include "frames.h"
 
+#define FRAME_WAIT_MS 5000
+
 static FrameSpec spec_of(const VifFrame *f)
 {
     return (FrameSpec) {
@@ -90,4 +92,27 @@ void vif_frame_give(Netdev *nd, unsigned q, const VifFrame *f, uint16_t mss)
         p->hdr.hdr_len = (uint16_t)vif_frame_headers(f);
     }
     fake_netdev_give(nd, q, p);
+}
+
+void vif_frame_expect(Netdev *nd, unsigned q, const VifFrame *f, uint16_t mss)
+{
+    size_t headers = vif_frame_headers(f);
+    size_t done = 0;
+
+    while (done < f->payload) {
+        g_autofree FakePkt *p = fake_netdev_take(nd, q, FRAME_WAIT_MS);
+
+        g_assert_nonnull(p);
+        g_assert_cmpuint(p->len, >, headers);
+        if (p->hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+            g_assert_cmpuint(p->hdr.csum_start, ==, vif_frame_l4(f));
+        } else {
+            g_assert_true(vif_frame_complete(f, p->data, p->len));
+        }
+        g_assert_cmpuint(p->hdr.gso_size, ==, p->hdr.gso_type ? mss : 0);
+        for (size_t i = headers; i < p->len; i++) {
+            g_assert_cmpuint(p->data[i], ==, vif_frame_byte(f, done++));
+        }
+    }
+    g_assert_cmpuint(done, ==, f->payload);
 }

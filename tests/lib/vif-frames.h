@@ -29,5 +29,10 @@ size_t vif_frame_make(const VifFrame *f, uint8_t *buf);
 bool vif_frame_complete(const VifFrame *f, const uint8_t *buf, size_t len);
 /* Gives the frame to a fake netdev's NIC. @mss 0: no GSO. */
 void vif_frame_give(Netdev *nd, unsigned q, const VifFrame *f, uint16_t mss);
+/*
+ * Takes packets from a fake netdev until all of the frame's payload has come, whole or in
+ * segments. What has no checksum to do must be complete.
+ */
+void vif_frame_expect(Netdev *nd, unsigned q, const VifFrame *f, uint16_t mss);
 
 #endif

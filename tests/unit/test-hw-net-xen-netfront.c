@@ -49,33 +49,6 @@ static void wait_state(Vif *v, const char *dir, const char *want)
 
 /* --- packets --- */
 
-/*
- * Takes packets until all of @spec's payload has come, whole or in segments. What has no
- * checksum to do must be complete.
- */
-static void expect(Netdev *nd, unsigned q, const VifFrame *spec, uint16_t mss)
-{
-    size_t headers = vif_frame_headers(spec);
-    size_t done = 0;
-
-    while (done < spec->payload) {
-        g_autofree FakePkt *p = fake_netdev_take(nd, q, WAIT_MS);
-
-        g_assert_nonnull(p);
-        g_assert_cmpuint(p->len, >, headers);
-        if (p->hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
-            g_assert_cmpuint(p->hdr.csum_start, ==, vif_frame_l4(spec));
-        } else {
-            g_assert_true(vif_frame_complete(spec, p->data, p->len));
-        }
-        g_assert_cmpuint(p->hdr.gso_size, ==, p->hdr.gso_type ? mss : 0);
-        for (size_t i = headers; i < p->len; i++) {
-            g_assert_cmpuint(p->data[i], ==, vif_frame_byte(spec, done++));
-        }
-    }
-    g_assert_cmpuint(done, ==, spec->payload);
-}
-
 /* Every form of packet, both ways, on queue @q. */
 static void exchange(Vif *v, unsigned q)
 {
@@ -92,9 +65,9 @@ static void exchange(Vif *v, unsigned q)
         uint16_t mss = gso ? 1400 : 0;
 
         vif_frame_give(v->front_dev, q, &spec, mss);
-        expect(v->back_dev, q, &spec, mss);
+        vif_frame_expect(v->back_dev, q, &spec, mss);
         vif_frame_give(v->back_dev, q, &spec, mss);
-        expect(v->front_dev, q, &spec, mss);
+        vif_frame_expect(v->front_dev, q, &spec, mss);
     }
 }
 
@@ -268,7 +241,7 @@ static void test_no_vnet_hdr(void)
     vif_connect(&v, &config);
     g_assert_cmpuint(fake_netdev_offload(v.front_dev), ==, 0);
     vif_frame_give(v.front_dev, 0, &spec, 0);
-    expect(v.back_dev, 0, &spec, 0);
+    vif_frame_expect(v.back_dev, 0, &spec, 0);
     vif_down(&v);
 }
 
@@ -478,7 +451,7 @@ static void test_carrier(void)
     assert_key(&v, v.be, "carrier", "1");
     VIF_WAIT(fake_netdev_carrier(v.front_dev));
     vif_frame_give(v.front_dev, 0, &spec, 0);
-    expect(v.back_dev, 0, &spec, 0);
+    vif_frame_expect(v.back_dev, 0, &spec, 0);
     vif_down(&v);
 }
 
@@ -501,8 +474,8 @@ static void test_pause(void)
         g_assert_null(fake_netdev_take(v.front_dev, 0, 50));
         g_assert_cmpuint(fake_netdev_unread(v.front_dev, 0), ==, 1);
         netfront_pause(v.nf, false);
-        expect(v.back_dev, 0, &out, 0);
-        expect(v.front_dev, 0, &in, 0);
+        vif_frame_expect(v.back_dev, 0, &out, 0);
+        vif_frame_expect(v.front_dev, 0, &in, 0);
         netfront_pause(v.nf, true);
         vif_back_close(&v);
         vif_back_start(&v);
@@ -510,7 +483,7 @@ static void test_pause(void)
         vif_frame_give(v.front_dev, 0, &out, 0);
         g_assert_null(fake_netdev_take(v.back_dev, 0, 50));
         netfront_pause(v.nf, false);
-        expect(v.back_dev, 0, &out, 0);
+        vif_frame_expect(v.back_dev, 0, &out, 0);
     }
     vif_down(&v);
 }
@@ -881,8 +854,8 @@ static void test_rounds(void)
         for (unsigned q = 0; q < config.queues; q++) {
             vif_frame_give(v.front_dev, q, &frame, 0);
             vif_frame_give(v.back_dev, q, &frame, 0);
-            expect(v.back_dev, q, &frame, 0);
-            expect(v.front_dev, q, &frame, 0);
+            vif_frame_expect(v.back_dev, q, &frame, 0);
+            vif_frame_expect(v.front_dev, q, &frame, 0);
         }
         vif_front_close(&v);
         VIF_WAIT(v.back.disconnected == i + 1);
