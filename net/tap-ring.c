@@ -11,6 +11,7 @@ struct TapRing {
     size_t size;
     struct io_uring ring;
     bool up;
+    bool fixed;    /* the buffer is registered */
     bool given_up; /* the kernel has none for us: write() does the same */
 };
 
@@ -42,8 +43,9 @@ void tap_ring_free(TapRing *r)
 
 /*
  * The ring is its thread's alone (SINGLE_ISSUER, Linux 6.0) and does its deferred work in
- * our own call (DEFER_TASKRUN, 6.1); older kernels, sysctl kernel.io_uring_disabled,
- * seccomp and RLIMIT_MEMLOCK all end in "no ring".
+ * our own call (DEFER_TASKRUN, 6.1); older kernels, sysctl kernel.io_uring_disabled and seccomp
+ * all end in "no ring". Where the buffer cannot be registered, a burst is still one system call:
+ * RLIMIT_MEMLOCK is too small for it, or it is granted to ourselves, and memory of a device.
  */
 static bool ring_up(TapRing *r)
 {
@@ -62,11 +64,8 @@ static bool ring_up(TapRing *r)
      * The file is not registered: the kernel would let go of it some time after the ring's
      * end only, and the interface's name be busy until then.
      */
-    if (io_uring_register_buffers(&r->ring, &buffer, 1) < 0) {
-        ring_down(r);
-        r->given_up = true;
-    }
-    return r->up;
+    r->fixed = io_uring_register_buffers(&r->ring, &buffer, 1) == 0;
+    return true;
 }
 
 bool tap_ring_is_up(const TapRing *r)
@@ -102,9 +101,13 @@ static void ring_fill(TapRing *r, const Pkt *pkt, unsigned n)
 
     for (i = 0; i < n; i++) {
         struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
+        unsigned len = (unsigned)(PKT_HDR_LEN + pkt[i].iov[0].iov_len);
 
-        io_uring_prep_write_fixed(sqe, r->fd, pkt[i].hdr,
-                                  (unsigned)(PKT_HDR_LEN + pkt[i].iov[0].iov_len), 0, 0);
+        if (r->fixed) {
+            io_uring_prep_write_fixed(sqe, r->fd, pkt[i].hdr, len, 0, 0);
+        } else {
+            io_uring_prep_write(sqe, r->fd, pkt[i].hdr, len, 0);
+        }
     }
 }
 

@@ -24,7 +24,18 @@ static struct {
     bool on;
     int takes;          /* so many of each; negative: none, and this is what it says */
     unsigned submitted; /* calls */
+    bool no_buffers;    /* it registers none */
 } kernel;
+
+/* In the place of liburing's. */
+int io_uring_register_buffers(struct io_uring *ring, const struct iovec *iovecs, unsigned nr_iovecs)
+{
+    int (*reg)(struct io_uring *ring, const struct iovec *iovecs, unsigned nr_iovecs) =
+        (int (*)(struct io_uring *, const struct iovec *, unsigned))dlsym(
+            RTLD_NEXT, "io_uring_register_buffers");
+
+    return kernel.no_buffers ? -EOPNOTSUPP : reg(ring, iovecs, nr_iovecs);
+}
 
 /* In the place of liburing's. A submission that is short does not wait. */
 int io_uring_submit_and_wait(struct io_uring *ring, unsigned wait_nr)
@@ -228,7 +239,30 @@ static void test_burst_with_a_refused_packet(void)
     ring_test_free(t);
 }
 
-/* As under seccomp, or with little RLIMIT_MEMLOCK: the ring cannot be had. */
+/* As with memory that is granted to ourselves, or with little RLIMIT_MEMLOCK. */
+static void test_burst_from_unregistered_memory(void)
+{
+    RingTest *t = ring_test_new();
+
+    if (!t) {
+        return;
+    }
+    kernel.no_buffers = true;
+    for (unsigned n = 8; n <= 100; n += 23) {
+        burst_init(&t->b, t->q, n, n % 2);
+        burst_send(&t->b);
+        burst_check(&t->b, t->fd, UINT_MAX);
+        if (n > 80) {
+            has_ring(t->q);
+        }
+        burst_done(&t->b);
+    }
+    kernel.no_buffers = false;
+    g_assert_cmpuint(t->q->refused, ==, 0);
+    ring_test_free(t);
+}
+
+/* As under seccomp: the ring cannot be had. */
 static void test_burst_without_ring(void)
 {
     RingTest *t = ring_test_new();
@@ -321,6 +355,7 @@ int main(int argc, char **argv)
     TEST("bursts", test_bursts);
     TEST("burst-from-another-thread", test_burst_from_another_thread);
     TEST("burst-with-a-refused-packet", test_burst_with_a_refused_packet);
+    TEST("burst-from-unregistered-memory", test_burst_from_unregistered_memory);
     TEST("burst-without-ring", test_burst_without_ring);
     TEST("short-submission", test_short_submission);
     TEST("short-submission-with-a-refused-packet", test_short_submission_with_a_refused_packet);
