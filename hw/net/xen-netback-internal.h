@@ -75,8 +75,7 @@ typedef struct TxBatch {
     XenCopySeg seg[NETBACK_RING_SLOTS];
     Pkt out[NETBACK_BATCH];
     struct iovec iov[NETBACK_RING_SLOTS];
-    uint8_t *buffer;    /* a page for each slot, two for a first slot that is nearly full */
-    size_t buffer_size;
+    PktArena buffer;    /* a page for each slot, two for a first slot that is nearly full */
 } TxBatch;
 
 /* Packets read from the netdev and not yet all in the guest. */
@@ -205,6 +204,13 @@ void netback_queue_stop(NetbackQueue *q);
 void netback_queue_set_headroom(NetbackQueue *q, unsigned headroom);
 /* The netdev's descriptor is of another file now. */
 void netback_queue_peer_reopened(NetbackQueue *q);
+
+/*
+ * Memory for packets on their way: granted to ourselves, where the host can. Between the opening
+ * and the end of q->base.gnttab.
+ */
+bool netback_queue_buffer(NetbackQueue *q, PktArena *a, size_t size);
+void netback_queue_buffer_done(NetbackQueue *q, PktArena *a);
 
 /* --- the queue's thread --- */
 

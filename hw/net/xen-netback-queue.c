@@ -122,12 +122,33 @@ void netback_queue_set_headroom(NetbackQueue *q, unsigned headroom)
     io_thread_call(q->base.thread, queue_take_headroom, &h);
 }
 
+bool netback_queue_buffer(NetbackQueue *q, PktArena *a, size_t size)
+{
+    const XenOps *ops = q->base.xen->ops;
+    void *base = ops->gnttab_buffer ? ops->gnttab_buffer(q->base.gnttab, size) : NULL;
+
+    if (!base) {
+        return pkt_arena_init(a, size) == 0;
+    }
+    *a = (PktArena) { .base = base, .size = size };
+    return true;
+}
+
+void netback_queue_buffer_done(NetbackQueue *q, PktArena *a)
+{
+    const XenOps *ops = q->base.xen->ops;
+
+    if (a->base && ops->gnttab_buffer && ops->gnttab_buffer_free(q->base.gnttab, a->base)) {
+        *a = (PktArena) { 0 };
+    }
+    pkt_arena_done(a);
+}
+
 static bool queue_connect(NetbackQueue *q, const NetbackQueueKeys *k, GError **error)
 {
     NetifQueueStats *stats = q->stats;
 
-    return xen_queue_open(&q->base, true, error) &&
-           xen_queue_map_ring(&q->base, &q->tx, "tx", &k->tx_ref, 1, sizeof(netif_tx_request_t),
+    return xen_queue_map_ring(&q->base, &q->tx, "tx", &k->tx_ref, 1, sizeof(netif_tx_request_t),
                               error) &&
            xen_queue_map_ring(&q->base, &q->rx, "rx", &k->rx_ref, 1, sizeof(netif_rx_request_t),
                               error) &&
@@ -152,6 +173,9 @@ NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys
     q->sg = keys->sg;
     q->rx_notify = keys->rx_notify;
     q->peer_source = (IoSource) { .fd = q->peer->fd, .ready = queue_peer_ready };
+    if (!xen_queue_open(&q->base, true, error)) {
+        goto fail;
+    }
     if (!netback_tx_init(q) || !netback_rx_init(q)) {
         NETBACK_FAIL(error, "queue %u: no memory for its buffers", index);
         goto fail;
@@ -176,8 +200,8 @@ void netback_queue_stop(NetbackQueue *q)
         return;
     }
     xen_queue_stop(&q->base);
-    xen_queue_done(&q->base);
     netback_tx_done(q);
     netback_rx_done(q);
+    xen_queue_done(&q->base);
     g_free(q);
 }

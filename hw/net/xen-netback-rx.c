@@ -432,12 +432,13 @@ void netback_rx_purge(NetbackQueue *q)
 
 bool netback_rx_init(NetbackQueue *q)
 {
-    return pkt_arena_init(&q->rx_batch.arena, RX_ARENA_SIZE) == 0 &&
+    /* Segments are the exception: they are not worth the grants. */
+    return netback_queue_buffer(q, &q->rx_batch.arena, RX_ARENA_SIZE) &&
            pkt_arena_init(&q->rx_batch.seg_arena, RX_SEGMENTS_SIZE) == 0;
 }
 
 void netback_rx_done(NetbackQueue *q)
 {
-    pkt_arena_done(&q->rx_batch.arena);
+    netback_queue_buffer_done(q, &q->rx_batch.arena);
     pkt_arena_done(&q->rx_batch.seg_arena);
 }

@@ -114,7 +114,7 @@ static bool tx_take_frags(NetbackQueue *q, TxPkt *p, unsigned *left, uint32_t *f
 /* Where the bytes of a slot go. The first piece leaves room for a header in front. */
 static void tx_place(TxBatch *b, TxPkt *p, const TxSlot *s, uint32_t size, bool first)
 {
-    uint8_t *page = b->buffer + b->pages * XEN_PAGE_SIZE;
+    uint8_t *page = b->buffer.base + b->pages * XEN_PAGE_SIZE;
     uint32_t offset = 0;
 
     if (first) {
@@ -227,7 +227,7 @@ static void tx_fetch(NetbackQueue *q)
         return;
     }
     g_assert(b->n_segs <= b->n_slots && b->n_slots <= NETBACK_RING_SLOTS &&
-             b->pages * XEN_PAGE_SIZE <= b->buffer_size);
+             b->pages * XEN_PAGE_SIZE <= b->buffer.size);
     failed = q->base.xen->ops->gnttab_copy(q->base.gnttab, q->base.domid, false, b->seg,
                                                b->n_segs) < 0;
     for (unsigned i = 0; i < b->n_pkts; i++) {
@@ -375,25 +375,19 @@ XenVerdict netback_tx_poll(NetbackQueue *q)
 
 bool netback_tx_init(NetbackQueue *q)
 {
-    TxBatch *b = &q->tx_batch;
-    PktArena a = { 0 };
+    PktArena *a = &q->tx_batch.buffer;
 
     /* a page for each slot, another for each first slot that needs two */
-    if (pkt_arena_init(&a, (NETBACK_RING_SLOTS + NETBACK_BATCH) * (size_t)XEN_PAGE_SIZE) < 0) {
+    if (!netback_queue_buffer(q, a, (NETBACK_RING_SLOTS + NETBACK_BATCH) * (size_t)XEN_PAGE_SIZE)) {
         return false;
     }
-    b->buffer = a.base;
-    b->buffer_size = a.size;
-    netdev_set_send_buffer(q->peer, a.base, a.size);
+    netdev_set_send_buffer(q->peer, a->base, a->size);
     return true;
 }
 
 void netback_tx_done(NetbackQueue *q)
 {
-    PktArena a = { .base = q->tx_batch.buffer, .size = q->tx_batch.buffer_size };
-
     netdev_send_stop(q->peer);
     netdev_set_send_buffer(q->peer, NULL, 0);
-    pkt_arena_done(&a);
-    q->tx_batch.buffer = NULL;
+    netback_queue_buffer_done(q, &q->tx_batch.buffer);
 }

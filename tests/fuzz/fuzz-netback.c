@@ -28,7 +28,7 @@ static bool is_buffer(const NetbackQueue *q, const void *at, size_t len)
 {
     const RxBatch *rx = &q->rx_batch;
 
-    return within(at, len, q->tx_batch.buffer, q->tx_batch.buffer_size) ||
+    return within(at, len, q->tx_batch.buffer.base, q->tx_batch.buffer.size) ||
            within(at, len, rx->arena.base, rx->arena.size) ||
            within(at, len, rx->seg_arena.base, rx->seg_arena.size);
 }

@@ -1,0 +1,98 @@
+/*
+ * Netback's copies: what they are made from and to, and where a packet lies meanwhile.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "fake-netdev.h"
+#include "vif-frames.h"
+#include "vif.h"
+#include "xen-netback-internal.h"
+#include "xenemu.h"
+
+#define PAGES_OF_A_QUEUE 466 /* that are granted to ourselves */
+
+/* Packets of one slot and of many, both ways. */
+static void exchange(Vif *v)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        VifFrame f = { .csum_blank = i & 1, .payload = i & 1 ? 2000 + i * 4100 : 60 + i * 90,
+                       .ipv6 = i & 2, .seed = i };
+        uint16_t mss = i & 1 ? 1448 : 0;
+
+        vif_frame_give(v->front_dev, 0, &f, mss);
+        vif_frame_expect(v->back_dev, 0, &f, mss);
+        vif_frame_give(v->back_dev, 0, &f, mss);
+        vif_frame_expect(v->front_dev, 0, &f, mss);
+    }
+}
+
+/* Pinned are the pages of a copy whose local side has no grant. */
+static uint64_t pinned(const Vif *v)
+{
+    return xenemu_host_pinned(v->host->opaque);
+}
+
+static void test_nothing_is_pinned(void)
+{
+    NetfrontConfig config = vif_front_config();
+    Vif v;
+
+    vif_up(&v, fake_netdev_new(1, true), fake_netdev_new(1, true));
+    vif_connect(&v, &config);
+    exchange(&v);
+    g_assert_cmpuint(pinned(&v), ==, 0);
+    vif_down(&v);
+}
+
+/* The first queue's buffers are granted, there are no pages for all of the second's. */
+static void test_limit_in_the_middle(void)
+{
+    NetfrontConfig config = vif_front_config();
+    VifFrame f = { .payload = 700 };
+    Vif v;
+
+    vif_up(&v, fake_netdev_new(2, true), fake_netdev_new(2, true));
+    xenemu_host_limit_buffers(v.host->opaque, PAGES_OF_A_QUEUE + 200);
+    for (unsigned i = 1; i <= 2; i++) { /* what was granted comes back */
+        uint64_t before = pinned(&v);
+
+        vif_back_start(&v);
+        vif_front_start(&v, &config);
+        VIF_WAIT(v.back.connected == i && v.front.connected == i);
+        exchange(&v);
+        g_assert_cmpuint(pinned(&v), ==, before);
+        vif_frame_give(v.front_dev, 1, &f, 0);
+        vif_frame_expect(v.back_dev, 1, &f, 0);
+        g_assert_cmpuint(pinned(&v), ==, before + 1);
+        vif_frame_give(v.back_dev, 1, &f, 0);
+        vif_frame_expect(v.front_dev, 1, &f, 0);
+        g_assert_cmpuint(pinned(&v), ==, before + 1); /* the smaller one found room */
+        vif_front_close(&v);
+        vif_back_close(&v);
+    }
+    g_assert_cmpuint(v.back.errors, ==, 0);
+    vif_down(&v);
+}
+
+static void test_no_buffers(void)
+{
+    NetfrontConfig config = vif_front_config();
+    Vif v;
+
+    vif_up(&v, fake_netdev_new(1, true), fake_netdev_new(1, true));
+    xenemu_host_limit_buffers(v.host->opaque, 0);
+    vif_connect(&v, &config);
+    exchange(&v);
+    g_assert_cmpuint(pinned(&v), >, 32);
+    g_assert_cmpuint(v.back.errors, ==, 0);
+    vif_down(&v);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/netback-copy/nothing-is-pinned", test_nothing_is_pinned);
+    g_test_add_func("/netback-copy/limit-in-the-middle", test_limit_in_the_middle);
+    g_test_add_func("/netback-copy/no-buffers", test_no_buffers);
+    return g_test_run();
+}
