@@ -19,8 +19,7 @@
 #define NETBACK_SEGMENTS    64u  /* made at once of a packet that the guest does not take whole */
 #define NETBACK_SLOTS_MAX   XEN_NETIF_NR_SLOTS_MIN /* 18: a packet with more is dropped */
 #define NETBACK_SLOTS_FATAL 20u  /* a packet with more breaks the queue, as in Linux */
-#define NETBACK_HEAD_OFFSET 64u  /* of a packet in its first page: room for its header */
-#define NETBACK_HEAD_MAX    512u /* headers longer than that are not looked for */
+#define NETBACK_HEAD_OFFSET 64u  /* of a packet in its first page: room for its vnet header */
 
 #define NETBACK_DRAIN_NS         (10000 * 1000000ull) /* a packet waits so long for rx slots */
 #define NETBACK_DRAIN_NOTIFY_NS  (30 * 1000000ull)    /* the same, if no event can be had */
@@ -50,6 +49,7 @@ typedef struct TxPkt {
     uint16_t n_slots;     /* data and extras */
     uint16_t first_seg;   /* in TxBatch.seg */
     uint16_t n_segs;      /* 0: dropped */
+    uint32_t len;         /* of these together */
     int8_t status;        /* NETIF_RSP_* of its data slots */
     NetifMeta meta;       /* the first slot's flags, and the GSO extra */
 } TxPkt;
@@ -57,7 +57,7 @@ typedef struct TxPkt {
 /* What is needed to answer a slot: the ring's copy is gone by then. */
 typedef struct TxSlot {
     uint16_t id;
-    uint16_t size;
+    uint16_t size;        /* of its own part of the packet; an extra has none */
     uint16_t offset;
     bool extra;
     uint32_t gref;
@@ -74,8 +74,8 @@ typedef struct TxBatch {
     TxPkt pkt[NETBACK_BATCH];
     XenCopySeg seg[NETBACK_RING_SLOTS];
     Pkt out[NETBACK_BATCH];
-    struct iovec iov[NETBACK_RING_SLOTS];
-    PktArena buffer;    /* a page for each slot, two for a first slot that is nearly full */
+    struct iovec iov[NETBACK_BATCH];
+    PktArena buffer;    /* a page for each slot, and another for each packet */
 } TxBatch;
 
 /* Packets read from the netdev and not yet all in the guest. */

@@ -111,43 +111,56 @@ static bool tx_take_frags(NetbackQueue *q, TxPkt *p, unsigned *left, uint32_t *f
     return true;
 }
 
-/* Where the bytes of a slot go. The first piece leaves room for a header in front. */
-static void tx_place(TxBatch *b, TxPkt *p, const TxSlot *s, uint32_t size, bool first)
+/*
+ * Where a packet of @size bytes starts in its first page: behind room for a header, and such that
+ * slots that are whole pages come to lie on pages, after @before bytes of others. A copy to two
+ * pages is two copies.
+ */
+static uint32_t tx_start(const TxBatch *b, uint32_t size, uint32_t before)
 {
-    uint8_t *page = b->buffer.base + b->pages * XEN_PAGE_SIZE;
-    uint32_t offset = 0;
+    uint32_t at;
 
-    if (first) {
-        offset = NETBACK_HEAD_OFFSET;
-        if (size <= XEN_PAGE_SIZE / 2 - NETBACK_HEAD_OFFSET) {
-            /* not all on the same lines of the cache */
-            offset += (uint32_t)(b->pages % 16) * 128;
-        }
+    if (before < size) {
+        at = (XEN_PAGE_SIZE - before % XEN_PAGE_SIZE) % XEN_PAGE_SIZE;
+        return at < NETBACK_HEAD_OFFSET ? at + XEN_PAGE_SIZE : at;
     }
-    b->pages += offset + size > XEN_PAGE_SIZE ? 2 : 1;
-    b->seg[b->n_segs++] = (XenCopySeg) {
-        .local = page + offset,
-        .ref = s->gref,
-        .offset = s->offset,
-        .len = (uint16_t)size,
-    };
-    p->n_segs++;
+    if (size <= XEN_PAGE_SIZE / 2 - NETBACK_HEAD_OFFSET) {
+        /* not all on the same lines of the cache */
+        return NETBACK_HEAD_OFFSET + (uint32_t)(b->pages % 16) * 128;
+    }
+    return NETBACK_HEAD_OFFSET;
 }
 
-static void tx_place_packet(TxBatch *b, TxPkt *p, uint32_t first_size)
+/*
+ * A packet's bytes are put one behind the other, so that the netdev takes them in one piece. It
+ * has at most one page more than slots: behind @before bytes of n slots there are at most n + 1.
+ */
+static void tx_place_packet(TxBatch *b, TxPkt *p)
 {
-    bool first = true;
+    const TxSlot *slot = &b->slot[p->first_slot];
+    const TxSlot *end = slot + p->n_slots;
+    uint8_t *base = b->buffer.base + b->pages * XEN_PAGE_SIZE;
+    uint32_t before = 0, at;
 
-    p->first_seg = (uint16_t)b->n_segs;
-    for (unsigned i = p->first_slot; i < (unsigned)p->first_slot + p->n_slots; i++) {
-        const TxSlot *s = &b->slot[i];
-
-        if (s->extra || (!first && s->size == 0)) {
-            continue; /* an empty slot is odd, not wrong: XSA-448 */
-        }
-        tx_place(b, p, s, first ? first_size : s->size, first);
-        first = false;
+    for (const TxSlot *s = slot; s < end && s->size != XEN_PAGE_SIZE; s++) {
+        before += s->size;
     }
+    at = tx_start(b, p->len, before);
+    p->first_seg = (uint16_t)b->n_segs;
+    for (const TxSlot *s = slot; s < end; s++) {
+        if (s->size == 0) {
+            continue; /* an extra; or empty, which is odd, not wrong: XSA-448 */
+        }
+        b->seg[b->n_segs++] = (XenCopySeg) {
+            .local = base + at,
+            .ref = s->gref,
+            .offset = s->offset,
+            .len = s->size,
+        };
+        at += s->size;
+    }
+    p->n_segs = (uint16_t)(b->n_segs - p->first_seg);
+    b->pages += (at + XEN_PAGE_SIZE - 1) / XEN_PAGE_SIZE;
 }
 
 /* One packet, all of its slots. False: a protocol violation. */
@@ -180,7 +193,9 @@ static bool tx_gather_packet(NetbackQueue *q, unsigned *left)
     if (req.offset + first_size > XEN_PAGE_SIZE) {
         return xen_queue_violation(&q->base, "a packet's first slot crosses its page");
     }
-    tx_place_packet(b, p, first_size);
+    p->len = req.size;
+    b->slot[p->first_slot].size = (uint16_t)first_size;
+    tx_place_packet(b, p);
     return true;
 }
 
@@ -245,35 +260,22 @@ static void tx_fetch(NetbackQueue *q)
 
 /* --- decode --- */
 
+/*
+ * Its vnet header stands directly in front of it, and both are written in one piece; but for a
+ * packet that starts at an odd address, where a header cannot end.
+ */
 static void tx_build(TxBatch *b, const TxPkt *p, Pkt *pkt)
 {
-    struct iovec *iov = &b->iov[p->first_seg];
-    const XenCopySeg *seg = &b->seg[p->first_seg];
-    unsigned n = p->n_segs;
-    uint32_t len = 0;
+    uint8_t *data = b->seg[p->first_seg].local;
+    uint8_t *hdr = data - PKT_HDR_LEN - (uintptr_t)data % _Alignof(struct virtio_net_hdr_v1);
 
-    for (unsigned s = 0; s < n; s++) {
-        iov[s] = (struct iovec) { .iov_base = seg[s].local, .iov_len = seg[s].len };
-        len += seg[s].len;
-    }
-    pkt->iov = iov;
-    pkt->n_iov = n;
-    pkt->len = len;
-    pkt->hdr = (void *)((uint8_t *)iov[0].iov_base - PKT_HDR_LEN);
-}
-
-/* Headers are rarely longer than a first piece should be, but they may be. */
-static bool tx_translate(const TxPkt *p, Pkt *pkt)
-{
-    pkt_pull(pkt, PKT_HEAD_LEN);
-    if (netif_offload_apply(pkt, &p->meta)) {
-        return true;
-    }
-    if (pkt->len <= PKT_HEAD_LEN) {
-        return false;
-    }
-    pkt_pull(pkt, NETBACK_HEAD_MAX);
-    return netif_offload_apply(pkt, &p->meta);
+    b->iov[b->n_out] = (struct iovec) { .iov_base = data, .iov_len = p->len };
+    *pkt = (Pkt) {
+        .hdr = (void *)hdr,
+        .iov = &b->iov[b->n_out],
+        .n_iov = 1,
+        .len = p->len,
+    };
 }
 
 static void tx_decode(NetbackQueue *q)
@@ -289,7 +291,7 @@ static void tx_decode(NetbackQueue *q)
             continue;
         }
         tx_build(b, p, pkt);
-        if (!tx_translate(p, pkt)) {
+        if (!netif_offload_apply(pkt, &p->meta)) {
             tx_drop(q, p, &q->stats->tx.drop_malformed);
             continue;
         }
@@ -377,7 +379,7 @@ bool netback_tx_init(NetbackQueue *q)
 {
     PktArena *a = &q->tx_batch.buffer;
 
-    /* a page for each slot, another for each first slot that needs two */
+    /* a page for each slot, and another for each packet */
     if (!netback_queue_buffer(q, a, (NETBACK_RING_SLOTS + NETBACK_BATCH) * (size_t)XEN_PAGE_SIZE)) {
         return false;
     }

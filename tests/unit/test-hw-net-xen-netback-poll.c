@@ -35,6 +35,7 @@ static unsigned take_packets(NetdevQueue *q, Pkt *pkt, unsigned n)
         uint32_t at = 0;
 
         g_assert_cmpuint(dev.n_sent, <, PAGES);
+        g_assert_cmpuint(pkt[i].n_iov, ==, 1);
         for (uint32_t v = 0; v < pkt[i].n_iov; v++) {
             memcpy(dev.sent[dev.n_sent] + at, pkt[i].iov[v].iov_base, pkt[i].iov[v].iov_len);
             at += (uint32_t)pkt[i].iov[v].iov_len;
@@ -223,6 +224,68 @@ static void test_long_headers_in_pieces(void)
     g_assert_cmpmem(dev.sent[0] + headers, len - headers, frame + headers, len - headers);
 }
 
+/* A packet of @n slots, @size of each. */
+static void put_tx_packet(FuzzQueue *f, const uint16_t *size, unsigned n)
+{
+    uint32_t total = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        total += size[i];
+    }
+    for (unsigned i = 0; i < n; i++) {
+        netif_tx_request_t req = { .gref = FUZZ_REF + i, .size = i == 0 ? (uint16_t)total : size[i],
+                                   .flags = i + 1 < n ? NETTXF_more_data : 0 };
+
+        put_tx(f, &req);
+    }
+}
+
+/* One behind the other, whole pages on pages, and within the room that is made for a packet. */
+static void assert_placed(const FuzzQueue *f, const uint16_t *size, unsigned n)
+{
+    const TxBatch *b = &f->q.tx_batch;
+
+    g_assert_cmpuint(b->n_segs, ==, n);
+    g_assert_cmpuint(b->pages, <=, n + 1);
+    for (unsigned i = 0; i < n; i++) {
+        const uint8_t *local = b->seg[i].local;
+
+        g_assert_cmpuint(b->seg[i].len, ==, size[i]);
+        if (size[i] == 4096) {
+            g_assert_cmpuint((uintptr_t)local % 4096, ==, 0);
+        }
+        if (i > 0) {
+            g_assert_true(local == (uint8_t *)b->seg[i - 1].local + size[i - 1]);
+        }
+    }
+    g_assert_true((uint8_t *)b->seg[0].local - b->buffer.base >= NETBACK_HEAD_OFFSET);
+    g_assert_true((uint8_t *)b->seg[n - 1].local + size[n - 1] <=
+                  b->buffer.base + b->pages * 4096);
+}
+
+static void test_where_a_packet_lies(void)
+{
+    for (unsigned first = 14; first < 4096; first += first < 200 || first > 3900 ? 1 : 97) {
+        uint16_t sizes[][4] = {
+            { (uint16_t)first, 4096, 4096, 1 },
+            { (uint16_t)first, 1000, 4096, 4096 },
+            { (uint16_t)first, 4095, 4095, 4096 },
+            { (uint16_t)first, 17, 2000, 4095 },
+        };
+
+        for (unsigned k = 0; k < G_N_ELEMENTS(sizes); k++) {
+            for (unsigned n = 1; n <= 4; n++) {
+                FuzzQueue *f = fresh_queue();
+
+                put_tx_packet(f, sizes[k], n);
+                netback_tx_poll(&f->q);
+                g_assert_cmpuint(dev.n_sent, ==, 1);
+                assert_placed(f, sizes[k], n);
+            }
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -230,5 +293,6 @@ int main(int argc, char **argv)
     g_test_add_func("/netback/poll/responses-without-padding", test_responses_without_padding);
     g_test_add_func("/netback/poll/full-netdev", test_full_netdev);
     g_test_add_func("/netback/poll/long-headers-in-pieces", test_long_headers_in_pieces);
+    g_test_add_func("/netback/poll/where-a-packet-lies", test_where_a_packet_lies);
     return g_test_run();
 }
