@@ -28,6 +28,7 @@ bridge_up() {
 # a tap in the bridge; it has idx 0, if no PROPERTY of the device is given
 ringtap_start() {
     local domid=${guest_domid[$1]} vif properties=${4-idx=0}
+    echo 65536 > /sys/module/xen_gntalloc/parameters/limit # pages: some 470 a queue
     vif=vif$domid.0
     ringtap -machine xenpv -xen-domid "$domid" -xen-attach -name "$1" \
         -nodefaults -display none \
@@ -192,4 +193,33 @@ measure_file() {
         note 'checksum' "$2" DIFFERENT
         fail "$2: the file changed on its way: sent $want, there $there, back $back"
     fi
+}
+
+# netback_load QUEUES: xen-netback takes each vif of its domain when it is loaded, and each that
+# comes. Told not to look by itself, it takes those that it is given, and leaves ringtap's alone.
+netback_load() {
+    echo 0 > /sys/bus/xen-backend/drivers_autoprobe &&
+        modprobe xen-netback max_queues="$1"
+}
+
+netback_take() {
+    wait_for 30 [ -e "/sys/bus/xen-backend/devices/$1" ] &&
+        echo "$1" > /sys/bus/xen-backend/drivers_probe
+}
+
+# netback_guest NAME VCPUS MAC DOMID: a guest is not created before its vif is offered, and its
+# number not known before that: DOMID is the next free one.
+netback_guest() {
+    local status
+    netback_take "vif-$4-0" &
+    guest_create "$1" "$2" "vif=['mac=$3,script=vif-lab']"
+    status=$?
+    wait $!
+    return "$status"
+}
+
+# median "NUMBER..."
+median() {
+    tr ' ' '\n' <<< "$1" | sed '/^$/d' | sort -n |
+        awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : 0 }'
 }
