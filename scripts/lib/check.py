@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -193,6 +194,23 @@ def real_xen(results, scenario, arguments, release, root):
             results.fail(name, f'exit status {status}, see {log}')
 
 
+def instructions(results, release, root):
+    """What a packet costs, against what it did when that was last looked at."""
+    log = root / 'bench-instructions.log'
+    if not shutil.which('valgrind'):
+        results.skip('scripts: bench instructions', 'no valgrind')
+        return
+    status = run('scripts/bench instructions',
+                 [sys.executable, 'scripts/lib/bench_instructions.py', '--build', str(release),
+                  '--before', 'tests/bench/instructions.txt', '--limit', '3'], log, 300)
+    if status == 0:
+        results.passed += 1
+        return
+    tail(log, 5)
+    text = log.read_text(errors='replace').strip().splitlines() or ['']
+    results.fail('scripts: bench instructions', text[-1])
+
+
 def user_scripts(results, release, root):
     """The demo and the benchmark, as short as they go: they should not rot."""
     why = None
@@ -220,7 +238,7 @@ def main():
     parser = argparse.ArgumentParser(
         prog='scripts/check', description='Builds and tests everything: ASan+UBSan with all '
         'tests and style checks, TSan with all tests of code, a release build '
-        'with the demo and the benchmark, and the scenarios net, netfront and life on a real Xen '
+        'with the demo, the benchmark and the instructions of a packet, and the scenarios net, netfront and life on a real Xen '
         'under software emulation.')
     parser.add_argument('--fast', action='store_true', help='leave out the real Xen')
     parser.add_argument('--clang', action='store_true', help='compile with clang')
@@ -245,6 +263,7 @@ def main():
     release = build(results, 'release', ['--release', *clang], root)
     if release:
         user_scripts(results, release, root)
+        instructions(results, release, root)
     if args.fast:
         for scenario, _ in XEN_SCENARIOS:
             results.skip(f'xen: {scenario}', 'left out by --fast')
