@@ -17,6 +17,7 @@
 #define NETBACK_NO_SG_MTU   1500u
 #define NETBACK_BATCH       64u  /* packets: the budget of a round in each direction */
 #define NETBACK_SEGMENTS    64u  /* made at once of a packet that the guest does not take whole */
+#define NETBACK_TX_PAGES    192u /* of a batch: of 64 small packets, or of ten large ones */
 #define NETBACK_SLOTS_MAX   XEN_NETIF_NR_SLOTS_MIN /* 18: a packet with more is dropped */
 #define NETBACK_SLOTS_FATAL 20u  /* a packet with more breaks the queue, as in Linux */
 #define NETBACK_HEAD_OFFSET 64u  /* of a packet in its first page: room for its vnet header */
@@ -75,7 +76,7 @@ typedef struct TxBatch {
     XenCopySeg seg[NETBACK_RING_SLOTS];
     Pkt out[NETBACK_BATCH];
     struct iovec iov[NETBACK_BATCH];
-    PktArena buffer;    /* a page for each slot, and another for each packet */
+    PktArena buffer;    /* NETBACK_TX_PAGES; each packet begins on a page */
 } TxBatch;
 
 /* Packets read from the netdev and not yet all in the guest. */

@@ -432,13 +432,12 @@ void netback_rx_purge(NetbackQueue *q)
 
 bool netback_rx_init(NetbackQueue *q)
 {
-    /* Segments are the exception: they are not worth the grants. */
     return netback_queue_buffer(q, &q->rx_batch.arena, RX_ARENA_SIZE) &&
-           pkt_arena_init(&q->rx_batch.seg_arena, RX_SEGMENTS_SIZE) == 0;
+           netback_queue_buffer(q, &q->rx_batch.seg_arena, RX_SEGMENTS_SIZE);
 }
 
 void netback_rx_done(NetbackQueue *q)
 {
     netback_queue_buffer_done(q, &q->rx_batch.arena);
-    pkt_arena_done(&q->rx_batch.seg_arena);
+    netback_queue_buffer_done(q, &q->rx_batch.seg_arena);
 }

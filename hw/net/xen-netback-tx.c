@@ -216,7 +216,9 @@ static bool tx_gather(NetbackQueue *q)
         return xen_queue_violation(&q->base, "the tx ring's req_prod is impossible");
     }
     left = (unsigned)n;
-    while (left > 0 && b->n_pkts < NETBACK_BATCH) {
+    /* a packet that is placed has at most NETBACK_SLOTS_MAX + 1 slots, and a page more */
+    while (left > 0 && b->n_pkts < NETBACK_BATCH &&
+           b->pages + NETBACK_SLOTS_MAX + 2 <= NETBACK_TX_PAGES) {
         if (!tx_gather_packet(q, &left)) {
             return false;
         }
@@ -379,8 +381,7 @@ bool netback_tx_init(NetbackQueue *q)
 {
     PktArena *a = &q->tx_batch.buffer;
 
-    /* a page for each slot, and another for each packet */
-    if (!netback_queue_buffer(q, a, (NETBACK_RING_SLOTS + NETBACK_BATCH) * (size_t)XEN_PAGE_SIZE)) {
+    if (!netback_queue_buffer(q, a, NETBACK_TX_PAGES * (size_t)XEN_PAGE_SIZE)) {
         return false;
     }
     netdev_set_send_buffer(q->peer, a->base, a->size);

@@ -11,7 +11,7 @@
 #include "fuzz-netback.h"
 
 #define MSS   1000
-#define PAGES FUZZ_PAGES /* that requests may have with no page twice */
+#define PAGES 65u /* packets that the netdev remembers, and one more */
 
 /* The netdev: what it has for the guest, what it got and how much of it takes in a call. */
 static struct {
@@ -286,6 +286,39 @@ static void test_where_a_packet_lies(void)
     }
 }
 
+/* A ring full of packets of any size goes in batches that the buffer has room for. */
+static void test_full_rings(void)
+{
+    static const uint16_t sizes[][17] = {
+        { 66, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096,
+          4096, 3000 },
+        { 4095, 4095, 4095, 4095, 4095, 4095, 4095, 4095 },
+        { 4096 },
+        { 4090, 4096 },
+        { 14, 1 },
+    };
+
+    for (unsigned k = 0; k < G_N_ELEMENTS(sizes); k++) {
+        FuzzQueue *f = fresh_queue();
+        unsigned n = 0, pkts = 0;
+
+        while (n < 17 && sizes[k][n] > 0) {
+            n++;
+        }
+        for (; (pkts + 1) * n <= 256; pkts++) {
+            put_tx_packet(f, sizes[k], n);
+        }
+        for (unsigned left = pkts; left > 0; left -= dev.n_sent) {
+            dev.n_sent = 0;
+            g_assert_cmpint(netback_tx_poll(&f->q), ==, XEN_WORK);
+            g_assert_cmpuint(dev.n_sent, >=, MIN(left, 8));
+            g_assert_cmpuint(f->q.tx_batch.pages, <=, NETBACK_TX_PAGES);
+        }
+        g_assert_cmpuint(f->tx_page.h.rsp_prod, ==, pkts * n);
+        g_assert_cmpint(netback_tx_poll(&f->q), ==, XEN_IDLE);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -294,5 +327,6 @@ int main(int argc, char **argv)
     g_test_add_func("/netback/poll/full-netdev", test_full_netdev);
     g_test_add_func("/netback/poll/long-headers-in-pieces", test_long_headers_in_pieces);
     g_test_add_func("/netback/poll/where-a-packet-lies", test_where_a_packet_lies);
+    g_test_add_func("/netback/poll/full-rings", test_full_rings);
     return g_test_run();
 }
