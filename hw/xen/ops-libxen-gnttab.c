@@ -17,7 +17,7 @@
 #define MAX_BUFFERS 4
 
 #define LIMIT_FILE  "/sys/module/xen_gntalloc/parameters/limit"
-#define LIMIT_WANTED 65536 /* pages: of some 200 queues */
+#define LIMIT_WANTED 16384 /* pages: of 39 queues, and half of what a domain can grant at all */
 
 /* Memory that is granted to ourselves, and the reference of each of its pages. */
 typedef struct Buffer {
@@ -201,8 +201,8 @@ static void warn_no_buffers(int err)
     }
     said = true;
     if (err == ENOSPC) {
-        warn_report("copies from and to guests cost more, as the limit of granted pages is "
-                    "reached: echo %d > " LIMIT_FILE, LIMIT_WANTED);
+        warn_report("copies from and to guests cost more, as no more pages can be granted: "
+                    "echo %d > " LIMIT_FILE ", if it is less", LIMIT_WANTED);
     } else {
         warn_report("copies from and to guests cost more without " GNTALLOC_DEVICE " (%s): "
                     "modprobe xen-gntalloc limit=%d", g_strerror(err), LIMIT_WANTED);

@@ -28,7 +28,8 @@ bridge_up() {
 # a tap in the bridge; it has idx 0, if no PROPERTY of the device is given
 ringtap_start() {
     local domid=${guest_domid[$1]} vif properties=${4-idx=0}
-    echo 65536 > /sys/module/xen_gntalloc/parameters/limit # pages: 420 a queue
+    # what all ringtaps together may grant to themselves: 420 a queue
+    echo "${granted_pages:-16384}" > /sys/module/xen_gntalloc/parameters/limit
     vif=vif$domid.0
     ringtap -machine xenpv -xen-domid "$domid" -xen-attach -name "$1" \
         -nodefaults -display none \

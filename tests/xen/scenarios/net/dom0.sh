@@ -34,11 +34,13 @@ with_queues() {
 two_guests() {
     local rate1 rate2
     check "a second guest is created" guest_create u2 4
+    granted_pages=1000 # of the six queues two and a part of the third have their buffers granted
     check "another ringtap serves it" ringtap_start u2 2 "$mac2"
     check "it boots" guest_boot u2
     messages_start u2
     check "its netfront loads" guest u2 'net_up 4 3'
     check "the first guest's netfront loads again" guest u1 'net_up 4 2'
+    check "ringtap says that pages are lacking" grep -q 'no more pages can be granted' /tmp/u1.log
     check "guest to guest: ping" guest u1 'quiet_ping 10.9.0.3'
     guest u2 'iperf3 -s -D -p 5203'
     measure u1 'two guests' 'guest to guest, Mbit/s' "tcp -t $seconds -c 10.9.0.3 -p 5203"
