@@ -3,17 +3,18 @@
 #
 # Two guests of the same kind in one dom0: u1 is served by ringtap, u2 by Linux netback.
 # They are measured in turn, and medians are compared. tx is from the guest to dom0.
-# Arguments: queues=N vcpus=N streams=N rounds=N seconds=N.
+# Arguments: queues=N vcpus=N streams=N rounds=N seconds=N; udp=N: as many datagrams of N bytes as
+# go, of which those count that the reader gets.
 
 # shellcheck source=tests/xen/lib/dom0-net.sh
 . /lab/dom0-net.sh
 # shellcheck source=tests/xen/scenarios/bench-net/usage.sh
 . /lab/scenario/usage.sh
 
-queues=2 vcpus=2 streams=1 rounds=3 seconds=1
+queues=2 vcpus=2 streams=1 rounds=3 seconds=1 udp=''
 for argument; do
     case $argument in
-        queues=*|vcpus=*|streams=*|rounds=*|seconds=*) declare "$argument" ;;
+        queues=*|vcpus=*|streams=*|rounds=*|seconds=*|udp=*) declare "$argument" ;;
         *) echo "no such argument: $argument"; exit 2 ;;
     esac
 done
@@ -21,16 +22,18 @@ done
 declare -A rates
 # one_run GUEST tx|rx: a rate for the median, and who used the processors
 one_run() {
-    local name=$1 dir=$2 rate text arguments="-t $seconds -c 10.9.0.1 -p 5201 -P $streams"
-    [ "$dir" = tx ] || arguments+=" -R"
+    local name=$1 dir=$2 rate text command="tcp"
+    [ -z "$udp" ] || command="udp -b 0 -l $udp"
+    command+=" -t $seconds -c 10.9.0.1 -p 5201 -P $streams"
+    [ "$dir" = tx ] || command+=" -R"
     usage_start "$name"
-    rate=$(guest "$name" "tcp $arguments")
+    rate=$(guest "$name" "$command")
     text=$(usage_end "$name")
-    if ! awk -v r="$rate" 'BEGIN { exit !(r > 0) }'; then
+    if ! awk -v r="${rate%% *}" 'BEGIN { exit !(r > 0) }'; then
         fail "$name $dir: $rate"
         return
     fi
-    rates[$name/$dir]+="$rate "
+    rates[$name/$dir]+="${rate%% *} " # of datagrams, how many were lost follows
     printf '%-8s %s %8s Mbit/s   %s\n' "${kind[$name]}" "$dir" "$rate" "$text"
 }
 
