@@ -471,7 +471,7 @@ static void test_window_closes(Work *w, gconstpointer data)
     for (int i = 0; i < 40; i++) {
         int polls = get(&w->polls);
 
-        w->budget = 1;
+        __atomic_store_n(&w->budget, 1, __ATOMIC_RELAXED);
         kick(w);
         wait_for(&w->arms, i + 2);
         g_assert_cmpint(get(&w->polls), ==, polls + 2);
