@@ -5,6 +5,19 @@
 
 quiet_ping() { ping -q -c 3 -i 0.2 -W 2 "$@" > /dev/null; }
 
+# tags INTERFACE HOST vlan|qinq: an interface in front of it for frames with a tag, or with two
+# which is called tagged and has the addresses 10.10.0.HOST and fd10::HOST
+tags() {
+    local below=$1
+    modprobe 8021q
+    if [ "$3" = qinq ]; then
+        ip link add link "$1" name outer type vlan proto 802.1ad id 20 && ip link set outer up || return
+        below=outer
+    fi
+    ip link add link "$below" name tagged type vlan id 10 && ip link set tagged up &&
+        ip addr add "10.10.0.$2/24" dev tagged && ip -6 addr add "fd10::$2/64" dev tagged nodad
+}
+
 # What TCP had to send again, and how often because nothing came back for long
 tcp_trouble() {
     awk '/^Tcp/ { if ($1 in name) { n = split(name[$1], k); for (i = 2; i <= n; i++) v[k[i]] = $i }

@@ -10,7 +10,7 @@
 
 modules=(
     xen-netfront xen-netback xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs
-    tun bridge veth sch_fq_codel
+    tun bridge veth sch_fq_codel 8021q
 )
 
 xen_bin=/usr/lib/xen-4.17/bin

@@ -3,7 +3,8 @@
 #
 # Two guests of the same kind in one dom0: u1 is served by ringtap, u2 by Linux netback.
 # They are measured in turn, and medians are compared. tx is from the guest to dom0.
-# Arguments: queues=N vcpus=N streams=N rounds=N seconds=N; udp=N: as many datagrams of N bytes as
+# Arguments: queues=N vcpus=N streams=N rounds=N seconds=N; tags=vlan|qinq: frames with a tag, or
+# two; ipv6=yes; udp=N: as many datagrams of N bytes as
 # go, of which those count that the reader gets.
 
 # shellcheck source=tests/xen/lib/dom0-net.sh
@@ -11,10 +12,10 @@
 # shellcheck source=tests/xen/scenarios/bench-net/usage.sh
 . /lab/scenario/usage.sh
 
-queues=2 vcpus=2 streams=1 rounds=3 seconds=1 udp=''
+queues=2 vcpus=2 streams=1 rounds=3 seconds=1 udp='' tags='' ipv6=no
 for argument; do
     case $argument in
-        queues=*|vcpus=*|streams=*|rounds=*|seconds=*|udp=*) declare "$argument" ;;
+        queues=*|vcpus=*|streams=*|rounds=*|seconds=*|udp=*|tags=*|ipv6=*) declare "$argument" ;;
         *) echo "no such argument: $argument"; exit 2 ;;
     esac
 done
@@ -24,7 +25,7 @@ declare -A rates
 one_run() {
     local name=$1 dir=$2 rate text command="tcp"
     [ -z "$udp" ] || command="udp -b 0 -l $udp"
-    command+=" -t $seconds -c 10.9.0.1 -p 5201 -P $streams"
+    command+=" -t $seconds -c $server -p 5201 -P $streams"
     [ "$dir" = tx ] || command+=" -R"
     usage_start "$name"
     rate=$(guest "$name" "$command")
@@ -50,6 +51,16 @@ check "it boots" guest_boot u2
 check "the vif of the one comes up" guest u1 "net_up $queues 2"
 check "the vif of the other comes up" guest u2 "net_up $queues 3"
 check "they have as many queues" [ "$(guest u1 net_queues)" = "$(guest u2 net_queues)" ]
+server=10.9.0.1
+[ "$ipv6" = no ] || server=fd09::1
+if [ -n "$tags" ]; then
+    server=10.10.0.1
+    [ "$ipv6" = no ] || server=fd10::1
+    check "dom0 has tags" tags br0 1 "$tags"
+    for n in 1 2; do
+        check "the guest has tags" guest "u$n" "tags eth0 $((n + 1)) $tags"
+    done
+fi
 [ "$failures" = 0 ] || scenario_end
 
 say "$queues queues, $streams streams, $seconds s, $rounds rounds"
