@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host.h"
 #include "rpc.h"
 #include "sock.h"
 
@@ -544,6 +545,39 @@ static void test_host_out_of_fds(Fixture *f, gconstpointer data)
     xenemu_guest_detach(g);
 }
 
+/* As with a full /dev/shm: here no file may become as large as a domain's RAM. */
+static void test_host_out_of_memory(Fixture *f, gconstpointer data)
+{
+    struct rlimit lim, old;
+    XenemuGuest *g;
+
+    g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &old), ==, 0);
+    lim = old;
+    lim.rlim_cur = TEST_RAM / 2;
+    signal(SIGXFSZ, SIG_IGN);
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &lim), ==, 0);
+    attach_fails(f->t, 2, TEST_RAM, "the host has no memory for this domain");
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &old), ==, 0);
+    signal(SIGXFSZ, SIG_DFL);
+    g = test_guest(f->t, 2);
+    xenemu_guest_detach(g);
+}
+
+static void test_too_many_domains(Fixture *f, gconstpointer data)
+{
+    XenemuGuest *g[HOST_MAX_DOMAINS];
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(g); i++) {
+        g[i] = test_guest(f->t, (int)i + 1);
+    }
+    attach_fails(f->t, 1000, TEST_RAM, "too many domains");
+    xenemu_guest_detach(g[5]);
+    g[5] = test_guest(f->t, 1000);
+    for (unsigned i = 0; i < G_N_ELEMENTS(g); i++) {
+        xenemu_guest_detach(g[i]);
+    }
+}
+
 /* What a guest lacks, too. */
 static void test_guest_out_of_fds(Fixture *f, gconstpointer data)
 {
@@ -591,6 +625,8 @@ int main(int argc, char **argv)
     ADD("/domain/death-in-store", test_death_in_store);
     ADD("/domain/host-stops", test_host_stops);
     ADD("/domain/host-out-of-fds", test_host_out_of_fds);
+    ADD("/domain/host-out-of-memory", test_host_out_of_memory);
+    ADD("/domain/too-many-domains", test_too_many_domains);
     ADD("/domain/guest-out-of-fds", test_guest_out_of_fds);
     ADD("/domain/killed", test_killed);
     ADD("/domain/no-leaks", test_no_leaks);
