@@ -161,8 +161,9 @@ def test_last_reason_stays_while_disconnected():
                 assert found['state'] != 'connected' and found['error'] == reason, found
 
 
-def test_ends_beside_a_host_that_stopped():
-    """In three seconds, as promised, and what is asked meanwhile is answered."""
+@contextlib.contextmanager
+def connected():
+    """The program on both sides of a vif, and QMP of each: back, front, q, p."""
     need_tap()
     with host(*netdevs('bk0'), '-device', 'xen-net-device,netdev=n0,id=a') as back:
         q = back.qmp()
@@ -170,50 +171,42 @@ def test_ends_beside_a_host_that_stopped():
             p = front.qmp()
             q.event('VIF_CONNECTED')
             wait_for(lambda: p.command('query-vif')[0]['state'] == 'connected', 'the front')
-            with stopped(back):
-                start = time.monotonic()
-                front.process.send_signal(signal.SIGTERM)
-                p.event('SHUTDOWN')
-                p.command('query-vif')
-                assert front.end(None)[0] == 0
-                assert time.monotonic() - start < 3 + SLACK
+            yield back, front, q, p
+
+
+def test_ends_beside_a_host_that_stopped():
+    """In three seconds, as promised, and what is asked meanwhile is answered."""
+    with connected() as (back, front, _, p), stopped(back):
+        start = time.monotonic()
+        front.process.send_signal(signal.SIGTERM)
+        p.event('SHUTDOWN')
+        p.command('query-vif')
+        assert front.end(None)[0] == 0
+        assert time.monotonic() - start < 3 + SLACK
 
 
 def test_outlives_a_host_that_stopped():
     """Its answers come late, and it is not taken for gone."""
-    need_tap()
-    with host(*netdevs('bk0'), '-device', 'xen-net-device,netdev=n0,id=a') as back:
-        q = back.qmp()
-        with guest(back, 5, 'fr5') as front:
-            p = front.qmp()
-            for _ in range(2):
-                q.event('VIF_CONNECTED')
-                p.event('VIF_CONNECTED')
-                with stopped(back):
-                    p.command('device_del', id='front')
-                    p.event('DEVICE_DELETED')  # its ports were closed, and no answer has come
-                wait_for(lambda: 'return' in p.execute('device_add', driver='xen-netfront',
-                                                       netdev='n0', id='front'), 'XenStore')
+    with connected() as (back, front, q, p):
+        for _ in range(2):
+            with stopped(back):
+                p.command('device_del', id='front')
+                p.event('DEVICE_DELETED')  # its ports were closed, and no answer has come
+            wait_for(lambda: 'return' in p.execute('device_add', driver='xen-netfront',
+                                                   netdev='n0', id='front'), 'XenStore')
             q.event('VIF_CONNECTED')
-            assert front.end()[0] == 0
+        assert front.end()[0] == 0
 
 
 def test_second_signal_beside_a_host_that_stopped():
-    need_tap()
-    with host(*netdevs('bk0'), '-device', 'xen-net-device,netdev=n0,id=a') as back:
-        q = back.qmp()
-        with guest(back, 5, 'fr5') as front:
-            p = front.qmp()
-            q.event('VIF_CONNECTED')
-            wait_for(lambda: p.command('query-vif')[0]['state'] == 'connected', 'the front')
-            with stopped(back):
-                front.process.send_signal(signal.SIGTERM)
-                p.event('SHUTDOWN')
-                p.command('query-vif')  # the loop has gone on
-                start = time.monotonic()
-                front.process.send_signal(signal.SIGTERM)
-                assert front.end(None)[0] == 0
-                assert time.monotonic() - start < SLACK
+    with connected() as (back, front, _, p), stopped(back):
+        front.process.send_signal(signal.SIGTERM)
+        p.event('SHUTDOWN')
+        p.command('query-vif')  # the loop has gone on
+        start = time.monotonic()
+        front.process.send_signal(signal.SIGTERM)
+        assert front.end(None)[0] == 0
+        assert time.monotonic() - start < SLACK
 
 
 def test_toolstack_finds_no_state_after_the_end():
