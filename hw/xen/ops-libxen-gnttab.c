@@ -1,5 +1,6 @@
 /*
- * A real Xen: what other domains granted, by libxengnttab.
+ * A real Xen: what other domains granted, and memory for copies that is granted to ourselves, by
+ * libxengnttab.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
