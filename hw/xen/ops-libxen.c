@@ -51,6 +51,11 @@ void ops_libxen_set_open_error(GError **error, const char *device)
 
     g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(err), "could not open %s: %s",
                 device, g_strerror(err));
+    if (err == ENOENT) {
+        /* its module is called as it is */
+        g_prefix_error(error, "no Xen here, or modprobe xen-%s is wanted: ",
+                       strrchr(device, '/') + 1);
+    }
 }
 
 static void libxen_close(Xen *xen)
