@@ -155,6 +155,20 @@ static void set_foreign(uint16_t domid, uint32_t ref, uint32_t offset, bool to_g
     }
 }
 
+/* @status: of the first segment, the next one's is @stride bytes behind it. */
+static int run_ops(XenGnttab *g, unsigned n_ops, int16_t *status, size_t stride)
+{
+    if (xengnttab_grant_copy(g->h, n_ops, g->op) < 0) {
+        return -errno;
+    }
+    for (unsigned i = 0; i < n_ops; i++) {
+        if (g->op[i].status != GNTST_okay) {
+            *(int16_t *)(void *)((uint8_t *)status + g->seg_of[i] * stride) = g->op[i].status;
+        }
+    }
+    return 0;
+}
+
 int ops_libxen_gnttab_copy(XenGnttab *g, uint16_t domid, bool to_guest, XenCopySeg *seg,
                            unsigned n)
 {
@@ -179,15 +193,40 @@ int ops_libxen_gnttab_copy(XenGnttab *g, uint16_t domid, bool to_guest, XenCopyS
         } while (done < seg[i].len);
         seg[i].status = GNTST_okay;
     }
-    if (xengnttab_grant_copy(g->h, n_ops, g->op) < 0) {
-        return -errno;
+    return run_ops(g, n_ops, &seg[0].status, sizeof(seg[0]));
+}
+
+int ops_libxen_gnttab_copy_between(XenGnttab *g, uint16_t from, uint16_t to, XenCopyBetween *seg,
+                                   unsigned n)
+{
+    unsigned n_ops = 0;
+
+    if (n > XEN_COPY_MAX) {
+        return -EINVAL;
     }
-    for (unsigned i = 0; i < n_ops; i++) {
-        if (g->op[i].status != GNTST_okay) {
-            seg[g->seg_of[i]].status = g->op[i].status;
-        }
+    for (unsigned i = 0; i < n; i++) {
+        uint16_t done = 0;
+
+        do {
+            xengnttab_grant_copy_segment_t *op = &g->op[n_ops];
+
+            g_assert(n_ops < G_N_ELEMENTS(g->op));
+            if (seg[i].local) {
+                op->len = set_local(g, (uint8_t *)seg[i].local + done,
+                                    (uint16_t)(seg[i].len - done), true, op);
+            } else {
+                op->len = seg[i].len;
+                op->flags = GNTCOPY_source_gref | GNTCOPY_dest_gref;
+                set_foreign(from, seg[i].from_ref, seg[i].from_offset, false, op);
+            }
+            set_foreign(to, seg[i].to_ref, (uint32_t)seg[i].to_offset + done, true, op);
+            op->status = GNTST_general_error;
+            done = (uint16_t)(done + op->len);
+            g->seg_of[n_ops++] = (uint16_t)i;
+        } while (done < seg[i].len);
+        seg[i].status = GNTST_okay;
     }
-    return 0;
+    return run_ops(g, n_ops, &seg[0].status, sizeof(seg[0]));
 }
 
 /* --- buffers --- */

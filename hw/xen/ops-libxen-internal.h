@@ -22,6 +22,8 @@ void *ops_libxen_gnttab_map(XenGnttab *g, uint16_t domid, const uint32_t *refs, 
 int ops_libxen_gnttab_unmap(XenGnttab *g, void *addr, unsigned count);
 int ops_libxen_gnttab_copy(XenGnttab *g, uint16_t domid, bool to_guest, XenCopySeg *seg,
                            unsigned n);
+int ops_libxen_gnttab_copy_between(XenGnttab *g, uint16_t from, uint16_t to, XenCopyBetween *seg,
+                                   unsigned n);
 void *ops_libxen_gnttab_buffer(XenGnttab *g, size_t size);
 bool ops_libxen_gnttab_buffer_free(XenGnttab *g, void *addr);
 

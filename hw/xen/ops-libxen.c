@@ -203,6 +203,7 @@ static const XenOps libxen_ops = {
     .gnttab_map = ops_libxen_gnttab_map,
     .gnttab_unmap = ops_libxen_gnttab_unmap,
     .gnttab_copy = ops_libxen_gnttab_copy,
+    .gnttab_copy_between = ops_libxen_gnttab_copy_between,
     .gnttab_buffer = ops_libxen_gnttab_buffer,
     .gnttab_buffer_free = ops_libxen_gnttab_buffer_free,
     .share_open = share_open,

@@ -69,6 +69,21 @@ static int host_gnttab_copy(XenGnttab *g, uint16_t domid, bool to_guest, XenCopy
     return xenemu_gnttab_copy(g->h, domid, to_guest, (XenemuCopySeg *)seg, n);
 }
 
+static int host_gnttab_copy_between(XenGnttab *g, uint16_t from, uint16_t to,
+                                    XenCopyBetween *seg, unsigned n)
+{
+    G_STATIC_ASSERT(sizeof(XenCopyBetween) == sizeof(XenemuCopyBetween));
+    G_STATIC_ASSERT(offsetof(XenCopyBetween, local) == offsetof(XenemuCopyBetween, local));
+    G_STATIC_ASSERT(offsetof(XenCopyBetween, from_ref) == offsetof(XenemuCopyBetween, from_ref));
+    G_STATIC_ASSERT(offsetof(XenCopyBetween, to_ref) == offsetof(XenemuCopyBetween, to_ref));
+    G_STATIC_ASSERT(offsetof(XenCopyBetween, from_offset) ==
+                    offsetof(XenemuCopyBetween, from_offset));
+    G_STATIC_ASSERT(offsetof(XenCopyBetween, to_offset) == offsetof(XenemuCopyBetween, to_offset));
+    G_STATIC_ASSERT(offsetof(XenCopyBetween, len) == offsetof(XenemuCopyBetween, len));
+    G_STATIC_ASSERT(offsetof(XenCopyBetween, status) == offsetof(XenemuCopyBetween, status));
+    return xenemu_gnttab_copy_between(g->h, from, to, (XenemuCopyBetween *)seg, n);
+}
+
 static void *host_gnttab_buffer(XenGnttab *g, size_t size)
 {
     return xenemu_gnttab_buffer(g->h, size);
@@ -103,6 +118,7 @@ static const XenOps host_ops = {
     .gnttab_map = host_gnttab_map,
     .gnttab_unmap = host_gnttab_unmap,
     .gnttab_copy = host_gnttab_copy,
+    .gnttab_copy_between = host_gnttab_copy_between,
     .gnttab_buffer = host_gnttab_buffer,
     .gnttab_buffer_free = host_gnttab_buffer_free,
     .share_open = host_share_open,

@@ -4,7 +4,7 @@
  * (ops-xenemu.c) and the emulated one as its guest (ops-xenemu-guest.c) look alike.
  * XenStore is the same in all three: hw/xen/xen-store.h.
  *
- * Every handle belongs to one thread at a time. Results: 0 or -errno, unless said.
+ * Every handle belongs to one thread at a time, unless said. Results: 0 or -errno, unless said.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -50,6 +50,20 @@ typedef struct XenCopySeg {
     int16_t status;          /* out: GNTST_okay (0) or a negative GNTST_* */
 } XenCopySeg;
 
+/*
+ * One piece of a copy from a guest to a guest, or of what we put in front of it. Each foreign
+ * side is one page, as above.
+ */
+typedef struct XenCopyBetween {
+    void *local;             /* where it comes from; NULL: from_ref, at from_offset */
+    uint32_t from_ref;
+    uint32_t to_ref;
+    uint16_t from_offset;
+    uint16_t to_offset;
+    uint16_t len;
+    int16_t status;          /* out, as above */
+} XenCopyBetween;
+
 struct XenOps {
     const char *name;
     void (*close)(Xen *xen); /* frees ->opaque only; all handles are closed */
@@ -65,7 +79,7 @@ struct XenOps {
     /* A fresh port that @domid may bind to. The port, or -errno. */
     int (*evtchn_alloc_unbound)(XenEvtchn *e, uint16_t domid);
     int (*evtchn_unbind)(XenEvtchn *e, uint32_t port);
-    int (*evtchn_notify)(XenEvtchn *e, uint32_t port);
+    int (*evtchn_notify)(XenEvtchn *e, uint32_t port); /* any thread */
     /* A pending port, which is masked from now on, or -EAGAIN. Never blocks. */
     int (*evtchn_pending)(XenEvtchn *e);
     int (*evtchn_unmask)(XenEvtchn *e, uint32_t port);
@@ -85,6 +99,9 @@ struct XenOps {
      * has its status. -errno: none of the statuses means anything.
      */
     int (*gnttab_copy)(XenGnttab *g, uint16_t domid, bool to_guest, XenCopySeg *seg, unsigned n);
+    /* The same from @from's pages to @to's, which never get into our memory. */
+    int (*gnttab_copy_between)(XenGnttab *g, uint16_t from, uint16_t to, XenCopyBetween *seg,
+                               unsigned n);
     /*
      * Zeroed memory for the local side of @g's copies, @size bytes in whole pages. It is granted
      * to ourselves, so that a copy names both sides by grant and nothing is pinned for it, which

@@ -135,6 +135,20 @@ uint64_t xenemu_host_pinned(const XenemuHost *host);
 int xenemu_gnttab_copy(XenemuGnttab *g, uint16_t domid, bool to_guest, XenemuCopySeg *seg,
                        unsigned n);
 
+typedef struct XenemuCopyBetween {
+    void *local; /* the source; NULL: a page of the guest @from */
+    uint32_t from_ref;
+    uint32_t to_ref;
+    uint16_t from_offset;
+    uint16_t to_offset;
+    uint16_t len;
+    int16_t status; /* out: GNTST_* */
+} XenemuCopyBetween;
+
+/* The same with a guest on either side: GNTTABOP_copy takes references of any two domains. */
+int xenemu_gnttab_copy_between(XenemuGnttab *g, uint16_t from, uint16_t to,
+                               XenemuCopyBetween *seg, unsigned n);
+
 /* --- event channels, of dom0 and of guests alike --- */
 
 /* NULL and errno. */

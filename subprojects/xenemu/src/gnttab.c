@@ -481,3 +481,88 @@ int xenemu_gnttab_copy(XenemuGnttab *g, uint16_t domid, bool to_guest, XenemuCop
     }
     return 0;
 }
+
+/* A pin that is held over a memcpy() without the lock: a copy has two, which may be the same. */
+static int copy_pin(Domain *d, uint32_t ref, bool writable, uint8_t **ret_page)
+{
+    Active *a;
+    int r;
+
+    if (ref >= XENEMU_GRANT_REFS) {
+        return GNTST_bad_gntref;
+    }
+    a = &d->active[ref];
+    active_lock(a);
+    r = grant_pin_locked(d, ref, a, writable, false);
+    *ret_page = d->ram + (size_t)a->frame * XENEMU_PAGE_SIZE;
+    active_unlock(a);
+    return r;
+}
+
+static void copy_unpin(Domain *d, uint32_t ref, bool writable)
+{
+    Active *a = &d->active[ref];
+
+    active_lock(a);
+    grant_unpin_locked(d, ref, a, writable);
+    active_unlock(a);
+}
+
+static int grant_copy_between(Domain *from, Domain *to, const XenemuCopyBetween *s)
+{
+    uint8_t *source = s->local;
+    uint8_t *dest = NULL;
+    int r = s->local ? GNTST_okay : copy_pin(from, s->from_ref, false, &source);
+
+    if (r != GNTST_okay) {
+        return r;
+    }
+    r = copy_pin(to, s->to_ref, true, &dest);
+    if (r == GNTST_okay) {
+        /* a guest may grant itself a page that it also sends from */
+        memmove(dest + s->to_offset, s->local ? source : source + s->from_offset, s->len);
+        copy_unpin(to, s->to_ref, true);
+    }
+    if (!s->local) {
+        copy_unpin(from, s->from_ref, false);
+    }
+    return r;
+}
+
+int xenemu_gnttab_copy_between(XenemuGnttab *g, uint16_t from, uint16_t to,
+                               XenemuCopyBetween *seg, unsigned n)
+{
+    Domain *source, *dest;
+    unsigned pinned = 0;
+    int status;
+
+    if (n > XENEMU_COPY_MAX) {
+        return -EINVAL;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if ((uint32_t)seg[i].to_offset + seg[i].len > XENEMU_PAGE_SIZE ||
+            (!seg[i].local && (uint32_t)seg[i].from_offset + seg[i].len > XENEMU_PAGE_SIZE)) {
+            return -EINVAL;
+        }
+    }
+    if (host_fault(g->host, XENEMU_OP_GNTTAB_BATCH, &status)) {
+        return status;
+    }
+    dest = domain_get(g->host, to);
+    source = gnttab_domain(g, from);
+    for (unsigned i = 0; i < n; i++) {
+        if (!host_fault(g->host, XENEMU_OP_GNTTAB_COPY, &status)) {
+            status = (source || seg[i].local) && dest ? grant_copy_between(source, dest, &seg[i])
+                                                      : GNTST_bad_domain;
+        }
+        seg[i].status = (int16_t)status;
+        pinned += seg[i].local && !in_buffer(g, seg[i].local);
+    }
+    if (pinned > 0) {
+        __atomic_fetch_add(&g->host->pinned, pinned, __ATOMIC_RELAXED);
+    }
+    if (dest) {
+        domain_unref(dest);
+    }
+    return 0;
+}

@@ -383,6 +383,65 @@ static void test_buffer(Fixture *f, gconstpointer data)
     xenemu_gnttab_close(other);
 }
 
+/* grant_table.h, GNTTABOP_copy: references of two domains; what is put in front of it is dom0's. */
+static void test_copy_between(Fixture *f, gconstpointer data)
+{
+    XenemuGuest *g = test_guest(f->t, 4);
+    uint8_t *page = xenemu_guest_alloc_pages(g, 2);
+    uint32_t to = (uint32_t)xenemu_guest_grant_access(g, 0, page, true);
+    uint32_t ro = (uint32_t)xenemu_guest_grant_access(g, 0, page + XENEMU_PAGE_SIZE, false);
+    uint8_t *b = xenemu_gnttab_buffer(f->gt, XENEMU_PAGE_SIZE);
+    XenemuCopyBetween seg[6] = {
+        { .local = b, .to_ref = to, .to_offset = 10, .len = 4 },
+        { .from_ref = f->ref, .from_offset = 4000, .to_ref = to, .to_offset = 14, .len = 96 },
+        { .from_ref = 99999, .to_ref = to, .len = 4 },
+        { .from_ref = f->ref, .to_ref = ro, .len = 4 },
+        { .from_ref = f->ref, .to_ref = 99999, .len = 4 },
+        { .from_ref = f->ref, .to_ref = to, .to_offset = 4096, .len = 0 },
+    };
+    const int wanted[6] = { GNTST_okay, GNTST_okay, GNTST_bad_gntref, GNTST_general_error,
+                            GNTST_bad_gntref, GNTST_okay };
+
+    memset(b, 5, 4);
+    memset(f->page + 4000, 6, 96);
+    g_assert_cmpint(xenemu_gnttab_copy_between(f->gt, 3, 4, seg, 6), ==, 0);
+    for (int i = 0; i < 6; i++) {
+        g_assert_cmpint(seg[i].status, ==, wanted[i]);
+    }
+    g_assert_cmpuint(page[9], ==, 0);
+    g_assert_cmpuint(page[10], ==, 5);
+    g_assert_cmpuint(page[14], ==, 6);
+    g_assert_cmpuint(page[109], ==, 6);
+    g_assert_cmpuint(page[110], ==, 0);
+    g_assert_cmpuint(page[XENEMU_PAGE_SIZE], ==, 0);
+    g_assert_cmpuint(xenemu_host_pinned(f->t->host), ==, 0);
+    g_assert_cmpint(xenemu_gnttab_copy_between(f->gt, 3, 9, seg, 1), ==, 0);
+    g_assert_cmpint(seg[0].status, ==, GNTST_bad_domain);
+    g_assert_cmpint(xenemu_gnttab_copy_between(f->gt, 9, 4, seg, 2), ==, 0);
+    g_assert_cmpint(seg[0].status, ==, GNTST_okay);
+    g_assert_cmpint(seg[1].status, ==, GNTST_bad_domain);
+    g_assert_cmpint(xenemu_guest_end_access(g, to), ==, 0); /* nothing is in use */
+    g_assert_cmpint(xenemu_guest_end_access(g, ro), ==, 0);
+    g_assert_cmpint(xenemu_guest_end_access(f->g, f->ref), ==, 0);
+    g_assert_true(xenemu_gnttab_buffer_free(f->gt, b));
+    xenemu_guest_detach(g);
+}
+
+static void test_copy_between_bounds(Fixture *f, gconstpointer data)
+{
+    XenemuCopyBetween seg = { .from_ref = f->ref, .to_ref = f->ref, .from_offset = 4093, .len = 4 };
+
+    g_assert_cmpint(xenemu_gnttab_copy_between(f->gt, 3, 3, &seg, 1), ==, -EINVAL);
+    seg.from_offset = 0;
+    seg.to_offset = 65535;
+    g_assert_cmpint(xenemu_gnttab_copy_between(f->gt, 3, 3, &seg, 1), ==, -EINVAL);
+    seg.to_offset = 2; /* a page to itself */
+    memcpy(f->page, "abcd", 4);
+    g_assert_cmpint(xenemu_gnttab_copy_between(f->gt, 3, 3, &seg, 1), ==, 0);
+    g_assert_cmpint(seg.status, ==, GNTST_okay);
+    g_assert_cmpint(memcmp(f->page, "ababcd", 6), ==, 0);
+}
+
 static void test_buffer_limits(Fixture *f, gconstpointer data)
 {
     uint8_t *b;
@@ -471,6 +530,8 @@ int main(int argc, char **argv)
     ADD("/gnttab/map-same", test_map_same);
     ADD("/gnttab/copy-statuses", test_copy_statuses);
     ADD("/gnttab/copy-bounds", test_copy_bounds);
+    ADD("/gnttab/copy-between", test_copy_between);
+    ADD("/gnttab/copy-between-bounds", test_copy_between_bounds);
     ADD("/gnttab/buffer", test_buffer);
     ADD("/gnttab/buffer-limits", test_buffer_limits);
     ADD("/gnttab/domain-dies", test_domain_dies);
