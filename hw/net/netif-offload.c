@@ -72,13 +72,15 @@ static NetifFit netif_offload_fit_gso(const Pkt *pkt, unsigned able, uint32_t ma
     return NETIF_FIT;
 }
 
-NetifFit netif_offload_fit(Pkt *pkt, unsigned offload, uint32_t max_len, NetifMeta *ret_meta)
+/* NETIF_FIT with *@ret_csum: once the checksum is completed. */
+static inline NetifFit netif_offload_judge(const Pkt *pkt, unsigned offload, uint32_t max_len,
+                                           NetifMeta *ret_meta, PktHeaders *ret_h, bool *ret_csum)
 {
     const struct virtio_net_hdr_v1 *hdr = pkt->hdr;
     bool gso = hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE;
-    PktHeaders h;
     unsigned able = 0;
 
+    *ret_csum = false;
     memset(ret_meta, 0, sizeof(*ret_meta));
     if (pkt->len < ETH_HLEN || (!gso && pkt->len > max_len)) {
         return NETIF_REFUSE;
@@ -87,8 +89,8 @@ NetifFit netif_offload_fit(Pkt *pkt, unsigned offload, uint32_t max_len, NetifMe
         ret_meta->data_validated = (hdr->flags & VIRTIO_NET_HDR_F_DATA_VALID) != 0;
         return gso ? NETIF_REFUSE : NETIF_FIT; /* virtio: GSO comes with NEEDS_CSUM */
     }
-    if (pkt_parse(pkt->iov[0].iov_base, pkt->iov[0].iov_len, &h)) {
-        able = offload & netif_offload_of(pkt, &h);
+    if (pkt_parse(pkt->iov[0].iov_base, pkt->iov[0].iov_len, ret_h)) {
+        able = offload & netif_offload_of(pkt, ret_h);
     }
     if (gso) {
         return netif_offload_fit_gso(pkt, able, max_len, ret_meta);
@@ -96,9 +98,27 @@ NetifFit netif_offload_fit(Pkt *pkt, unsigned offload, uint32_t max_len, NetifMe
     if (able & (NETDEV_CSUM4 | NETDEV_CSUM6)) {
         ret_meta->csum_blank = true;
         ret_meta->data_validated = true;
-        return NETIF_FIT;
+    } else {
+        *ret_csum = true;
     }
-    return pkt_complete_csum_of(pkt, &h) ? NETIF_FIT : NETIF_REFUSE;
+    return NETIF_FIT;
+}
+
+NetifFit netif_offload_fit(Pkt *pkt, unsigned offload, uint32_t max_len, NetifMeta *ret_meta)
+{
+    PktHeaders h;
+    bool csum;
+    NetifFit fit = netif_offload_judge(pkt, offload, max_len, ret_meta, &h, &csum);
+
+    return csum && !pkt_complete_csum_of(pkt, &h) ? NETIF_REFUSE : fit;
+}
+
+bool netif_offload_as_is(const Pkt *pkt, unsigned offload, uint32_t max_len, NetifMeta *ret_meta)
+{
+    PktHeaders h;
+    bool csum;
+
+    return netif_offload_judge(pkt, offload, max_len, ret_meta, &h, &csum) == NETIF_FIT && !csum;
 }
 
 bool netif_offload_apply(Pkt *pkt, const NetifMeta *meta)

@@ -42,6 +42,9 @@ typedef enum NetifFit {
  */
 NetifFit netif_offload_fit(Pkt *pkt, unsigned offload, uint32_t max_len, NetifMeta *ret_meta);
 
+/* The same, of a packet that is not touched: true, it can, and nothing is to be completed. */
+bool netif_offload_as_is(const Pkt *pkt, unsigned offload, uint32_t max_len, NetifMeta *ret_meta);
+
 /*
  * From a vif to a netdev: writes @pkt's header from @meta. iov[0] is private memory with
  * the packet's first PKT_HEAD_LEN bytes; the pseudo-header's sum may be written there.
