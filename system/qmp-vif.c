@@ -10,6 +10,7 @@
 
 static const OptMember dir_members[] = {
     { "packets", OPT_UINT64, offsetof(NetifDirStats, packets), .required = true },
+    { "direct", OPT_UINT64, offsetof(NetifDirStats, direct), .required = true },
     { "bytes", OPT_UINT64, offsetof(NetifDirStats, bytes), .required = true },
     { "slots", OPT_UINT64, offsetof(NetifDirStats, slots), .required = true },
     { "batches", OPT_UINT64, offsetof(NetifDirStats, batches), .required = true },

@@ -10,6 +10,8 @@
 static const Counter dir_counters[] = {
     { "packets", "packets", "carried, one of up to 64 KiB counts once",
       offsetof(NetifDirStats, packets) },
+    { "direct", "packets", "of these, to or from another guest without the netdev",
+      offsetof(NetifDirStats, direct) },
     { "bytes", "bytes", "of these packets, Ethernet header included",
       offsetof(NetifDirStats, bytes) },
     { "slots", "slots", "of the ring, extras included", offsetof(NetifDirStats, slots) },

@@ -133,6 +133,11 @@ typedef struct NetbackQueue {
 
     TxBatch tx_batch;
     RxBatch rx_batch;
+
+    /* direct=on: xen-netback-direct.h. NULL: it is not */
+    struct DirectEnd *end;       /* as others send to it; its lock is that of rx and rx_batch */
+    struct DirectBatch *direct;  /* as it sends to others */
+    uint64_t mac;
 } NetbackQueue;
 
 /* Event channels: a split pair, or one for both directions. */
@@ -167,6 +172,8 @@ struct Netback {
     unsigned n_queues;   /* that run */
     NetbackQueue *queue[NETIF_MAX_QUEUES];
     NetifQueueStats *stats;
+    bool connected;      /* all queues of the guest run */
+    struct DirectVif *direct; /* direct=on; NULL: it is not */
 };
 
 /* Linux' netback tells a guest without scatter-gather no more; its netfront takes no more. */
@@ -222,6 +229,9 @@ void netback_queue_wait_peer(NetbackQueue *q);
 XenVerdict netback_tx_poll(NetbackQueue *q);
 bool netback_tx_init(NetbackQueue *q);
 void netback_tx_done(NetbackQueue *q);
+
+/* xen-netback-direct.c: what of the batch goes to another guest; q->direct is there. */
+void netback_direct_poll(NetbackQueue *q);
 
 /* xen-netback-rx.c. */
 XenVerdict netback_rx_poll(NetbackQueue *q);

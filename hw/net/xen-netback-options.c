@@ -27,6 +27,8 @@ static const OptMember members[] = {
     { "guest_tso4", OPT_BOOL, OFF(guest_tso4), .def = "on",
       .help = "TCP packets over IPv4 to the guest may be of up to 64 KiB; needs guest_csum" },
     { "guest_tso6", OPT_BOOL, OFF(guest_tso6), .def = "on", .help = "the same, over IPv6" },
+    { "direct", OPT_BOOL, OFF(direct), .def = "off",
+      .help = "packets between vifs that have it on go from guest to guest, past the netdevs" },
     { "addr", OPT_STR, 0, .ignored = true, .help = "accepted, no effect" },
     { "mq", OPT_BOOL, 0, .ignored = true, .help = "accepted, no effect" },
     { "vectors", OPT_UINT32, 0, .ignored = true, .help = "accepted, no effect" },

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "xen-netback-internal.h"
+#include "xen-netback-direct.h"
 
 #include <sys/epoll.h>
 
@@ -180,6 +180,7 @@ NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys
         NETBACK_FAIL(error, "queue %u: no memory for its buffers", index);
         goto fail;
     }
+    netback_direct_init_queue(nb, q);
     if (!queue_connect(q, &keys->queue[index], error)) {
         goto fail;
     }
@@ -202,6 +203,7 @@ void netback_queue_stop(NetbackQueue *q)
     xen_queue_stop(&q->base);
     netback_tx_done(q);
     netback_rx_done(q);
+    netback_direct_done_queue(q);
     xen_queue_done(&q->base);
     g_free(q);
 }

@@ -22,7 +22,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "xen-netback-internal.h"
+#include "xen-netback-direct.h"
 
 #include <string.h>
 
@@ -380,8 +380,8 @@ static void rx_publish(NetbackQueue *q)
     }
 }
 
-/* Host to guest, one batch. Queue thread only. */
-XenVerdict netback_rx_poll(NetbackQueue *q)
+/* With the lock, where the ring has one: direct=on. */
+static XenVerdict rx_round(NetbackQueue *q)
 {
     RxBatch *b = &q->rx_batch;
     unsigned slots;
@@ -403,7 +403,18 @@ XenVerdict netback_rx_poll(NetbackQueue *q)
     return XEN_WORK;
 }
 
-bool netback_rx_arm(NetbackQueue *q)
+/* Host to guest, one batch. Queue thread only. */
+XenVerdict netback_rx_poll(NetbackQueue *q)
+{
+    XenVerdict v;
+
+    netback_rx_lock(q);
+    v = rx_round(q);
+    netback_rx_unlock(q);
+    return v;
+}
+
+static bool rx_arm(NetbackQueue *q)
 {
     RxBatch *b = &q->rx_batch;
 
@@ -412,6 +423,16 @@ bool netback_rx_arm(NetbackQueue *q)
         return q->peer_ready && xen_ring_arm_requests(&q->rx, 0);
     }
     return xen_ring_arm_requests(&q->rx, b->held_slots > 0 ? b->held_slots - 1 : 0);
+}
+
+bool netback_rx_arm(NetbackQueue *q)
+{
+    bool work;
+
+    netback_rx_lock(q);
+    work = rx_arm(q);
+    netback_rx_unlock(q);
+    return work;
 }
 
 /*

@@ -2,6 +2,7 @@
  * Guest to host: from a tx ring to the netdev, a batch at a time.
  *
  *     gather   slots are copied out of the ring once, and validated
+ *              (with direct=on some go to another guest here: xen-netback-direct.c)
  *     fetch    one batched grant copy brings the packets' bytes
  *     decode   Xen's flags and extras become a virtio_net_hdr
  *     send     the netdev takes the batch
@@ -314,7 +315,7 @@ static bool tx_send(NetbackQueue *q)
     TxBatch *b = &q->tx_batch;
     uint64_t refused = q->peer->refused;
 
-    if (q->peer_blocked) {
+    if (b->n_out > 0 && q->peer_blocked) {
         return false;
     }
     if (b->n_sent < b->n_out) {
@@ -366,6 +367,9 @@ XenVerdict netback_tx_poll(NetbackQueue *q)
         }
         if (b->n_pkts == 0) {
             return XEN_IDLE;
+        }
+        if (q->direct) {
+            netback_direct_poll(q); /* direct=on: to other guests, past the netdev */
         }
         tx_fetch(q);        /* one batched grant copy */
         tx_decode(q);       /* Xen flags and extras to virtio_net_hdr */

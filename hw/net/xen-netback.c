@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "xen-netback-internal.h"
+#include "xen-netback-direct.h"
 
 #include <string.h>
 
@@ -63,6 +63,10 @@ static bool netback_disconnect(XenbusBack *b)
 {
     Netback *nb = netback_of(b);
 
+    if (nb->connected) {
+        nb->connected = false;
+        netback_direct_update(nb);
+    }
     if (nb->n_queues > 0) {
         nb->n_queues--;
         netback_queue_stop(g_steal_pointer(&nb->queue[nb->n_queues]));
@@ -124,6 +128,8 @@ static XenbusStep netback_connect(XenbusBack *b, GError **error)
         nb->headroom = nb->keys->headroom;
         netback_forget_keys(nb);
         netdev_set_carrier(nb->env.peer, true);
+        nb->connected = true;
+        netback_direct_update(nb);
     }
     return step;
 }
@@ -139,10 +145,16 @@ static void netback_reconfigure(XenbusBack *b)
         netback_event(b, XENBUS_WARNING, error->message);
         return;
     }
-    for (unsigned i = 0; headroom != nb->headroom && i < nb->n_queues; i++) {
+    if (headroom == nb->headroom) {
+        return;
+    }
+    nb->headroom = MAX(headroom, nb->headroom);
+    netback_direct_update(nb); /* packets of other guests have none */
+    for (unsigned i = 0; i < nb->n_queues; i++) {
         netback_queue_set_headroom(nb->queue[i], headroom);
     }
     nb->headroom = headroom;
+    netback_direct_update(nb);
 }
 
 static bool netback_write_nodes(XenbusBack *b, XenTx tx)
@@ -200,6 +212,7 @@ static void netback_peer_changed(void *opaque)
 
     netback_store_set_link(nb);
     netback_check_mtu(nb);
+    netback_direct_update(nb);
     if (error && !nb->peer_failed) {
         netback_event(&nb->bus, XENBUS_ERROR, error); /* the guest keeps its vif, without a link */
     }
@@ -267,6 +280,9 @@ Netback *netback_new(const NetbackConfig *config, const NetbackEnv *env, GError 
     env->peer->reopened = netback_peer_reopened;
     env->peer->changed_opaque = nb;
     netback_store_set_link(nb);
+    if (config->direct) {
+        netback_direct_join(nb);
+    }
     return g_steal_pointer(&nb);
 }
 
@@ -277,10 +293,13 @@ void netback_start(Netback *nb)
 
 void netback_pause(Netback *nb, bool paused)
 {
-    nb->paused = paused;
+    nb->paused = true;
+    netback_direct_update(nb); /* nobody else fills its rings, either */
     for (unsigned i = 0; i < nb->n_queues; i++) {
         xen_queue_set_paused(&nb->queue[i]->base, paused);
     }
+    nb->paused = paused;
+    netback_direct_update(nb);
 }
 
 void netback_close(Netback *nb, unsigned timeout_ms)
@@ -296,6 +315,7 @@ void netback_free(Netback *nb)
     nb->env.peer->changed = NULL;
     nb->env.peer->reopened = NULL;
     xenbus_back_done(&nb->bus);
+    netback_direct_leave(nb);
     xen_faults_done(&nb->faults);
     g_aligned_free(nb->stats);
     g_free(nb->env.threads);

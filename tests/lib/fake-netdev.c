@@ -183,6 +183,7 @@ Netdev *fake_netdev_new(unsigned n_queues, bool vnet_hdr)
     nd->has_vnet_hdr = vnet_hdr;
     nd->mtu = 1500;
     nd->link_up = true;
+    nd->carrier = true;
     for (unsigned i = 0; i < n_queues; i++) {
         FakeQueue *q = g_new0(FakeQueue, 1);
 

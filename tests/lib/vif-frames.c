@@ -66,6 +66,12 @@ size_t vif_frame_make(const VifFrame *f, uint8_t *buf)
     }
     csum[0] = (uint8_t)(value >> 8);
     csum[1] = (uint8_t)value;
+    if (f->to) {
+        memcpy(buf, f->to, 6);
+    }
+    if (f->from) {
+        memcpy(buf + 6, f->from, 6);
+    }
     return len;
 }
 

@@ -16,6 +16,8 @@ typedef struct VifFrame {
     bool csum_blank; /* the checksum field holds the pseudo-header's sum only */
     size_t payload;
     uint32_t seed;   /* of the payload's bytes */
+    const uint8_t *to;   /* MACs; NULL: always the same */
+    const uint8_t *from;
 } VifFrame;
 
 /* Length of the headers, and the offset of the last one: csum_start. */

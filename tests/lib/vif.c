@@ -172,7 +172,8 @@ void vif_back_new(Vif *v)
     g_autoptr(GError) error = NULL;
     NetbackConfig config = { .id = (char *)"back", .idx = 0, .csum = true, .gso = true,
                              .host_tso4 = true, .host_tso6 = true, .guest_csum = true,
-                             .guest_tso4 = true, .guest_tso6 = true };
+                             .guest_tso4 = true, .guest_tso6 = true, .direct = v->direct,
+                             .mac = (char *)v->mac };
     IoThread *threads[NETIF_MAX_QUEUES];
     NetbackEnv env = {
         .xen = v->host,

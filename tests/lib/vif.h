@@ -29,6 +29,8 @@ typedef struct Vif {
     XenStore *guest_store;
     Netdev *back_dev;      /* the test's */
     Netdev *front_dev;
+    bool direct;           /* of netback */
+    const char *mac;       /* the same; NULL: one of its own */
     IoThread *back_thread; /* the test's, of all of netback's queues; NULL: one for each */
     Netback *nb;
     Netfront *nf;

@@ -14,6 +14,7 @@
 /* tx and rx as always from the guest's view: tx leaves it. */
 typedef struct NetifDirStats {
     uint64_t packets;
+    uint64_t direct;       /* of these, to or from another guest without the netdev */
     uint64_t bytes;
     uint64_t slots;        /* ring slots, extras included */
     uint64_t batches;      /* polls that found something */

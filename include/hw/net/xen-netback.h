@@ -32,6 +32,7 @@ typedef struct NetbackConfig {
     /* offloads, named as those of QEMU's virtio-net: what the guest may leave to the host... */
     bool csum, gso, host_tso4, host_tso6;
     bool guest_csum, guest_tso4, guest_tso6; /* ...and is left to the guest, if it can */
+    bool direct;           /* packets to and from others that have it go from guest to guest */
 } NetbackConfig;
 
 extern const OptTable netback_options;

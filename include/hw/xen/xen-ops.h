@@ -32,6 +32,7 @@ typedef struct Xen {
     /* A file that all backends on this kernel can open; NULL: they are all in this process. */
     const char *claim_file;
     GSList *claims;
+    void *net; /* hw/net's: what its vifs have in common; NULL: nothing */
 } Xen;
 
 typedef struct XenEvtchn XenEvtchn; /* some ports that are waited for together */

@@ -1,0 +1,100 @@
+/*
+ * Guest to guest: vifs with direct=on hand packets to each other without the netdev. The sender's
+ * thread does all of it, so that nobody else has to wake up: it takes the lock of the receiver's
+ * rx ring, which the receiver's own thread takes for its rounds, too. That is the one lock on a
+ * data path; it is held for a batch, and who has it waits for nobody.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_NET_XEN_NETBACK_DIRECT_H
+#define HW_NET_XEN_NETBACK_DIRECT_H
+
+#include <pthread.h>
+
+#include "xen-netback-internal.h"
+
+#define DIRECT_HEAD PKT_HEAD_LEN /* so much of a packet is looked at, and so much is private */
+
+/* A queue as others see it that send to it. Lives as long as its vif. */
+typedef struct DirectEnd {
+    pthread_mutex_t lock;  /* of the queue's rx ring, and of what follows */
+    NetbackQueue *q;       /* NULL: it takes nothing now; written by the main thread, atomic */
+    uint32_t max_frame;    /* bytes, if it is not GSO: as a bridge has it, by the MTU */
+} DirectEnd;
+
+typedef struct DirectVif {
+    uint64_t mac;          /* direct_mac(); 0: it is no address of one station */
+    unsigned n_open;       /* ends that have a queue, from the first on; atomic */
+    unsigned generation;   /* how often it began to take part; atomic */
+    unsigned n_ends;
+    DirectEnd *end;
+} DirectVif;
+
+/* Who can be sent to, by MAC. Never changed: a new one takes its place. */
+typedef struct DirectTable {
+    unsigned n;
+    DirectVif *vif[];
+} DirectTable;
+
+typedef union DirectResponse {
+    netif_rx_response_t rsp;
+    struct netif_extra_info extra;
+} DirectResponse;
+
+/* A sender's batch, of one receiver at a time. */
+typedef struct DirectBatch {
+    XenCopySeg head[NETBACK_BATCH];
+    const DirectTable *table;          /* NULL: there is no other vif */
+    unsigned *refused;                 /* of its vifs: the generation whose pages failed; 0: none */
+    int to[NETBACK_BATCH];             /* of TxBatch.pkt, in the table; -1: by the netdev */
+    unsigned n_sent;
+    struct {
+        TxPkt *pkt;
+        uint32_t rx_cons;              /* of the receiver's ring, before it */
+        unsigned first_op;
+        unsigned first_rsp;
+    } sent[NETBACK_BATCH + 1];
+    unsigned n_ops;
+    unsigned n_rsp;
+    XenCopyBetween op[XEN_COPY_MAX];
+    DirectResponse rsp[NETBACK_RING_SLOTS];
+} DirectBatch;
+
+static inline uint64_t direct_mac(const uint8_t *mac)
+{
+    uint64_t v = 0;
+
+    memcpy(&v, mac, 6);
+    return v;
+}
+
+/* --- the queue's thread --- */
+
+/* The rx ring and its batch. Nothing where nobody else uses them. */
+static inline void netback_rx_lock(NetbackQueue *q)
+{
+    if (q->end) {
+        pthread_mutex_lock(&q->end->lock);
+    }
+}
+
+static inline void netback_rx_unlock(NetbackQueue *q)
+{
+    if (q->end) {
+        pthread_mutex_unlock(&q->end->lock);
+    }
+}
+
+/* --- main thread: xen-netback-direct-set.c --- */
+
+/* Its MAC is known, it is in the set from now on; without queues as yet. */
+void netback_direct_join(Netback *nb);
+/* Stopped, or never joined. */
+void netback_direct_leave(Netback *nb);
+/* Something changed that says whether its queues take part. */
+void netback_direct_update(Netback *nb);
+/* Before the queue has a thread. */
+void netback_direct_init_queue(Netback *nb, NetbackQueue *q);
+void netback_direct_done_queue(NetbackQueue *q);
+
+#endif
