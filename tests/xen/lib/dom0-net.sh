@@ -41,6 +41,28 @@ ringtap_start() {
         ip link set "$vif" master br0 up
 }
 
+# ringtap_start_all NAME QUEUES PROPERTIES GUEST...: one ringtap for the vifs of some guests, each with
+# a tap in the bridge; the last byte of their MACs counts from 1
+ringtap_start_all() {
+    local name=$1 queues=$2 properties=$3 args=() n=0 guest
+    shift 3
+    echo "${granted_pages:-16384}" > /sys/module/xen_gntalloc/parameters/limit
+    for guest; do
+        n=$((n + 1))
+        args+=(-netdev "tap,id=n$n,ifname=vif${guest_domid[$guest]}.0,queues=$queues,script=no,downscript=no"
+            -device "xen-net-device,netdev=n$n,id=$guest,frontend-id=${guest_domid[$guest]},idx=0,$(
+                )mac=00:16:3e:00:00:0$n${properties:+,$properties}")
+    done
+    ringtap -machine xenpv -xen-attach -name "$name" -nodefaults -display none "${args[@]}" \
+        -qmp "unix:/run/$name.qmp,server=on,wait=off" > "/tmp/$name.log" 2>&1 &
+    ringtap_pid[$name]=$!
+    wait_for 10 [ -S "/run/$name.qmp" ] || return
+    for guest; do
+        wait_for 10 tap_exists "vif${guest_domid[$guest]}.0" &&
+            ip link set "vif${guest_domid[$guest]}.0" master br0 up || return
+    done
+}
+
 tap_exists() { [ -e "/sys/class/net/$1" ]; }
 
 # ringtap_stop NAME: SIGTERM; true if it ends within 10 s with exit status 0
