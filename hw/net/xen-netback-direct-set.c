@@ -64,24 +64,44 @@ static DirectTable *direct_make_table(const DirectSet *s)
 typedef struct DirectInstall {
     NetbackQueue *q;
     const DirectTable *table;
-    unsigned *refused;
+    DirectPeer *peer;
 } DirectInstall;
+
+/* Packets that wait for one who is not in the new table wait in vain. */
+static void direct_follow(DirectBatch *d, const DirectTable *t)
+{
+    unsigned left = 0;
+
+    for (unsigned i = 0; i < d->n_pkts; i++) {
+        DirectPkt w = d->pkt[i];
+
+        w.vif = t ? netback_direct_find(t, d->table->vif[w.vif]->mac) : -1;
+        if (w.vif >= 0) {
+            d->pkt[left++] = w;
+        }
+    }
+    d->n_pkts = left;
+}
 
 static void direct_install(void *opaque)
 {
     DirectInstall *i = opaque;
     DirectBatch *d = i->q->direct;
 
+    direct_follow(d, i->table);
     d->table = i->table;
-    g_free(d->refused);
-    d->refused = i->refused;
+    g_free(d->peer);
+    d->peer = i->peer;
 }
 
 static void direct_set_table(NetbackQueue *q, const DirectTable *t)
 {
     /* alone there is nobody to send to, and no head to look at */
-    DirectInstall i = { q, t->n > 1 ? t : NULL, g_new0(unsigned, t->n) };
+    DirectInstall i = { q, t->n > 1 ? t : NULL, g_new0(DirectPeer, t->n) };
 
+    for (unsigned k = 0; k < t->n; k++) {
+        i.peer[k].patience = DIRECT_PATIENCE_NS;
+    }
     if (q->base.running) {
         io_thread_call(q->base.thread, direct_install, &i);
     } else {
@@ -208,7 +228,7 @@ void netback_direct_init_queue(Netback *nb, NetbackQueue *q)
 void netback_direct_done_queue(NetbackQueue *q)
 {
     if (q->direct) {
-        g_free(q->direct->refused);
+        g_free(q->direct->peer);
         g_clear_pointer(&q->direct, g_free);
     }
 }

@@ -8,9 +8,10 @@
  *       copy     one batched grant copy, from page to page
  *       publish  responses in ring order, then at most one event
  *
- * The receiver's ring is the only queue: a packet that has no slots there is dropped, as a switch
- * does. So a receiver that takes nothing holds nobody up. The head that was looked at is what the
- * receiver gets: the sender may have changed its own meanwhile.
+ * A packet without slots waits, unanswered, as that is how its sender's TCP learns that the receiver
+ * is the slower one; the others of the batch do not, but for their answers. Who takes nothing is
+ * not waited for: DirectPeer.patience; its packets are dropped. The head that was looked at is what
+ * the receiver gets: the sender may have changed its own meanwhile.
  *
  * What is not plain goes by the netdev, as if there were no other way: a packet for which the
  * receiver would need work of ours, a receiver that is not there. So does everything between two
@@ -49,8 +50,7 @@ static bool direct_fetch_heads(NetbackQueue *q)
 
 /* --- pick --- */
 
-/* -1: nobody has it. */
-static int direct_find(const DirectTable *t, uint64_t mac)
+int netback_direct_find(const DirectTable *t, uint64_t mac)
 {
     unsigned low = 0, high = t->n;
 
@@ -78,38 +78,71 @@ static int direct_pick(const NetbackQueue *q, const TxPkt *p, const XenCopySeg *
         direct_mac(data + ETH_ALEN) != q->mac || direct_mac(data) == q->mac) {
         return -1;
     }
-    return direct_find(q->direct->table, direct_mac(data));
+    return netback_direct_find(q->direct->table, direct_mac(data));
 }
 
-/* False: there are none. */
-static bool direct_pick_all(NetbackQueue *q)
+static void direct_take(DirectBatch *d, const TxBatch *b, TxPkt *p, int vif)
+{
+    d->pkt[d->n_pkts++] = (DirectPkt) { p, vif, (uint16_t)d->n_segs, p->n_segs };
+    memcpy(&d->seg[d->n_segs], &b->seg[p->first_seg], p->n_segs * sizeof(d->seg[0]));
+    d->n_segs += p->n_segs;
+    p->n_segs = 0;
+}
+
+static void direct_pick_all(NetbackQueue *q)
 {
     DirectBatch *d = q->direct;
     TxBatch *b = &q->tx_batch;
-    bool any = false;
-    unsigned n = 0;
+    unsigned n = 0, n_segs = 0;
 
     for (unsigned i = 0; i < b->n_pkts; i++) {
-        d->to[i] = b->pkt[i].n_segs > 0 ? direct_pick(q, &b->pkt[i], &d->head[n++]) : -1;
-        any |= d->to[i] >= 0;
+        TxPkt *p = &b->pkt[i];
+        int vif = p->n_segs > 0 ? direct_pick(q, p, &d->head[n++]) : -1;
+
+        if (vif >= 0) {
+            direct_take(d, b, p, vif);
+        }
+        /* what stays closes up */
+        memmove(&b->seg[n_segs], &b->seg[p->first_seg], p->n_segs * sizeof(b->seg[0]));
+        p->first_seg = (uint16_t)n_segs;
+        n_segs += p->n_segs;
     }
-    return any;
+    b->n_segs = n_segs;
+}
+
+/* It goes by the netdev after all; or, if that is not possible any more, not at all. */
+static void direct_give_back(NetbackQueue *q, DirectPkt *w, uint64_t *counter)
+{
+    const XenCopySeg *seg = &q->direct->seg[w->first_seg];
+    TxBatch *b = &q->tx_batch;
+    TxPkt *p = w->pkt;
+
+    w->vif = -1;
+    if (q->direct->decoded) {
+        p->status = NETIF_RSP_ERROR;
+        netif_count(counter, 1);
+        return;
+    }
+    p->first_seg = (uint16_t)b->n_segs;
+    p->n_segs = w->n_segs;
+    memcpy(&b->seg[b->n_segs], seg, w->n_segs * sizeof(*seg));
+    b->n_segs += w->n_segs;
 }
 
 /* --- assign --- */
 
 /* As a packet of the netdev, and as that the receiver judges it. False: it needs work. */
-static bool direct_fits(const NetbackQueue *to, const DirectEnd *end, const TxBatch *b,
-                        const TxPkt *p, NetifMeta *ret_meta)
+static bool direct_fits(const DirectEnd *end, const DirectPkt *w, const XenCopySeg *first,
+                        NetifMeta *ret_meta)
 {
-    const XenCopySeg *first = &b->seg[p->first_seg];
+    const NetifMeta *meta = &w->pkt->meta;
     struct virtio_net_hdr_v1 hdr;
     struct iovec iov = { first->local, MIN(first->len, DIRECT_HEAD) };
-    Pkt pkt = { .hdr = &hdr, .iov = &iov, .n_iov = 1, .len = p->len };
+    Pkt pkt = { .hdr = &hdr, .iov = &iov, .n_iov = 1, .len = w->pkt->len };
 
-    return p->n_segs <= (to->sg ? NETBACK_SLOTS_MAX : 1) && netif_offload_apply(&pkt, &p->meta) &&
-           (p->meta.gso_type != XEN_NETIF_GSO_TYPE_NONE || p->len <= end->max_frame) &&
-           netif_offload_as_is(&pkt, to->offload, PKT_MAX_LEN, ret_meta);
+    return w->n_segs <= (end->q->sg ? NETBACK_SLOTS_MAX : 1) && netif_offload_apply(&pkt, meta) &&
+           (meta->gso_type != XEN_NETIF_GSO_TYPE_NONE || pkt.len <= end->max_frame) &&
+           netif_offload_as_is(&pkt, end->q->offload, PKT_MAX_LEN, ret_meta);
 }
 
 /* The next slot, with @seg; its first @head bytes are in our memory. */
@@ -148,19 +181,18 @@ static void direct_add_gso(DirectBatch *d, NetbackQueue *to, const NetifMeta *me
     };
 }
 
-static void direct_assign(DirectBatch *d, NetbackQueue *to, const TxBatch *b, TxPkt *p,
-                          const NetifMeta *meta)
+static void direct_assign(DirectBatch *d, NetbackQueue *to, DirectPkt *w, const NetifMeta *meta)
 {
-    const XenCopySeg *seg = &b->seg[p->first_seg];
+    const XenCopySeg *seg = &d->seg[w->first_seg];
     bool gso = meta->gso_type != XEN_NETIF_GSO_TYPE_NONE;
 
-    d->sent[d->n_sent].pkt = p;
+    d->sent[d->n_sent].pkt = w;
     d->sent[d->n_sent].rx_cons = to->rx.cons;
     d->sent[d->n_sent].first_op = d->n_ops;
     d->sent[d->n_sent].first_rsp = d->n_rsp;
     d->n_sent++;
-    for (unsigned i = 0; i < p->n_segs; i++) {
-        uint16_t more = i + 1 < p->n_segs ? NETRXF_more_data : 0;
+    for (unsigned i = 0; i < w->n_segs; i++) {
+        uint16_t more = i + 1u < w->n_segs ? NETRXF_more_data : 0;
 
         if (i > 0) {
             direct_add_slot(d, to, &seg[i], 0, more);
@@ -189,31 +221,32 @@ static unsigned direct_slots(const NetbackQueue *to)
 static void direct_gather(NetbackQueue *q, int vif, const DirectEnd *end)
 {
     DirectBatch *d = q->direct;
-    TxBatch *b = &q->tx_batch;
-    NetbackQueue *to = end->q;
-    unsigned slots = direct_slots(to);
-    unsigned dropped = 0;
+    unsigned slots = direct_slots(end->q);
     NetifMeta meta;
 
     d->n_sent = d->n_ops = d->n_rsp = 0;
-    for (unsigned i = 0; i < b->n_pkts; i++) {
-        TxPkt *p = &b->pkt[i];
+    for (unsigned i = 0; i < d->n_pkts; i++) {
+        DirectPkt *w = &d->pkt[i];
         unsigned need;
 
-        if (d->to[i] != vif || !direct_fits(to, end, b, p, &meta)) {
+        if (w->vif != vif) {
             continue;
         }
-        need = p->n_segs + (meta.gso_type != XEN_NETIF_GSO_TYPE_NONE);
-        if (need > slots) {
-            p->n_segs = 0;
-            dropped++;
+        if (!direct_fits(end, w, &d->seg[w->first_seg], &meta)) {
+            direct_give_back(q, w, &q->stats->tx.drop_peer);
             continue;
         }
-        direct_assign(d, to, b, p, &meta);
-        slots -= need;
-    }
-    if (dropped > 0) {
-        netif_count(&to->stats->rx.drop_full, dropped);
+        need = w->n_segs + (meta.gso_type != XEN_NETIF_GSO_TYPE_NONE);
+        if (need <= slots) {
+            direct_assign(d, end->q, w, &meta);
+            slots -= need;
+        } else if (d->peer[vif].patience > 0) {
+            d->waits = true; /* and so do those behind it */
+            break;
+        } else {
+            w->vif = -1;
+            netif_count(&end->q->stats->rx.drop_full, 1);
+        }
     }
 }
 
@@ -241,11 +274,16 @@ static unsigned direct_copy(NetbackQueue *q, const NetbackQueue *to)
 
 /* --- publish --- */
 
-/* Those from @n on never were: their slots are free again, and they go by the netdev. */
-static void direct_take_back(DirectBatch *d, NetbackQueue *to, unsigned n)
+/* Those from @n on never were: their slots are free again. */
+static void direct_take_back(NetbackQueue *q, NetbackQueue *to, unsigned n)
 {
+    DirectBatch *d = q->direct;
+
     to->rx.cons = d->sent[n].rx_cons;
     d->n_rsp = d->sent[n].first_rsp;
+    for (unsigned i = n; i < d->n_sent; i++) {
+        direct_give_back(q, d->sent[i].pkt, &q->stats->tx.drop_grant);
+    }
 }
 
 static void direct_publish(NetbackQueue *q, NetbackQueue *to, unsigned n)
@@ -257,8 +295,8 @@ static void direct_publish(NetbackQueue *q, NetbackQueue *to, unsigned n)
         xen_ring_put_response(&to->rx, &d->rsp[i], sizeof(d->rsp[i]));
     }
     for (unsigned i = 0; i < n; i++) {
-        bytes += d->sent[i].pkt->len;
-        d->sent[i].pkt->n_segs = 0; /* it is dealt with */
+        bytes += d->sent[i].pkt->pkt->len;
+        d->sent[i].pkt->vif = -1;
     }
     if (xen_ring_push_responses(&to->rx)) {
         netback_notify_rx(to);
@@ -273,10 +311,13 @@ static void direct_publish(NetbackQueue *q, NetbackQueue *to, unsigned n)
     netif_count(&q->stats->tx.bytes, bytes);
 }
 
-/* With the lock: all packets of the batch for @vif. False: a page could not be copied. */
+/* --- all of it --- */
+
+/* With the lock: what there is for @vif. False: a page could not be copied. */
 static bool direct_deliver(NetbackQueue *q, int vif, const DirectEnd *end)
 {
     DirectBatch *d = q->direct;
+    DirectPeer *peer = &d->peer[vif];
     unsigned n;
 
     direct_gather(q, vif, end);
@@ -285,70 +326,109 @@ static bool direct_deliver(NetbackQueue *q, int vif, const DirectEnd *end)
     }
     n = direct_copy(q, end->q);
     if (n < d->n_sent) {
-        direct_take_back(d, end->q, n);
+        direct_take_back(q, end->q, n);
     }
     if (n > 0) {
         direct_publish(q, end->q, n);
+        peer->patience = MIN(peer->patience + d->n_rsp * DIRECT_PER_SLOT_NS, DIRECT_PATIENCE_NS);
     }
     return n == d->n_sent;
 }
 
-static void direct_send(NetbackQueue *q, int index)
+/* False: nobody is there. */
+static bool direct_send(NetbackQueue *q, int index)
 {
     DirectBatch *d = q->direct;
-    DirectVif *vif = d->table->vif[index];
+    const DirectVif *vif = d->table->vif[index];
     unsigned open = __atomic_load_n(&vif->n_open, __ATOMIC_RELAXED);
     unsigned generation = __atomic_load_n(&vif->generation, __ATOMIC_RELAXED);
     DirectEnd *end;
+    bool there;
 
-    if (open == 0 || d->refused[index] == generation) {
-        return;
+    if (open == 0 || d->peer[index].refused == generation) {
+        return false;
     }
     end = &vif->end[q->base.index % open];
     pthread_mutex_lock(&end->lock);
-    if (end->q && !direct_deliver(q, index, end)) {
-        d->refused[index] = generation;
+    there = end->q != NULL;
+    if (there && !direct_deliver(q, index, end)) {
+        d->peer[index].refused = generation;
     }
     pthread_mutex_unlock(&end->lock);
+    return there;
 }
 
-/* --- the rest of the batch --- */
-
-/* Their pieces stand one behind the other again. */
-static void direct_close_up(TxBatch *b)
+/* One of the first @n packets is for @vif. */
+static bool direct_seen(const DirectBatch *d, unsigned n, int vif)
 {
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < b->n_pkts; i++) {
-        TxPkt *p = &b->pkt[i];
-
-        memmove(&b->seg[n], &b->seg[p->first_seg], p->n_segs * sizeof(b->seg[0]));
-        p->first_seg = (uint16_t)n;
-        n += p->n_segs;
+    while (n > 0 && d->pkt[n - 1].vif != vif) {
+        n--;
     }
-    b->n_segs = n;
+    return n > 0;
+}
+
+/* One receiver after the other; what is left of it waits for slots. */
+static void direct_send_all(NetbackQueue *q)
+{
+    DirectBatch *d = q->direct;
+    unsigned left = 0;
+
+    d->waits = false;
+    for (unsigned i = 0; i < d->n_pkts; i++) {
+        int vif = d->pkt[i].vif;
+
+        if (vif >= 0 && !direct_seen(d, left, vif) && !direct_send(q, vif)) {
+            for (unsigned k = i; k < d->n_pkts; k++) {
+                if (d->pkt[k].vif == vif) {
+                    direct_give_back(q, &d->pkt[k], &q->stats->tx.drop_peer);
+                }
+            }
+        }
+        if (d->pkt[i].vif >= 0) {
+            d->pkt[left++] = d->pkt[i];
+        }
+    }
+    d->n_pkts = left;
 }
 
 /* Guest to guest, what there is of it in a tx batch. The sender's queue thread only. */
 void netback_direct_poll(NetbackQueue *q)
 {
     DirectBatch *d = q->direct;
-    TxBatch *b = &q->tx_batch;
 
-    if (!d->table || !__atomic_load_n(&q->end->q, __ATOMIC_RELAXED) || !direct_fetch_heads(q) ||
-        !direct_pick_all(q)) {
+    d->n_pkts = d->n_segs = 0;
+    d->waits = false;
+    if (!d->table || !__atomic_load_n(&q->end->q, __ATOMIC_RELAXED) || !direct_fetch_heads(q)) {
         return;
     }
-    for (unsigned i = 0; i < b->n_pkts; i++) {
-        int vif = d->to[i];
-
-        if (vif < 0) {
-            continue;
-        }
-        direct_send(q, vif);
-        for (unsigned k = i; k < b->n_pkts; k++) {
-            d->to[k] = d->to[k] == vif ? -1 : d->to[k];
-        }
+    direct_pick_all(q);
+    d->decoded = false;
+    direct_send_all(q);
+    d->decoded = true;
+    if (d->waits) {
+        d->tried = io_clock_ns();
     }
-    direct_close_up(b);
+}
+
+bool netback_direct_finish(NetbackQueue *q)
+{
+    DirectBatch *d = q->direct;
+    uint64_t now, waited;
+
+    if (!d->waits) {
+        return true;
+    }
+    now = io_clock_ns();
+    waited = now - d->tried;
+    d->tried = now;
+    for (unsigned i = 0; i < d->n_pkts; i++) {
+        DirectPeer *peer = &d->peer[d->pkt[i].vif];
+
+        peer->patience -= direct_seen(d, i, d->pkt[i].vif) ? 0 : MIN(peer->patience, waited);
+    }
+    direct_send_all(q);
+    if (d->waits) {
+        xen_queue_wake_at(&q->base, now + DIRECT_RETRY_NS);
+    }
+    return !d->waits;
 }

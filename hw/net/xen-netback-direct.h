@@ -15,6 +15,11 @@
 
 #define DIRECT_HEAD PKT_HEAD_LEN /* so much of a packet is looked at, and so much is private */
 
+/* A receiver without slots is waited for: so long at most, and so long for each slot it took. */
+#define DIRECT_PATIENCE_NS  (10 * 1000000ull)
+#define DIRECT_PER_SLOT_NS  200000ull
+#define DIRECT_RETRY_NS     50000ull
+
 /* A queue as others see it that send to it. Lives as long as its vif. */
 typedef struct DirectEnd {
     pthread_mutex_t lock;  /* of the queue's rx ring, and of what follows */
@@ -41,15 +46,37 @@ typedef union DirectResponse {
     struct netif_extra_info extra;
 } DirectResponse;
 
-/* A sender's batch, of one receiver at a time. */
+/* How a sender's queue gets on with a vif of the table. */
+typedef struct DirectPeer {
+    uint64_t patience;                 /* ns that it will still wait for slots */
+    unsigned refused;                  /* the generation with which a copy failed; 0: none did */
+} DirectPeer;
+
+/* A packet that goes to another guest; pkt->n_segs is 0, as if it were done. */
+typedef struct DirectPkt {
+    TxPkt *pkt;
+    int vif;                           /* in the table; -1: it is dealt with */
+    uint16_t first_seg;                /* of DirectBatch.seg */
+    uint16_t n_segs;
+} DirectPkt;
+
+/* A sender's batch. */
 typedef struct DirectBatch {
-    XenCopySeg head[NETBACK_BATCH];
     const DirectTable *table;          /* NULL: there is no other vif */
-    unsigned *refused;                 /* of its vifs: the generation whose pages failed; 0: none */
-    int to[NETBACK_BATCH];             /* of TxBatch.pkt, in the table; -1: by the netdev */
+    DirectPeer *peer;                  /* of each */
+    XenCopySeg head[NETBACK_BATCH];
+    unsigned n_pkts;
+    unsigned n_segs;
+    DirectPkt pkt[NETBACK_BATCH];
+    XenCopySeg seg[NETBACK_RING_SLOTS];
+    bool decoded;                      /* of the rest: too late to go by the netdev */
+    bool waits;                        /* some of it, for slots */
+    uint64_t tried;                    /* when; in clock_ns() */
+
+    /* of one receiver */
     unsigned n_sent;
     struct {
-        TxPkt *pkt;
+        DirectPkt *pkt;
         uint32_t rx_cons;              /* of the receiver's ring, before it */
         unsigned first_op;
         unsigned first_rsp;
@@ -83,6 +110,14 @@ static inline void netback_rx_unlock(NetbackQueue *q)
     if (q->end) {
         pthread_mutex_unlock(&q->end->lock);
     }
+}
+
+/* Its place in the table; -1: nobody has this MAC. */
+int netback_direct_find(const DirectTable *t, uint64_t mac);
+
+static inline bool netback_direct_waits(const NetbackQueue *q)
+{
+    return q->direct && q->direct->waits;
 }
 
 /* --- main thread: xen-netback-direct-set.c --- */

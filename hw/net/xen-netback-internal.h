@@ -232,6 +232,8 @@ void netback_tx_done(NetbackQueue *q);
 
 /* xen-netback-direct.c: what of the batch goes to another guest; q->direct is there. */
 void netback_direct_poll(NetbackQueue *q);
+/* False: some of it waits for slots; the batch is not answered before it is dealt with. */
+bool netback_direct_finish(NetbackQueue *q);
 
 /* xen-netback-rx.c. */
 XenVerdict netback_rx_poll(NetbackQueue *q);

@@ -45,8 +45,8 @@ static bool queue_arm(XenQueue *base)
     NetbackQueue *q = container_of(base, NetbackQueue, base);
     bool work;
 
-    if (q->tx_batch.n_sent < q->tx_batch.n_out) {
-        return netback_rx_arm(q); /* the netdev is full, and waited for */
+    if (q->tx_batch.n_sent < q->tx_batch.n_out || netback_direct_waits(q)) {
+        return netback_rx_arm(q); /* the netdev, or a guest, is full, and waited for */
     }
     work = xen_ring_arm_requests(&q->tx, 0);
     work |= netback_rx_arm(q);

@@ -377,6 +377,9 @@ XenVerdict netback_tx_poll(NetbackQueue *q)
     if (!tx_send(q)) {      /* the netdev takes the batch */
         return q->peer->full ? XEN_IDLE : XEN_WORK;
     }
+    if (q->direct && !netback_direct_finish(q)) {
+        return XEN_IDLE;
+    }
     tx_respond(q);          /* every slot answered, then at most one event */
     return XEN_WORK;
 }

@@ -386,6 +386,32 @@ static void hand_expect(Hand *h, const VifFrame *f)
     g_assert_cmpmem(hand_page(h, 8 + index % 8) + rsp.offset, len, wanted, len);
 }
 
+typedef struct Patience {
+    NetbackQueue *q;
+    const uint8_t *mac;
+    uint64_t set; /* 0: it stays */
+    uint64_t is;
+} Patience;
+
+static void patience_look(void *opaque)
+{
+    Patience *p = opaque;
+    DirectBatch *d = p->q->direct;
+    DirectPeer *peer = &d->peer[netback_direct_find(d->table, direct_mac(p->mac))];
+
+    p->is = peer->patience;
+    peer->patience = p->set ? p->set : peer->patience;
+}
+
+/* That of the queue 0 of @v with @mac; what it was. */
+static uint64_t patience(Vif *v, const uint8_t *mac, uint64_t set)
+{
+    Patience p = { v->nb->queue[0], mac, set, 0 };
+
+    io_thread_call(p.q->base.thread, patience_look, &p);
+    return p.is;
+}
+
 /* A receiver that takes nothing costs those that send to it nothing. */
 static void test_no_slots(void)
 {
@@ -410,11 +436,43 @@ static void test_no_slots(void)
         hand_expect(&h, &f);
     }
     VIF_WAIT(COUNTER(&h.r.v, rx, drop_full) == 997);
+    g_assert_cmpuint(patience(&p.a, h.mac, 0), ==, 0); /* it was waited for, and is not any more */
     g_assert_null(fake_netdev_take(p.a.back_dev, 0, 0));
     hand_post(&h, 1, NULL);
     f.seed = 1;
     vif_frame_give(p.a.front_dev, 0, &f, 0);
     hand_expect(&h, &f);
+    VIF_WAIT(COUNTER(&h.r.v, rx, direct) == 4);
+    g_assert_cmpuint(patience(&p.a, h.mac, 0), ==, DIRECT_PER_SLOT_NS);
+    hand_down(&h);
+    pair_down(&p);
+}
+
+/* Slots that come in time: nothing is lost, and all of it in order. */
+static void test_slots_come_later(void)
+{
+    VifFrame f = { .payload = 300 };
+    Hand h;
+    Pair p;
+
+    pair_up(&p, 1, 1, NULL);
+    hand_up(&h, &p.a);
+    f.from = p.mac_a;
+    f.to = h.mac;
+    for (unsigned round = 0; round < 20; round++) {
+        /* which is all the time that there is, however slow this machine is */
+        patience(&p.a, h.mac, UINT64_MAX / 2);
+        for (f.seed = 0; f.seed < 8; f.seed++) {
+            vif_frame_give(p.a.front_dev, 0, &f, 0);
+        }
+        VIF_WAIT(patience(&p.a, h.mac, 0) < UINT64_MAX / 2); /* it waits */
+        hand_post(&h, 8, NULL);
+        for (f.seed = 0; f.seed < 8; f.seed++) {
+            hand_expect(&h, &f);
+        }
+    }
+    VIF_WAIT(COUNTER(&h.r.v, rx, direct) == 160);
+    VIF_WAIT(COUNTER(&h.r.v, rx, drop_full) == 0);
     hand_down(&h);
     pair_down(&p);
 }
@@ -745,6 +803,7 @@ int main(int argc, char **argv)
     TEST("who-takes-part", test_who_takes_part);
     TEST("off", test_off);
     TEST("no-slots", test_no_slots);
+    TEST("slots-come-later", test_slots_come_later);
     TEST("netdev-comes-first", test_netdev_comes_first);
     TEST("bad-page-of-the-sender", test_bad_page_of_the_sender);
     TEST("checksum-without-a-name", test_checksum_without_a_name);
