@@ -8,7 +8,7 @@
  *       copy     one batched grant copy, from page to page
  *       publish  responses in ring order, then at most one event
  *
- * A packet without slots waits, unanswered, as that is how its sender's TCP learns that the receiver
+ * A packet without slots waits, unanswered: that is how its sender's TCP learns that the receiver
  * is the slower one; the others of the batch do not, but for their answers. Who takes nothing is
  * not waited for: DirectPeer.patience; its packets are dropped. The head that was looked at is what
  * the receiver gets: the sender may have changed its own meanwhile.
