@@ -17,7 +17,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 # Of tests/xen, with their arguments.
-XEN_SCENARIOS = [('net', []), ('netfront', ['4']), ('life', [])]
+XEN_SCENARIOS = [('net', []), ('netfront', ['4']), ('life', []), ('direct', [])]
 # As the scenarios of tests/xen say it: "[ 12 s] ok: what was checked".
 XEN_LINE = re.compile(r'^\[ *\d+ s\] (ok|FAILED|skipped): (.*?)\s*$', re.M)
 TAP_LINE = re.compile(r'^(not )?ok\b\s*(\d+)?\s*-?\s*([^#]*?)\s*(?:#\s*(\w+)\S*\s*(.*))?$')
@@ -238,7 +238,7 @@ def main():
     parser = argparse.ArgumentParser(
         prog='scripts/check', description='Builds and tests everything: ASan+UBSan with all '
         'tests and style checks, TSan with all tests of code, a release build '
-        'with the demo, the benchmark and the instructions of a packet, and the scenarios net, netfront and life on a real Xen '
+        'with the demo, the benchmark and the instructions of a packet, and the scenarios net, netfront, life and direct on a real Xen '
         'under software emulation.')
     parser.add_argument('--fast', action='store_true', help='leave out the real Xen')
     parser.add_argument('--clang', action='store_true', help='compile with clang')
