@@ -31,13 +31,14 @@ LAYERS = {
 # Tests are clients of these interfaces in their own right.
 TESTS = ['tests/*', 'subprojects/xenemu/tests/*']
 THIRD_PARTIES = [
-    (['xenevtchn.h', 'xengnttab.h', 'xentoollog.h', 'xentoolcore.h'], ['hw/xen/ops-libxen*.c'],
+    (['xenevtchn.h', 'xengnttab.h', 'xencall.h', 'xentoollog.h', 'xentoolcore.h'],
+     ['hw/xen/ops-libxen*.c'],
      'event channels and grants go through XenOps (include/hw/xen/xen-ops.h)'),
     (['xenstore.h', 'xs.h', 'xenstore_lib.h', 'xs_lib.h'],
      ['hw/xen/xen-store.c', *TESTS],
      'XenStore goes through include/hw/xen/xen-store.h'),
-    (['xenctrl.h', 'xenctrl_compat.h', 'xenforeignmemory.h', 'xencall.h',
-      'xendevicemodel.h', 'libxl*.h', 'xenguest.h', 'xenhypfs.h'],
+    (['xenctrl.h', 'xenctrl_compat.h', 'xenforeignmemory.h', 'xendevicemodel.h',
+      'libxl*.h', 'xenguest.h', 'xenhypfs.h'],
      ['hw/xen/domain-libxen.c'],
      'their ABI changes with each Xen release'),
     (['xen/*'], ['include/hw/xen/*.h', 'hw/xen/*', 'subprojects/xenemu/*'],

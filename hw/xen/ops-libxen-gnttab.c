@@ -31,11 +31,12 @@ struct XenGnttab {
     const Xen *xen;
     xengnttab_handle *h;
     xengntshr_handle *shr; /* of the buffers; NULL: there has been none */
+    LibxenCall *call;      /* NULL: copies are the grant device's */
     Buffer buffer[MAX_BUFFERS];
     unsigned n_buffers;
     /* A copy's operations, so that it allocates nothing; a local side on two pages needs two. */
-    xengnttab_grant_copy_segment_t op[2 * XEN_COPY_MAX];
-    uint16_t seg_of[2 * XEN_COPY_MAX];
+    xengnttab_grant_copy_segment_t op[LIBXEN_CALL_OPS];
+    uint16_t seg_of[LIBXEN_CALL_OPS];
 };
 
 XenGnttab *ops_libxen_gnttab_open(Xen *xen, GError **error)
@@ -55,6 +56,7 @@ XenGnttab *ops_libxen_gnttab_open(Xen *xen, GError **error)
 void ops_libxen_gnttab_close(XenGnttab *g)
 {
     g_assert(g->n_buffers == 0);
+    ops_libxen_call_close(g->call);
     if (g->shr) {
         xengntshr_close(g->shr);
     }
@@ -155,11 +157,54 @@ static void set_foreign(uint16_t domid, uint32_t ref, uint32_t offset, bool to_g
     }
 }
 
+static gnttab_copy_t copy_op(const xengnttab_grant_copy_segment_t *op)
+{
+    return (gnttab_copy_t) {
+        .source = { .u.ref = op->source.foreign.ref, .domid = op->source.foreign.domid,
+                    .offset = op->source.foreign.offset },
+        .dest = { .u.ref = op->dest.foreign.ref, .domid = op->dest.foreign.domid,
+                  .offset = op->dest.foreign.offset },
+        .len = op->len,
+        .flags = op->flags,
+    };
+}
+
+/* False: a side is an address, which is the kernel's to translate. */
+static bool to_call(XenGnttab *g, unsigned n_ops)
+{
+    const uint16_t by_grant = GNTCOPY_source_gref | GNTCOPY_dest_gref;
+
+    for (unsigned i = 0; i < n_ops; i++) {
+        if (g->op[i].flags != by_grant) {
+            return false;
+        }
+        g->call->op[i] = copy_op(&g->op[i]);
+    }
+    return true;
+}
+
+/* g->op[0 .. n_ops - 1] */
+static int do_copy(XenGnttab *g, unsigned n_ops)
+{
+    int r;
+
+    if (!g->call || !to_call(g, n_ops)) {
+        return xengnttab_grant_copy(g->h, n_ops, g->op) < 0 ? -errno : 0;
+    }
+    r = ops_libxen_call_copy(g->call, n_ops);
+    for (unsigned i = 0; i < n_ops; i++) {
+        g->op[i].status = g->call->op[i].status;
+    }
+    return r;
+}
+
 /* @status: of the first segment, the next one's is @stride bytes behind it. */
 static int run_ops(XenGnttab *g, unsigned n_ops, int16_t *status, size_t stride)
 {
-    if (xengnttab_grant_copy(g->h, n_ops, g->op) < 0) {
-        return -errno;
+    int r = do_copy(g, n_ops);
+
+    if (r < 0) {
+        return r;
     }
     for (unsigned i = 0; i < n_ops; i++) {
         if (g->op[i].status != GNTST_okay) {
@@ -227,6 +272,14 @@ int ops_libxen_gnttab_copy_between(XenGnttab *g, uint16_t from, uint16_t to, Xen
         seg[i].status = GNTST_okay;
     }
     return run_ops(g, n_ops, &seg[0].status, sizeof(seg[0]));
+}
+
+bool ops_libxen_gnttab_use_hypercall(XenGnttab *g, GError **error)
+{
+    if (!g->call) {
+        g->call = ops_libxen_call_open(g->xen, error);
+    }
+    return g->call != NULL;
 }
 
 /* --- buffers --- */

@@ -1,7 +1,7 @@
 /*
  * A real Xen, by the libraries of its toolstack: libxenevtchn and libxengnttab, whose
- * interface is stable, and nothing that needs privcmd. A thin layer: what a function
- * means is written in hw/xen/xen-ops.h.
+ * interface is stable, and nothing that needs privcmd, unless it is asked for
+ * (ops-libxen-call.c). A thin layer: what a function means is written in hw/xen/xen-ops.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -51,11 +51,18 @@ void ops_libxen_set_open_error(GError **error, const char *device)
 
     g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(err), "could not open %s: %s",
                 device, g_strerror(err));
-    if (err == ENOENT) {
-        /* its module is called as it is */
+    if (err == ENOENT && !g_str_equal(device, HYPERCALL_DEVICE)) {
+        /* its module is called as it is; that one is of privcmd's, or the kernel older than 4.18 */
         g_prefix_error(error, "no Xen here, or modprobe xen-%s is wanted: ",
                        strrchr(device, '/') + 1);
     }
+}
+
+bool ops_libxen_device_opens(const char *device)
+{
+    AUTO_FD int fd = open(device, O_RDWR | O_CLOEXEC);
+
+    return fd >= 0;
 }
 
 static void libxen_close(Xen *xen)
@@ -206,28 +213,22 @@ static const XenOps libxen_ops = {
     .gnttab_copy_between = ops_libxen_gnttab_copy_between,
     .gnttab_buffer = ops_libxen_gnttab_buffer,
     .gnttab_buffer_free = ops_libxen_gnttab_buffer_free,
+    .gnttab_use_hypercall = ops_libxen_gnttab_use_hypercall,
     .share_open = share_open,
     .share_close = share_close,
     .share_alloc = share_alloc,
     .share_free = share_free,
 };
 
-static bool device_opens(const char *device)
-{
-    AUTO_FD int fd = open(device, O_RDWR | O_CLOEXEC);
-
-    return fd >= 0;
-}
-
 /* A backend maps grants, a frontend makes them; each says so itself if its device is missing. */
 static bool has_grants(void)
 {
-    return device_opens(GNTDEV_DEVICE) || device_opens(GNTALLOC_DEVICE);
+    return ops_libxen_device_opens(GNTDEV_DEVICE) || ops_libxen_device_opens(GNTALLOC_DEVICE);
 }
 
 bool xen_libxen_available(void)
 {
-    return device_opens(EVTCHN_DEVICE) && has_grants();
+    return ops_libxen_device_opens(EVTCHN_DEVICE) && has_grants();
 }
 
 /* Our own number is in XenStore; a dom0 that was set up by hand may not have written it. */
@@ -255,7 +256,7 @@ Xen *xen_libxen_open(GError **error)
     uint16_t domid;
     Xen *xen;
 
-    if (!device_opens(EVTCHN_DEVICE)) {
+    if (!ops_libxen_device_opens(EVTCHN_DEVICE)) {
         ops_libxen_set_open_error(error, EVTCHN_DEVICE);
         return NULL;
     }

@@ -89,7 +89,7 @@ def test_layers_way_up():
 
 
 def test_layers_libxen():
-    for header in ('xenevtchn.h', 'xengnttab.h', 'xenstore.h', 'xenctrl.h'):
+    for header in ('xenevtchn.h', 'xengnttab.h', 'xencall.h', 'xenstore.h', 'xenctrl.h'):
         finds('layers', {'hw/net/a.c': include(f'<{header}>')}, header)
 
 

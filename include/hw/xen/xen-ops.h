@@ -111,6 +111,12 @@ struct XenOps {
      */
     void *(*gnttab_buffer)(XenGnttab *g, size_t size);
     bool (*gnttab_buffer_free)(XenGnttab *g, void *addr); /* false: it is none of these */
+    /*
+     * From now on a copy of @g whose local sides are all in its buffers is one hypercall of our
+     * own, not one of the kernel's for each 16 pieces. It takes the right to make any hypercall:
+     * false, if we do not have it. NULL: not here. Main thread.
+     */
+    bool (*gnttab_use_hypercall)(XenGnttab *g, GError **error);
 
     /* Pages of ours that @domid may use: a frontend's side. NULL if it is not one. */
     XenShare *(*share_open)(Xen *xen, GError **error);
