@@ -94,6 +94,17 @@ static bool host_gnttab_buffer_free(XenGnttab *g, void *addr)
     return xenemu_gnttab_buffer_free(g->h, addr);
 }
 
+static bool host_gnttab_use_hypercall(XenGnttab *g, GError **error)
+{
+    int r = xenemu_gnttab_use_hypercall(g->h);
+
+    if (r < 0) {
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(-r),
+                    "could not open privcmd of the emulated Xen: %s", g_strerror(-r));
+    }
+    return r == 0;
+}
+
 static XenShare *host_share_open(Xen *xen, GError **error)
 {
     g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS,
@@ -121,6 +132,7 @@ static const XenOps host_ops = {
     .gnttab_copy_between = host_gnttab_copy_between,
     .gnttab_buffer = host_gnttab_buffer,
     .gnttab_buffer_free = host_gnttab_buffer_free,
+    .gnttab_use_hypercall = host_gnttab_use_hypercall,
     .share_open = host_share_open,
 };
 

@@ -11,6 +11,8 @@
 #include <poll.h>
 #include <string.h>
 
+#include "xenemu.h"
+
 typedef struct Fixture {
     char *dir;
     char *path;
@@ -217,6 +219,36 @@ static void test_readonly(Fixture *f, gconstpointer data)
     f->guest->ops->share_close(s);
 }
 
+/* A host without privcmd says so; one with it counts the calls. */
+static void test_hypercall(Fixture *f, gconstpointer data)
+{
+    XenShare *s = f->guest->ops->share_open(f->guest, NULL);
+    XenGnttab *g = f->host->ops->gnttab_open(f->host, NULL);
+    g_autoptr(GError) error = NULL;
+    XenCopySeg seg = { .len = 6 };
+    uint8_t *page = f->guest->ops->share_alloc(s, 0, 1, true, &seg.ref);
+
+    seg.local = f->host->ops->gnttab_buffer(g, XEN_PAGE_SIZE);
+    memcpy(seg.local, "hello", 6);
+    xenemu_host_forbid_hypercalls(f->host->opaque, ENOENT);
+    g_assert_false(f->host->ops->gnttab_use_hypercall(g, &error));
+    g_assert_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
+    g_assert_cmpstr(error->message, ==,
+                    "could not open privcmd of the emulated Xen: No such file or directory");
+    g_clear_error(&error);
+    xenemu_host_forbid_hypercalls(f->host->opaque, 0);
+    g_assert_true(f->host->ops->gnttab_use_hypercall(g, &error));
+    g_assert_true(f->host->ops->gnttab_use_hypercall(g, &error)); /* again: nothing */
+    g_assert_no_error(error);
+    g_assert_cmpint(f->host->ops->gnttab_copy(g, 5, true, &seg, 1), ==, 0);
+    g_assert_cmpstr((char *)page, ==, "hello");
+    g_assert_cmpuint(xenemu_host_hypercalls(f->host->opaque), ==, 1);
+    g_assert_true(f->host->ops->gnttab_buffer_free(g, seg.local));
+    f->host->ops->gnttab_close(g);
+    g_assert_cmpint(f->guest->ops->share_free(s, page, 1), ==, 0);
+    f->guest->ops->share_close(s);
+}
+
 static bool readable(int fd)
 {
     struct pollfd p = { fd, POLLIN, 0 };
@@ -282,6 +314,7 @@ int main(int argc, char **argv)
     ADD("map-pages", test_map_pages);
     ADD("map-pages-fails", test_map_pages_fails);
     ADD("readonly", test_readonly);
+    ADD("hypercall", test_hypercall);
     ADD("evtchn", test_evtchn);
     g_test_add_func("/ops-xenemu/errors-of-the-host", test_errors_of_the_host);
     return g_test_run();

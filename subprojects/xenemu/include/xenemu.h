@@ -131,6 +131,18 @@ void xenemu_host_limit_buffers(XenemuHost *host, uint32_t pages);
 /* Segments that were copied whose local side was not in a buffer of @g, and had to be pinned. */
 uint64_t xenemu_host_pinned(const XenemuHost *host);
 
+/*
+ * From now on a copy of @g whose local sides are all in its buffers is one hypercall of dom0's own,
+ * as through /dev/xen/privcmd. Others stay the grant device's, as all are at first.
+ */
+int xenemu_gnttab_use_hypercall(XenemuGnttab *g);
+
+/* The above fails with -@err from now on: no privcmd (ENOENT), or no right to it. 0: no more. */
+void xenemu_host_forbid_hypercalls(XenemuHost *host, int err);
+
+/* Copies that were made by hypercalls of dom0's own: calls, not segments. */
+uint64_t xenemu_host_hypercalls(const XenemuHost *host);
+
 /* offset + len > 4096 anywhere, or @n > XENEMU_COPY_MAX: -EINVAL, nothing was done. */
 int xenemu_gnttab_copy(XenemuGnttab *g, uint16_t domid, bool to_guest, XenemuCopySeg *seg,
                        unsigned n);

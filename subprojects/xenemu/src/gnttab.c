@@ -40,6 +40,7 @@ struct XenemuGnttab {
     XenemuHost *host;
     Buffer buffer[MAX_BUFFERS];
     unsigned n_buffers;
+    bool hypercall; /* where the buffers are all of the local sides */
     Domain *dom; /* a reference to the one that was used last */
     GHashTable *mappings; /* by address */
     int status;
@@ -409,6 +410,28 @@ uint64_t xenemu_host_pinned(const XenemuHost *host)
     return __atomic_load_n(&host->pinned, __ATOMIC_RELAXED);
 }
 
+/* --- hypercalls --- */
+
+int xenemu_gnttab_use_hypercall(XenemuGnttab *g)
+{
+    int err = __atomic_load_n(&g->host->no_hypercalls, __ATOMIC_RELAXED);
+
+    g->hypercall |= err == 0;
+    return -err;
+}
+
+void xenemu_host_forbid_hypercalls(XenemuHost *host, int err)
+{
+    __atomic_store_n(&host->no_hypercalls, err, __ATOMIC_RELAXED);
+}
+
+uint64_t xenemu_host_hypercalls(const XenemuHost *host)
+{
+    return __atomic_load_n(&host->hypercalls, __ATOMIC_RELAXED);
+}
+
+/* --- copy --- */
+
 static bool in_buffer(const XenemuGnttab *g, const uint8_t *addr)
 {
     for (unsigned i = 0; i < g->n_buffers; i++) {
@@ -418,8 +441,6 @@ static bool in_buffer(const XenemuGnttab *g, const uint8_t *addr)
     }
     return false;
 }
-
-/* --- copy --- */
 
 /*
  * The lock is held over the memcpy(): that is the pin, and saves taking it twice. Only
@@ -478,6 +499,8 @@ int xenemu_gnttab_copy(XenemuGnttab *g, uint16_t domid, bool to_guest, XenemuCop
     }
     if (pinned > 0) {
         __atomic_fetch_add(&g->host->pinned, pinned, __ATOMIC_RELAXED);
+    } else if (g->hypercall) {
+        __atomic_fetch_add(&g->host->hypercalls, 1, __ATOMIC_RELAXED);
     }
     return 0;
 }

@@ -112,6 +112,8 @@ struct XenemuHost {
     uint32_t buffer_pages; /* atomic: of buffers that dom0 grants to itself, */
     uint32_t buffer_limit; /* atomic: at most so many */
     uint64_t pinned; /* atomic: segments copied from or to other memory of dom0 */
+    int no_hypercalls;   /* atomic: an errno; 0: they may be made */
+    uint64_t hypercalls; /* atomic: copies made by one */
 };
 
 /* True: this one is to fail, with *status. */

@@ -354,7 +354,6 @@ static void test_copy_bounds(Fixture *f, gconstpointer data)
     g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, true, many, 0), ==, 0);
 }
 
-/* grant_table.h, GNTST_bad_domain; what was mapped before stays memory until unmapped. */
 /* As xen/include/public/grant_table.h has it: GNTTABOP_copy takes a reference on either side. */
 static void test_buffer(Fixture *f, gconstpointer data)
 {
@@ -461,6 +460,59 @@ static void test_buffer_limits(Fixture *f, gconstpointer data)
     g_assert_true(xenemu_gnttab_buffer_free(f->gt, b));
 }
 
+/* A copy is one if nothing of it has to be pinned, and another handle has not asked for it. */
+static void test_hypercall(Fixture *f, gconstpointer data)
+{
+    uint8_t *b = xenemu_gnttab_buffer(f->gt, XENEMU_PAGE_SIZE);
+    char buf[4] = "abc";
+    XenemuCopySeg seg[2] = { { .local = b, .ref = f->ref, .len = 4 },
+                             { .local = b + 4, .ref = 99999, .len = 4 } };
+    XenemuGnttab *other = xenemu_gnttab_open(f->t->host);
+    uint8_t *b2 = xenemu_gnttab_buffer(other, XENEMU_PAGE_SIZE);
+
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, true, seg, 2), ==, 0);
+    g_assert_cmpuint(xenemu_host_hypercalls(f->t->host), ==, 0);
+    g_assert_cmpint(xenemu_gnttab_use_hypercall(f->gt), ==, 0);
+    memcpy(b, "xyz", 4);
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, true, seg, 2), ==, 0);
+    g_assert_cmpuint(xenemu_host_hypercalls(f->t->host), ==, 1);
+    g_assert_cmpstr((char *)f->page, ==, "xyz");
+    g_assert_cmpint(seg[0].status, ==, GNTST_okay);
+    g_assert_cmpint(seg[1].status, ==, GNTST_bad_gntref);
+    seg[1].local = buf;
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, true, seg, 2), ==, 0);
+    g_assert_cmpuint(xenemu_host_hypercalls(f->t->host), ==, 1);
+    g_assert_cmpuint(xenemu_host_pinned(f->t->host), ==, 1);
+    seg[0].local = b2;
+    g_assert_cmpint(xenemu_gnttab_copy(other, 3, true, seg, 1), ==, 0);
+    g_assert_cmpuint(xenemu_host_hypercalls(f->t->host), ==, 1);
+    g_assert_true(xenemu_gnttab_buffer_free(other, b2));
+    g_assert_true(xenemu_gnttab_buffer_free(f->gt, b));
+    xenemu_gnttab_close(other);
+}
+
+/* A handle that has them keeps them, as an open /dev/xen/privcmd does. */
+static void test_hypercall_forbidden(Fixture *f, gconstpointer data)
+{
+    XenemuGnttab *other = xenemu_gnttab_open(f->t->host);
+    uint8_t *b = xenemu_gnttab_buffer(f->gt, XENEMU_PAGE_SIZE);
+    XenemuCopySeg seg = { .local = b, .ref = f->ref, .len = 4 };
+
+    xenemu_host_forbid_hypercalls(f->t->host, EACCES);
+    g_assert_cmpint(xenemu_gnttab_use_hypercall(f->gt), ==, -EACCES);
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, true, &seg, 1), ==, 0);
+    g_assert_cmpuint(xenemu_host_hypercalls(f->t->host), ==, 0);
+    xenemu_host_forbid_hypercalls(f->t->host, 0);
+    g_assert_cmpint(xenemu_gnttab_use_hypercall(f->gt), ==, 0);
+    xenemu_host_forbid_hypercalls(f->t->host, ENOENT);
+    g_assert_cmpint(xenemu_gnttab_use_hypercall(other), ==, -ENOENT);
+    g_assert_cmpint(xenemu_gnttab_copy(f->gt, 3, true, &seg, 1), ==, 0);
+    g_assert_cmpuint(xenemu_host_hypercalls(f->t->host), ==, 1);
+    g_assert_true(xenemu_gnttab_buffer_free(f->gt, b));
+    xenemu_gnttab_close(other);
+}
+
+/* grant_table.h, GNTST_bad_domain; what was mapped before stays memory until unmapped. */
 static void test_domain_dies(Fixture *f, gconstpointer data)
 {
     uint8_t *p = map(f, f->ref, true);
@@ -534,6 +586,8 @@ int main(int argc, char **argv)
     ADD("/gnttab/copy-between-bounds", test_copy_between_bounds);
     ADD("/gnttab/buffer", test_buffer);
     ADD("/gnttab/buffer-limits", test_buffer_limits);
+    ADD("/gnttab/hypercall", test_hypercall);
+    ADD("/gnttab/hypercall-forbidden", test_hypercall_forbidden);
     ADD("/gnttab/domain-dies", test_domain_dies);
     ADD("/gnttab/guest-tables", test_guest_tables);
     return g_test_run();
