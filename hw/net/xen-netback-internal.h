@@ -161,6 +161,7 @@ struct Netback {
     unsigned max_queues;
     unsigned from_guest; /* NETDEV_* offloads that are offered */
     unsigned to_guest;   /* those that are used if the guest can */
+    bool hypercall;      /* grant-copy=hypercall */
     bool paused;
     bool peer_failed;    /* the netdev's error was reported */
     unsigned warned_mtu; /* of the netdev, when it was said to be too large; 0: it was not */

@@ -4,6 +4,10 @@
 
 #define OFF(m) offsetof(NetbackConfig, m)
 
+/* As NetbackCopy. */
+static const char *const copy_names[] = { "ioctl", "hypercall", NULL };
+static const OptEnum copy_enum = { "GrantCopy", copy_names };
+
 static const OptMember members[] = {
     { "id", OPT_STR, OFF(id), .help = "name of the device" },
     { "netdev", OPT_STR, OFF(netdev), .help = "ID of the netdev to connect to",
@@ -29,6 +33,8 @@ static const OptMember members[] = {
     { "guest_tso6", OPT_BOOL, OFF(guest_tso6), .def = "on", .help = "the same, over IPv6" },
     { "direct", OPT_BOOL, OFF(direct), .def = "off",
       .help = "packets between vifs that have it on go from guest to guest, past the netdevs" },
+    { "grant-copy", OPT_ENUM, OFF(grant_copy), .values = &copy_enum, .def = "ioctl",
+      .help = "ioctl, or hypercall: a batch of packets at once, which takes /dev/xen/privcmd" },
     { "addr", OPT_STR, 0, .ignored = true, .help = "accepted, no effect" },
     { "mq", OPT_BOOL, 0, .ignored = true, .help = "accepted, no effect" },
     { "vectors", OPT_UINT32, 0, .ignored = true, .help = "accepted, no effect" },

@@ -176,6 +176,9 @@ NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys
     if (!xen_queue_open(&q->base, true, error)) {
         goto fail;
     }
+    if (nb->hypercall && !env->xen->ops->gnttab_use_hypercall(q->base.gnttab, error)) {
+        goto fail;
+    }
     if (!netback_tx_init(q) || !netback_rx_init(q)) {
         NETBACK_FAIL(error, "queue %u: no memory for its buffers", index);
         goto fail;

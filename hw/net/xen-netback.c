@@ -230,16 +230,35 @@ static void netback_peer_reopened(void *opaque)
 
 /* --- public --- */
 
-/* Each queue opens its own, but only once a guest comes: too late to say that none can. */
-static bool netback_can_map(const NetbackEnv *env, GError **error)
+/* Of a buffer a page is enough to see that there is none at all. */
+static bool netback_try_hypercall(const NetbackEnv *env, XenGnttab *g, GError **error)
 {
-    XenGnttab *g = env->xen->ops->gnttab_open(env->xen, error);
+    const XenOps *ops = env->xen->ops;
+    void *page;
 
-    if (!g) {
+    if (!ops->gnttab_use_hypercall(g, error)) {
         return false;
     }
-    env->xen->ops->gnttab_close(g);
+    page = ops->gnttab_buffer(g, XEN_PAGE_SIZE);
+    if (page) {
+        ops->gnttab_buffer_free(g, page);
+    } else if (env->event) {
+        env->event(env->opaque, XENBUS_WARNING, "grant-copy=hypercall has no effect without "
+                   "memory that is granted to ourselves (xen-gntalloc)");
+    }
     return true;
+}
+
+/* Each queue opens its own, but only once a guest comes: too late to say that none can. */
+static bool netback_can_copy(const NetbackEnv *env, bool hypercall, GError **error)
+{
+    XenGnttab *g = env->xen->ops->gnttab_open(env->xen, error);
+    bool ok = g && (!hypercall || netback_try_hypercall(env, g, error));
+
+    if (g) {
+        env->xen->ops->gnttab_close(g);
+    }
+    return ok;
 }
 
 /* Segments need their checksums made. */
@@ -256,14 +275,16 @@ static void netback_set_offloads(Netback *nb, const NetbackConfig *c)
 Netback *netback_new(const NetbackConfig *config, const NetbackEnv *env, GError **error)
 {
     g_autoptr(Netback) nb = NULL;
+    bool hypercall = config->grant_copy == NETBACK_COPY_HYPERCALL;
 
-    if (!netback_can_map(env, error)) {
+    if (!netback_can_copy(env, hypercall, error)) {
         return NULL;
     }
     nb = g_new0(Netback, 1);
     nb->env = *env;
     nb->env.threads = g_memdup2(env->threads, sizeof(env->threads[0]) * env->n_threads);
     nb->id = g_strdup(config->id);
+    nb->hypercall = hypercall;
     netback_set_offloads(nb, config);
     if (config->mac) {
         g_strlcpy(nb->mac, config->mac, sizeof(nb->mac));

@@ -167,13 +167,12 @@ static void front_event(void *opaque, XenbusEvent event, const char *detail)
     }
 }
 
-void vif_back_new(Vif *v)
+bool vif_back_try(Vif *v, GError **error)
 {
-    g_autoptr(GError) error = NULL;
     NetbackConfig config = { .id = (char *)"back", .idx = 0, .csum = true, .gso = true,
                              .host_tso4 = true, .host_tso6 = true, .guest_csum = true,
                              .guest_tso4 = true, .guest_tso6 = true, .direct = v->direct,
-                             .mac = (char *)v->mac };
+                             .mac = (char *)v->mac, .grant_copy = v->back_copy };
     IoThread *threads[NETIF_MAX_QUEUES];
     NetbackEnv env = {
         .xen = v->host,
@@ -189,7 +188,15 @@ void vif_back_new(Vif *v)
     for (unsigned i = 0; i < env.n_threads; i++) {
         threads[i] = v->back_thread;
     }
-    v->nb = netback_new(&config, &env, &error);
+    v->nb = netback_new(&config, &env, error);
+    return v->nb != NULL;
+}
+
+void vif_back_new(Vif *v)
+{
+    g_autoptr(GError) error = NULL;
+
+    vif_back_try(v, &error);
     g_assert_no_error(error);
 }
 

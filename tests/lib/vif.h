@@ -31,6 +31,7 @@ typedef struct Vif {
     Netdev *front_dev;
     bool direct;           /* of netback */
     const char *mac;       /* the same; NULL: one of its own */
+    NetbackCopy back_copy; /* grant-copy= of netback */
     IoThread *back_thread; /* the test's, of all of netback's queues; NULL: one for each */
     Netback *nb;
     Netfront *nf;
@@ -53,6 +54,8 @@ void vif_down(Vif *v);
 NetfrontConfig vif_front_config(void);
 
 void vif_back_new(Vif *v); /* not offered yet */
+/* The same, where it may fail. */
+bool vif_back_try(Vif *v, GError **error);
 void vif_back_start(Vif *v);
 void vif_front_start(Vif *v, const NetfrontConfig *config);
 /* Both, and waits until they are connected. */

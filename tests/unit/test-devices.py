@@ -95,6 +95,19 @@ def test_frontend_id_in_its_range():
         assert q.command('query-vif')[0]['frontend-id'] == 32751
 
 
+def test_grant_copy():
+    need_tap()
+    with host(*netdevs('bk0', 'bk1'), '-device',
+              'xen-net-device,netdev=n0,id=a,grant-copy=hypercall') as back:
+        q = back.qmp()
+        assert q.error('device_add', driver='xen-net-device', netdev='n1',
+                       grant_copy='privcmd') == \
+            "Parameter 'grant-copy' does not accept value 'privcmd'"
+        q.command('device_add', driver='xen-net-device', netdev='n1', grant_copy='ioctl')
+        with guest(back, 5, 'fr5'):
+            assert q.event('VIF_CONNECTED')['data']['device'] == 'a'
+
+
 def counters(queue):
     return {g['name']: {c['name']: c['value'] for c in g['counters']} for g in queue['groups']}
 

@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <errno.h>
+
 #include "fake-netdev.h"
 #include "vif-frames.h"
 #include "vif.h"
@@ -32,6 +34,12 @@ static uint64_t pinned(const Vif *v)
     return xenemu_host_pinned(v->host->opaque);
 }
 
+/* Copies that are hypercalls of our own. */
+static uint64_t hypercalls(const Vif *v)
+{
+    return xenemu_host_hypercalls(v->host->opaque);
+}
+
 static void test_nothing_is_pinned(void)
 {
     NetfrontConfig config = vif_front_config();
@@ -41,6 +49,7 @@ static void test_nothing_is_pinned(void)
     vif_connect(&v, &config);
     exchange(&v);
     g_assert_cmpuint(pinned(&v), ==, 0);
+    g_assert_cmpuint(hypercalls(&v), ==, 0);
     vif_down(&v);
 }
 
@@ -107,6 +116,109 @@ static void test_no_buffers(void)
     vif_down(&v);
 }
 
+static void hypercalls_up(Vif *v, unsigned n_queues)
+{
+    vif_up(v, fake_netdev_new(n_queues, true), fake_netdev_new(n_queues, true));
+    v->back_copy = NETBACK_COPY_HYPERCALL;
+}
+
+static void test_hypercalls(void)
+{
+    NetfrontConfig config = vif_front_config();
+    Vif v;
+
+    hypercalls_up(&v, 1);
+    vif_connect(&v, &config);
+    exchange(&v);
+    g_assert_cmpuint(hypercalls(&v), >=, 32); /* each packet is waited for */
+    g_assert_cmpuint(pinned(&v), ==, 0);
+    g_assert_cmpuint(v.back.warnings, ==, 0);
+    vif_down(&v);
+}
+
+/* The second queue's tx buffer found no room: its copies are made as ever. */
+static void test_hypercalls_where_they_can(void)
+{
+    NetfrontConfig config = vif_front_config();
+    VifFrame f = { .payload = 700 };
+    uint64_t before;
+    Vif v;
+
+    hypercalls_up(&v, 2);
+    xenemu_host_limit_buffers(v.host->opaque, PAGES_OF_A_QUEUE + 190);
+    vif_connect(&v, &config);
+    exchange(&v);
+    before = hypercalls(&v);
+    g_assert_cmpuint(before, >=, 32);
+    vif_frame_give(v.front_dev, 1, &f, 0);
+    vif_frame_expect(v.back_dev, 1, &f, 0);
+    g_assert_cmpuint(hypercalls(&v), ==, before);
+    g_assert_cmpuint(pinned(&v), ==, 1);
+    vif_frame_give(v.back_dev, 1, &f, 0);
+    vif_frame_expect(v.front_dev, 1, &f, 0);
+    g_assert_cmpuint(hypercalls(&v), ==, before + 1);
+    g_assert_cmpuint(pinned(&v), ==, 1);
+    vif_down(&v);
+}
+
+/* There is nothing that they could copy from or to: said once, at the start. */
+static void test_hypercalls_without_buffers(void)
+{
+    NetfrontConfig config = vif_front_config();
+    Vif v;
+
+    hypercalls_up(&v, 1);
+    xenemu_host_limit_buffers(v.host->opaque, 0);
+    vif_back_new(&v);
+    g_assert_cmpuint(v.back.warnings, ==, 1);
+    g_assert_cmpstr(v.back.error, ==, "grant-copy=hypercall has no effect without memory that is "
+                    "granted to ourselves (xen-gntalloc)");
+    netback_start(v.nb);
+    vif_front_start(&v, &config);
+    VIF_WAIT(v.back.connected == 1 && v.front.connected == 1);
+    exchange(&v);
+    g_assert_cmpuint(hypercalls(&v), ==, 0);
+    g_assert_cmpuint(pinned(&v), >, 32);
+    g_assert_cmpuint(v.back.warnings, ==, 1);
+    vif_down(&v);
+}
+
+/* The device is refused, and leaves nothing; without the option it is not. */
+static void test_no_privcmd(void)
+{
+    NetfrontConfig config = vif_front_config();
+    g_autoptr(GError) error = NULL;
+    Vif v;
+
+    hypercalls_up(&v, 1);
+    xenemu_host_forbid_hypercalls(v.host->opaque, EACCES);
+    g_assert_false(vif_back_try(&v, &error));
+    g_assert_cmpstr(error->message, ==,
+                    "could not open privcmd of the emulated Xen: Permission denied");
+    g_assert_null(vif_read(&v, v.be, "state"));
+    v.back_copy = NETBACK_COPY_IOCTL;
+    vif_connect(&v, &config);
+    exchange(&v);
+    vif_down(&v);
+}
+
+/* It was there when the device was made: the connection fails, as without gntdev. */
+static void test_no_privcmd_any_more(void)
+{
+    NetfrontConfig config = vif_front_config();
+    Vif v;
+
+    hypercalls_up(&v, 1);
+    vif_back_start(&v);
+    xenemu_host_forbid_hypercalls(v.host->opaque, ENOENT);
+    vif_front_start(&v, &config);
+    VIF_WAIT(v.back.errors > 0);
+    g_assert_cmpstr(v.back.error, ==,
+                    "could not open privcmd of the emulated Xen: No such file or directory");
+    g_assert_cmpuint(v.back.connected, ==, 0);
+    vif_down(&v);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -115,5 +227,10 @@ int main(int argc, char **argv)
                     test_nothing_is_pinned_for_segments);
     g_test_add_func("/netback-copy/limit-in-the-middle", test_limit_in_the_middle);
     g_test_add_func("/netback-copy/no-buffers", test_no_buffers);
+    g_test_add_func("/netback-copy/hypercalls", test_hypercalls);
+    g_test_add_func("/netback-copy/hypercalls-where-they-can", test_hypercalls_where_they_can);
+    g_test_add_func("/netback-copy/hypercalls-without-buffers", test_hypercalls_without_buffers);
+    g_test_add_func("/netback-copy/no-privcmd", test_no_privcmd);
+    g_test_add_func("/netback-copy/no-privcmd-any-more", test_no_privcmd_any_more);
     return g_test_run();
 }

@@ -20,6 +20,12 @@
 
 typedef struct Netback Netback;
 
+/* grant-copy= */
+typedef enum NetbackCopy {
+    NETBACK_COPY_IOCTL,
+    NETBACK_COPY_HYPERCALL,
+} NetbackCopy;
+
 /* -device xen-net-device,... */
 typedef struct NetbackConfig {
     char *id;
@@ -33,6 +39,7 @@ typedef struct NetbackConfig {
     bool csum, gso, host_tso4, host_tso6;
     bool guest_csum, guest_tso4, guest_tso6; /* ...and is left to the guest, if it can */
     bool direct;           /* packets to and from others that have it go from guest to guest */
+    int grant_copy;        /* NetbackCopy */
 } NetbackConfig;
 
 extern const OptTable netback_options;
