@@ -25,9 +25,11 @@ bridge_up() {
 }
 
 # ringtap_start NAME QUEUES MAC [PROPERTY...]: serves the vif of a guest that was created, by
-# a tap in the bridge; it has idx 0, if no PROPERTY of the device is given
+# a tap in the bridge; it has idx 0, if no PROPERTY of the device is given. How it copies says
+# $grant_copy.
 ringtap_start() {
     local domid=${guest_domid[$1]} vif properties=${4-idx=0}
+    properties+=${grant_copy:+${properties:+,}grant-copy=$grant_copy}
     # what all ringtaps together may grant to themselves: 420 a queue
     echo "${granted_pages:-16384}" > /sys/module/xen_gntalloc/parameters/limit
     vif=vif$domid.0

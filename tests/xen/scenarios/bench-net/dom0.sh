@@ -5,7 +5,7 @@
 # They are measured in turn, and medians are compared. tx is from the guest to dom0.
 # Arguments: queues=N vcpus=N streams=N rounds=N seconds=N; tags=vlan|qinq: frames with a tag, or
 # two; ipv6=yes; udp=N: as many datagrams of N bytes as
-# go, of which those count that the reader gets.
+# go, of which those count that the reader gets; grant-copy=ioctl|hypercall: of ringtap's vif.
 
 # shellcheck source=tests/xen/lib/dom0-net.sh
 . /lab/dom0-net.sh
@@ -16,6 +16,7 @@ queues=2 vcpus=2 streams=1 rounds=3 seconds=1 udp='' tags='' ipv6=no
 for argument; do
     case $argument in
         queues=*|vcpus=*|streams=*|rounds=*|seconds=*|udp=*|tags=*|ipv6=*) declare "$argument" ;;
+        grant-copy=*) grant_copy=${argument#*=} ;; # for ringtap_start
         *) echo "no such argument: $argument"; exit 2 ;;
     esac
 done
