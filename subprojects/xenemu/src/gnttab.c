@@ -583,6 +583,8 @@ int xenemu_gnttab_copy_between(XenemuGnttab *g, uint16_t from, uint16_t to,
     }
     if (pinned > 0) {
         __atomic_fetch_add(&g->host->pinned, pinned, __ATOMIC_RELAXED);
+    } else if (g->hypercall) {
+        __atomic_fetch_add(&g->host->hypercalls, 1, __ATOMIC_RELAXED);
     }
     if (dest) {
         domain_unref(dest);

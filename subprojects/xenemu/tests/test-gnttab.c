@@ -414,6 +414,10 @@ static void test_copy_between(Fixture *f, gconstpointer data)
     g_assert_cmpuint(page[110], ==, 0);
     g_assert_cmpuint(page[XENEMU_PAGE_SIZE], ==, 0);
     g_assert_cmpuint(xenemu_host_pinned(f->t->host), ==, 0);
+    g_assert_cmpuint(xenemu_host_hypercalls(f->t->host), ==, 0);
+    g_assert_cmpint(xenemu_gnttab_use_hypercall(f->gt), ==, 0);
+    g_assert_cmpint(xenemu_gnttab_copy_between(f->gt, 3, 4, seg, 6), ==, 0);
+    g_assert_cmpuint(xenemu_host_hypercalls(f->t->host), ==, 1);
     g_assert_cmpint(xenemu_gnttab_copy_between(f->gt, 3, 9, seg, 1), ==, 0);
     g_assert_cmpint(seg[0].status, ==, GNTST_bad_domain);
     g_assert_cmpint(xenemu_gnttab_copy_between(f->gt, 9, 4, seg, 2), ==, 0);
