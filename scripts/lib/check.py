@@ -212,14 +212,15 @@ def instructions(results, release, root):
 
 
 def user_scripts(results, release, root):
-    """The demo and the benchmark, as short as they go: they should not rot."""
+    """The demo and the benchmarks, as short as they go: they should not rot."""
     why = None
     if os.geteuid() != 0:
         why = 'needs root, for network namespaces and taps'
     elif not os.path.exists('/dev/net/tun'):
         why = 'no /dev/net/tun'
     for name, script, *args in (('demo', 'demo.py', '--seconds', '3'),
-                                ('bench net', 'bench_net.py', '--quick')):
+                                ('bench net', 'bench_net.py', '--quick'),
+                                ('bench idle', 'bench_idle.py')):
         if why:
             results.skip(f'scripts: {name}', why)
             continue

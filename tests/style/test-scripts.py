@@ -19,6 +19,7 @@ sys.path.insert(0, str(TOP / 'tests' / 'lib'))
 sys.path.insert(0, str(TOP / 'scripts' / 'lib'))
 import device_table  # noqa: E402
 import tap  # noqa: E402
+from program import wait_for  # noqa: E402
 import vif_lab  # noqa: E402
 import vif_table as table  # noqa: E402
 
@@ -35,6 +36,12 @@ def module(path):
 def script(*argv):
     return subprocess.run([str(TOP / argv[0]), *argv[1:]], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, check=False)
+
+
+def sleeps(pid):
+    """All threads of the process do."""
+    stats = [(task / 'stat').read_text() for task in Path(f'/proc/{pid}/task').iterdir()]
+    return all(stat.rsplit(')', 1)[1].split()[0] == 'S' for stat in stats)
 
 
 def packages(*groups):
@@ -211,8 +218,48 @@ def test_bench_as_a_user():
     if subprocess.run(['setpriv', '--reuid=65534', '--clear-groups', 'test', '-x',
                        TOP / 'scripts' / 'bench'], check=False).returncode != 0:
         raise tap.Skip('another user may not run it, or we are none')
-    said = as_somebody_less('--reuid=65534', '--clear-groups', TOP / 'scripts' / 'bench', 'net')
-    assert said.startswith('bench: run this as root'), said
+    for what in ('net', 'idle'):
+        said = as_somebody_less('--reuid=65534', '--clear-groups', TOP / 'scripts' / 'bench', what)
+        assert said.startswith('bench: run this as root'), said
+
+
+def test_bench_names_its_commands():
+    """Its help has all that it takes, and the README, too."""
+    usage = script('scripts/bench', 'nosuch')
+    assert usage.returncode == 2
+    text = script('scripts/bench', '--help').stdout
+    for what in re.search(r'scripts/bench (\S+) ', usage.stderr)[1].split('|'):
+        assert f'\nscripts/bench {what}' in f'\n{text}', what
+        assert f'    scripts/bench {what} ' in (TOP / 'README.md').read_text(), what
+    assert text.endswith('.\n') and 'set -eu' not in text, text
+
+
+def test_bench_idle_counts_wake_ups():
+    """A thread that sleeps on, one that wakes up now and then, one that came, one that spins."""
+    idle = module(TOP / 'scripts' / 'lib' / 'bench_idle.py')
+    child = ('import sys, threading, time\n'
+             'threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n'
+             'time.sleep(0.1); print("ready", flush=True); sys.stdin.readline()\n'
+             'for _ in range(9): time.sleep(0.01)\n'
+             'print("done", flush=True); sys.stdin.readline()')
+    with subprocess.Popen([sys.executable, '-c', child], stdin=subprocess.PIPE, text=True,
+                          stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == 'ready\n'
+        wait_for(lambda: sleeps(process.pid), 'its sleep')
+        before = idle.threads(process)
+        assert idle.wake_ups(before, idle.threads(process)) == {}
+        process.stdin.write('go on\n')
+        process.stdin.flush()
+        assert process.stdout.readline() == 'done\n'
+        wait_for(lambda: sleeps(process.pid), 'its sleep')
+        after = idle.threads(process)
+        process.stdin.write('end\n')
+    found = idle.wake_ups(before, after)
+    assert len(after) == 2 and [tid for tid, _ in found] == [process.pid], (after, found)
+    assert 10 <= list(found.values())[0] < 1000, found
+    ran = {1: ('a', 7, 100)}
+    assert idle.wake_ups({}, ran) == {(1, 'a'): 7}
+    assert idle.wake_ups({1: ('a', 7, 50)}, ran) == {(1, 'a'): 1}
 
 
 def said_with(files):
