@@ -78,6 +78,19 @@ void raw_up(Raw *r, Netdev *back_dev, Netdev *front_dev, bool split, IoThread *t
     VIF_WAIT(r->v.back.connected == 1);
 }
 
+static bool raw_back_is(Raw *r, enum xenbus_state state)
+{
+    g_autofree char *now = vif_read(&r->v, r->v.be, "state");
+
+    return now && g_ascii_strtoull(now, NULL, 10) == state;
+}
+
+void raw_close(Raw *r)
+{
+    raw_state(r, XenbusStateClosed);
+    VIF_WAIT(raw_back_is(r, XenbusStateClosed));
+}
+
 void raw_down(Raw *r)
 {
     raw_state(r, XenbusStateClosed);

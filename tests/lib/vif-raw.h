@@ -30,6 +30,8 @@ void raw_prepare(Raw *r, Netdev *back_dev, Netdev *front_dev, bool split, IoThre
 void raw_make(Raw *r, bool split);
 /* Writes it. */
 void raw_state(Raw *r, enum xenbus_state state);
+/* Closed, and waits until the backend is: pages may go. */
+void raw_close(Raw *r);
 /* raw_prepare(), and waits until it is connected. */
 void raw_up(Raw *r, Netdev *back_dev, Netdev *front_dev, bool split, IoThread *thread);
 void raw_down(Raw *r);

@@ -7,113 +7,14 @@
 #include <glib.h>
 
 #include "fake-netdev.h"
-#include "hw/xen/netif.h"
-#include "hw/xen/ring.h"
-#include "vif-raw.h"
+#include "ring-guest.h"
 #include "xen-netback-internal.h"
 
-#define FRAME        60u
 #define PACKETS      20000u /* that the other vif moves at least, each way counted */
 #define BAD_QUEUES   4u     /* of a guest whose last one has a bad reference */
 #define FAILURES     10u    /* of its connections, while the other vif is watched */
 #define MAIN_QUEUES  8u
 #define CONNECTIONS  6u
-
-/* --- in the iothread: a guest has its turn once in each round --- */
-
-typedef struct Guest {
-    IoPoller poller;
-    Raw *raw;
-    bool spurious;      /* an event on each port, each time */
-    void *page;         /* of each packet, in both directions */
-    uint32_t ref;
-    XenRing tx[NETIF_MAX_QUEUES];
-    XenRing rx[NETIF_MAX_QUEUES];
-    unsigned rounds;
-    unsigned most;      /* answers of a ring in a round */
-    uint64_t moved;     /* packets; atomic */
-} Guest;
-
-static void guest_take(Guest *g, XenRing *r)
-{
-    unsigned n = (unsigned)xen_ring_responses(r);
-
-    r->cons += n;
-    if (g->rounds > 0) { /* what is of before does not count */
-        g->most = MAX(g->most, n);
-        __atomic_store_n(&g->moved, g->moved + n, __ATOMIC_RELAXED);
-    }
-}
-
-/* Both rings are full afterwards. */
-static void guest_fill(Guest *g, XenRing *tx, XenRing *rx)
-{
-    while (xen_ring_free_requests(tx) > 0) {
-        xen_ring_put_request(tx, &(netif_tx_request_t){ .gref = g->ref, .size = FRAME });
-    }
-    while (xen_ring_free_requests(rx) > 0) {
-        xen_ring_put_request(rx, &(netif_rx_request_t){ .gref = g->ref });
-    }
-    xen_ring_push_requests(tx);
-    xen_ring_push_requests(rx);
-}
-
-static bool guest_turn(IoPoller *p)
-{
-    Guest *g = (Guest *)p;
-
-    for (unsigned i = 0; i < g->raw->n_queues; i++) {
-        guest_take(g, &g->tx[i]);
-        guest_take(g, &g->rx[i]);
-        guest_fill(g, &g->tx[i], &g->rx[i]);
-        if (g->spurious) {
-            g->raw->ops->evtchn_notify(g->raw->evtchn, g->raw->tx_port[i]);
-            g->raw->ops->evtchn_notify(g->raw->evtchn, g->raw->rx_port[i]);
-        }
-    }
-    g->rounds++;
-    return true; /* it always has work for its backend */
-}
-
-static bool guest_arm(IoPoller *p)
-{
-    return true;
-}
-
-static void guest_init(Guest *g, Raw *raw, bool spurious)
-{
-    *g = (Guest) { .poller = { .poll = guest_turn, .arm = guest_arm }, .raw = raw,
-                   .spurious = spurious };
-    g->page = raw->ops->share_alloc(raw->share, 0, 1, true, &g->ref);
-    g_assert_nonnull(g->page);
-    for (unsigned i = 0; i < raw->n_queues; i++) {
-        xen_ring_init_front(&g->tx[i], raw->rings[i], 1, sizeof(netif_tx_request_t));
-        xen_ring_init_front(&g->rx[i], (uint8_t *)raw->rings[i] + XEN_PAGE_SIZE, 1,
-                            sizeof(netif_rx_request_t));
-    }
-}
-
-static void guest_join(void *opaque)
-{
-    Guest *g = opaque;
-
-    io_thread_add_poller(g->raw->v.back_thread, &g->poller);
-}
-
-static void guest_leave(void *opaque)
-{
-    Guest *g = opaque;
-
-    io_thread_remove_poller(g->raw->v.back_thread, &g->poller);
-}
-
-static void guest_down(Guest *g)
-{
-    raw_state(g->raw, XenbusStateClosed);
-    VIF_WAIT(g->raw->v.nb->bus.state == XenbusStateClosed);
-    g_assert_cmpint(g->raw->ops->share_free(g->raw->share, g->page, 1), ==, 0);
-    raw_down(g->raw);
-}
 
 /* --- the main loop's part of a flood --- */
 
@@ -145,29 +46,22 @@ static Netdev *endless(unsigned n_queues)
 {
     Netdev *nd = fake_netdev_new(n_queues, true);
 
-    fake_netdev_set_endless(nd, FRAME);
+    fake_netdev_set_endless(nd, RING_GUEST_FRAME);
     return nd;
-}
-
-static uint64_t guest_moved(const Guest *g)
-{
-    return __atomic_load_n(&g->moved, __ATOMIC_RELAXED);
 }
 
 /*
  * Moves PACKETS, and more until @flooder has moved some and failed so often; NULL: there is no
  * flood. Returns packets in a round.
  */
-static double move(Guest *g, const Guest *flooder, unsigned failures)
+static double move(RingGuest *g, const RingGuest *flooder, unsigned failures)
 {
     unsigned end = flooder ? flooder->raw->v.back.errors + failures : 0;
 
-    g->rounds = 0;
-    g->moved = 0;
-    io_thread_call(g->raw->v.back_thread, guest_join, g);
-    VIF_WAIT(guest_moved(g) >= PACKETS &&
-             (!flooder || (guest_moved(flooder) > 0 && flooder->raw->v.back.errors >= end)));
-    io_thread_call(g->raw->v.back_thread, guest_leave, g);
+    ring_guest_join(g);
+    VIF_WAIT(ring_guest_moved(g) >= PACKETS &&
+             (!flooder || (ring_guest_moved(flooder) > 0 && flooder->raw->v.back.errors >= end)));
+    ring_guest_leave(g);
     return (double)g->moved / g->rounds;
 }
 
@@ -193,7 +87,7 @@ static void test_packets_in_a_round(gconstpointer data)
     g_autoptr(GError) error = NULL;
     g_autoptr(IoThread) one = io_thread_new("one", &error);
     g_autoptr(IoThread) two = io_thread_new("two", &error);
-    Guest other, flooder;
+    RingGuest other, flooder;
     double alone, flooded;
     Raw raw[2];
     guint source = 0;
@@ -201,23 +95,23 @@ static void test_packets_in_a_round(gconstpointer data)
     g_assert_no_error(error);
     raw_up(&raw[0], endless(1), fake_netdev_new(1, true), true, one);
     flooder_up(&raw[1], flood, flood->shared ? one : two);
-    guest_init(&other, &raw[0], false);
-    guest_init(&flooder, &raw[1], true);
+    ring_guest_init(&other, &raw[0], false);
+    ring_guest_init(&flooder, &raw[1], true);
     alone = move(&other, NULL, 0);
-    io_thread_call(raw[1].v.back_thread, guest_join, &flooder);
+    ring_guest_join(&flooder);
     if (flood->reconnects) {
         source = g_idle_add_full(G_PRIORITY_DEFAULT, connect_again, &raw[1], NULL);
     }
     flooded = move(&other, &flooder, flood->reconnects ? FAILURES : 0);
     g_clear_handle_id(&source, g_source_remove);
-    io_thread_call(raw[1].v.back_thread, guest_leave, &flooder);
+    ring_guest_leave(&flooder);
     g_test_message("%.1f packets a round, %.1f with the flood of %" G_GUINT64_FORMAT " in %u",
                    alone, flooded, flooder.moved, flooder.rounds);
     g_assert_cmpfloat(flooded, >=, 0.9 * alone);
     /* a queue that came anew may have had two turns between two of its guest's */
     g_assert_cmpuint(flooder.most, <=, NETBACK_BATCH * (flood->reconnects ? 2 : 1));
-    guest_down(&flooder);
-    guest_down(&other);
+    ring_guest_down(&flooder);
+    ring_guest_down(&other);
 }
 
 /* --- rounds of the main loop --- */
