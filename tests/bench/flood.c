@@ -12,102 +12,13 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <glib.h>
-#include <sched.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
+#include "bench.h"
 #include "hw/xen/netif.h"
 #include "vif-raw.h"
 
 #define ROUNDS   31 /* short ones: what else the machine does hits few of them */
-#define FRAME    1514u
-
-typedef struct Source {
-    Netdev nd;
-    NetdevQueue q;
-    NetdevQueue *queue[1];
-    bool endless;    /* it has packets, always */
-    uint64_t taken;  /* relaxed atomic */
-} Source;
-
-static unsigned take_packets(NetdevQueue *q, Pkt *pkt, unsigned n)
-{
-    Source *s = (Source *)q->nd;
-
-    __atomic_store_n(&s->taken, s->taken + n, __ATOMIC_RELAXED);
-    return n;
-}
-
-static unsigned give_packets(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
-                             unsigned max)
-{
-    const Source *s = (const Source *)q->nd;
-    unsigned n;
-    uint8_t *at;
-
-    for (n = 0; s->endless && n < max && (at = pkt_arena_next(arena)); n++) {
-        memset(at - PKT_HDR_LEN, 0, PKT_HDR_LEN + FRAME);
-        iov[n] = (struct iovec){ .iov_base = at, .iov_len = FRAME };
-        pkt[n] = (Pkt){ .hdr = (void *)(at - PKT_HDR_LEN), .iov = &iov[n], .n_iov = 1,
-                        .len = FRAME };
-        pkt_arena_take(arena, FRAME);
-    }
-    return n;
-}
-
-static bool set_offload(Netdev *nd, unsigned offload, GError **error)
-{
-    return true;
-}
-
-static bool set_active(Netdev *nd, unsigned n, GError **error)
-{
-    return true;
-}
-
-static char *info(Netdev *nd, unsigned queue)
-{
-    return g_strdup("bench");
-}
-
-static void source_free(Netdev *nd)
-{
-    close(((Source *)nd)->q.fd);
-    g_free(nd->id);
-    g_free(nd);
-}
-
-static const NetdevOps source_ops = {
-    .type = "bench", .send = take_packets, .recv = give_packets, .set_offload = set_offload,
-    .set_active = set_active, .info = info, .free = source_free,
-};
-
-static Netdev *source_new(bool endless)
-{
-    Source *s = g_new0(Source, 1);
-
-    s->nd = (Netdev){ .ops = &source_ops, .id = g_strdup("bench"), .n_queues = 1,
-                      .queue = s->queue, .has_vnet_hdr = true, .mtu = 1500, .link_up = true };
-    s->q = (NetdevQueue){ .nd = &s->nd, .fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC) };
-    s->queue[0] = &s->q;
-    s->endless = endless;
-    g_assert_cmpint(s->q.fd, >=, 0);
-    return &s->nd;
-}
-
-/* Of the caller, and of the threads that it makes from now on. */
-static void use_processor(int number)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET(number, &set);
-    if (sched_setaffinity(0, sizeof(set), &set) < 0) {
-        g_error("no processor %d: two are needed", number);
-    }
-}
 
 /* --- the guest that floods --- */
 
@@ -162,31 +73,18 @@ static gboolean time_up(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
-static double packets_a_second(const Source *s, unsigned ms)
+static double packets_a_second(const Netdev *sink, unsigned ms)
 {
     gint64 start = g_get_monotonic_time();
-    uint64_t before = __atomic_load_n(&s->taken, __ATOMIC_RELAXED);
+    uint64_t before = source_taken(sink);
     bool up = false;
 
     g_timeout_add(ms, time_up, &up);
     while (!up) {
         g_main_context_iteration(NULL, true);
     }
-    return (double)(__atomic_load_n(&s->taken, __ATOMIC_RELAXED) - before) * 1e6 /
+    return (double)(source_taken(sink) - before) * 1e6 /
            (double)(g_get_monotonic_time() - start);
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static double median(double values[ROUNDS])
-{
-    qsort(values, ROUNDS, sizeof(values[0]), compare);
-    return values[ROUNDS / 2];
 }
 
 /* The median share of what it had alone, both in turn. */
@@ -194,14 +92,15 @@ static double measure(Flood *f, bool rx, unsigned ms)
 {
     NetfrontConfig config = vif_front_config();
     double share[ROUNDS], alone[ROUNDS], flooded[ROUNDS];
-    const Source *sink;
+    const Netdev *sink;
     Vif v;
 
-    use_processor(1);
-    vif_up(&v, source_new(rx), source_new(!rx));
+    bench_use_processor(1);
+    vif_up(&v, source_new(rx ? SOURCE_ENDLESS : SOURCE_SINK, 0),
+           source_new(rx ? SOURCE_SINK : SOURCE_ENDLESS, 0));
     vif_connect(&v, &config);
-    use_processor(0);
-    sink = (const Source *)(rx ? v.front_dev : v.back_dev);
+    bench_use_processor(0);
+    sink = rx ? v.front_dev : v.back_dev;
     packets_a_second(sink, 200);
     for (unsigned i = 0; i < ROUNDS; i++) {
         double before = packets_a_second(sink, ms);
@@ -214,12 +113,12 @@ static double measure(Flood *f, bool rx, unsigned ms)
         alone[i] = (before + packets_a_second(sink, ms)) / 2;
         share[i] = flooded[i] / alone[i];
     }
-    printf("%s: %.0f packets/s alone, %.0f with the flood\n", rx ? "rx" : "tx", median(alone),
-           median(flooded));
+    printf("%s: %.0f packets/s alone, %.0f with the flood\n", rx ? "rx" : "tx",
+           bench_percentile(alone, ROUNDS, 50), bench_percentile(flooded, ROUNDS, 50));
     vif_front_close(&v);
     vif_back_close(&v);
     vif_down(&v);
-    return median(share);
+    return bench_percentile(share, ROUNDS, 50);
 }
 
 int main(int argc, char **argv)
@@ -230,8 +129,8 @@ int main(int argc, char **argv)
     void *page;
 
     setlinebuf(stdout);
-    use_processor(0);
-    raw_up(&f.raw, source_new(false), source_new(false), true, NULL);
+    bench_use_processor(0);
+    raw_up(&f.raw, source_new(SOURCE_SINK, 0), source_new(SOURCE_SINK, 0), true, NULL);
     page = f.raw.ops->share_alloc(f.raw.share, 0, 1, true, &f.ref);
     g_assert_nonnull(page);
     f.thread = g_thread_new("flood", flood_rings, &f);
