@@ -27,7 +27,7 @@
 #define POLL_MIN_NS      4096u
 #define POLL_DEFAULT_NS  32768u
 #define SLEEPS_PER_TRIAL 16 /* without polling; the last one shows whether it would pay */
-#define ROUNDS_PER_CHECK 4 /* busy rounds between two looks at the descriptors */
+#define ROUNDS_PER_CHECK 4 /* busy rounds of one poller between two looks at the descriptors */
 #define SUBMIT_RETRY_NS  1000000 /* where the kernel did not take our requests */
 
 uint64_t io_clock_ns(void)
@@ -258,6 +258,12 @@ static void io_idle(IoThread *t)
     }
 }
 
+/* Whoever shares the thread waits for at most one round of the others. */
+static unsigned io_rounds_per_check(const IoThread *t)
+{
+    return t->pollers && t->pollers->next ? 1 : ROUNDS_PER_CHECK;
+}
+
 /*
  * Polls while there is work and poll_ns longer. The window follows what it brings, and ends
  * with the last poller.
@@ -273,7 +279,7 @@ static void io_busy(IoThread *t)
                 io_window_grow(t);
             }
             since = 0;
-            if (++round % ROUNDS_PER_CHECK == 0) {
+            if (++round % io_rounds_per_check(t) == 0) {
                 io_run_timers(t);
                 io_wait(t, 0);
             }

@@ -122,6 +122,65 @@ static void test_source_beside_late_work(Work *w, gconstpointer data)
     io_thread_call(w->t, work_remove_source, w);
 }
 
+/* A poller with work in each round, in which the Work's source becomes ready. */
+typedef struct Busy {
+    Work *w;
+    IoPoller poller;
+    int rounds; /* relaxed atomics */
+    int seen;   /* of them those before whose end the source had its turn */
+    int before;
+} Busy;
+
+static bool busy_poll(IoPoller *p)
+{
+    Busy *b = container_of(p, Busy, poller);
+
+    if (work_get(&b->rounds) == 100) {
+        return false;
+    }
+    if (b->rounds > 0 && work_get(&b->w->ready) > b->before) {
+        work_count(&b->seen);
+    }
+    b->before = work_get(&b->w->ready);
+    work_kick(b->w);
+    work_count(&b->rounds);
+    return true;
+}
+
+static bool busy_arm(IoPoller *p)
+{
+    return false;
+}
+
+static void busy_add(void *opaque)
+{
+    Busy *b = opaque;
+
+    io_thread_add_poller(b->w->t, &b->poller);
+}
+
+static void busy_remove(void *opaque)
+{
+    Busy *b = opaque;
+
+    io_thread_remove_poller(b->w->t, &b->poller);
+}
+
+/* Else it would wait for several batches of the other. */
+static void test_source_beside_a_busy_poller(Work *w, gconstpointer data)
+{
+    Busy b = { .w = w, .poller = { .poll = busy_poll, .arm = busy_arm } };
+
+    io_thread_call(w->t, work_add_source, w);
+    io_thread_call(w->t, work_add_poller, w);
+    io_thread_call(w->t, busy_add, &b);
+    work_wait_for(&b.rounds, 100);
+    io_thread_call(w->t, busy_remove, &b);
+    io_thread_call(w->t, work_remove_poller, w);
+    io_thread_call(w->t, work_remove_source, w);
+    g_assert_cmpint(b.seen, ==, 99);
+}
+
 static void test_source_wakes_pollers(Work *w, gconstpointer data)
 {
     int before;
@@ -351,6 +410,7 @@ int main(int argc, char **argv)
         { "poller-polls-while-there-is-work", test_poller_polls_while_there_is_work },
         { "work-found-while-arming", test_work_found_while_arming },
         { "source-beside-late-work", test_source_beside_late_work },
+        { "source-beside-a-busy-poller", test_source_beside_a_busy_poller },
         { "source-wakes-pollers", test_source_wakes_pollers },
         { "sleeps-without-polling", test_sleeps_without_polling },
         { "wake-time", test_wake_time },
