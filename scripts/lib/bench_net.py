@@ -36,6 +36,18 @@ class RingtapVif(Vif):
         self.processes = [self.frontend, self.backend]
 
 
+def place(path, processors):
+    """Its programs are where the scheduler puts them, or all on one processor, or on one each."""
+    if processors is None:
+        return
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < processors:
+        raise LabError(f'--processors {processors}: {len(usable)} may be used')
+    for number, process in enumerate(path.processes):
+        for task in Path(f'/proc/{process.pid}/task').iterdir():
+            os.sched_setaffinity(int(task.name), {usable[number % processors]})
+
+
 def busy_seconds():
     """Processor time of the whole machine so far."""
     fields = Path('/proc/stat').read_text().split('\n', 1)[0].split()[1:]
@@ -100,11 +112,12 @@ def measure(meter, seconds, queues):
     return values
 
 
-def one_path(make, build, seconds, queues):
+def one_path(make, args, seconds, queues):
     with Lab('bench') as lab:
-        path = make(lab, build, queues)
+        path = make(lab, args.build, queues)
+        place(path, args.processors)
         lab.addresses()
-        traffic = build / 'tests/bench/traffic'
+        traffic = args.build / 'tests/bench/traffic'
         for netns in (lab.host, lab.guest):
             lab.start(f'serve-{netns}', [traffic, 'serve', PORT], netns).wait_ready()
         values = measure(Meter(lab, traffic, path), seconds, queues)
@@ -147,6 +160,9 @@ def main():
     parser.add_argument('--quick', action='store_true', help='one short round')
     parser.add_argument('--rounds', type=int, help='alternations (default 3; quick: 1)')
     parser.add_argument('--seconds', type=int, help='of each measurement (default 2; quick: 1)')
+    parser.add_argument('--processors', type=int, choices=(1, 2), help='the forwarding programs '
+                        'all on one processor, or those of the vif on one each (default: where '
+                        'the scheduler puts them)')
     parser.add_argument('--build', type=Path, default=TOP / 'build-release',
                         help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -162,7 +178,7 @@ def main():
                 for kind, make in (('splice', Splice), ('vif', RingtapVif)):
                     print(f'round {number + 1} of {rounds}: {kind}, {queues} queue(s), '
                           f'{time.monotonic() - start:.0f} s', flush=True)
-                    results[kind, queues].append(one_path(make, args.build, seconds, queues))
+                    results[kind, queues].append(one_path(make, args, seconds, queues))
     except LabError as error:
         sys.exit(f'bench: {error}')
     except KeyboardInterrupt:

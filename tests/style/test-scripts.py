@@ -234,6 +234,33 @@ def test_bench_names_its_commands():
     assert text.endswith('.\n') and 'set -eu' not in text, text
 
 
+def test_bench_net_places_its_programs():
+    """All threads of each on a processor of their own, or all on the first; or as they are."""
+    net = module(TOP / 'scripts' / 'lib' / 'bench_net.py')
+    usable = sorted(os.sched_getaffinity(0))
+    child = ('import threading, time\n'
+             'threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n'
+             'print("ready", flush=True); time.sleep(60)')
+    path = mock.Mock(processes=[subprocess.Popen([sys.executable, '-c', child], text=True,
+                                                 stdout=subprocess.PIPE) for _ in range(2)])
+    try:
+        for process in path.processes:
+            assert process.stdout.readline() == 'ready\n'
+        for processors in (None, 1, 2):
+            if processors == 2 and len(usable) < 2:
+                raise tap.Skip('one processor only')
+            net.place(path, processors)
+            for number, process in enumerate(path.processes):
+                want = {usable[number % processors]} if processors else set(usable)
+                tasks = [int(task) for task in os.listdir(f'/proc/{process.pid}/task')]
+                assert len(tasks) == 2
+                assert all(os.sched_getaffinity(t) == want for t in tasks), (processors, number)
+    finally:
+        for process in path.processes:
+            process.kill()
+            process.communicate()
+
+
 def test_bench_idle_counts_wake_ups():
     """A thread that sleeps on, one that wakes up now and then, one that came, one that spins."""
     idle = module(TOP / 'scripts' / 'lib' / 'bench_idle.py')
