@@ -29,6 +29,12 @@ def stages_of(path):
     return stages
 
 
+def is_elsewhere(path):
+    """A source of the project, but of another copy of it: a cache of compilers may give that."""
+    return not path.is_relative_to(TOP) and any(
+        (TOP / Path(*path.parts[-n:])).is_file() for n in (2, 3, 4) if len(path.parts) > n)
+
+
 class Sources:
     """Of the project; a line of others, as libc's, has no stage."""
 
@@ -38,6 +44,9 @@ class Sources:
     def stage(self, name, line):
         if name not in self.known:
             path = Path(os.path.realpath(name))
+            if is_elsewhere(path):
+                sys.exit(f'bench: the program has lines of {path}, and would count too few: build '
+                         'it here, without ccache, or with its hash_dir')
             ours = path.is_relative_to(TOP) and path.is_file()
             sections = path.name.startswith("xen-netback-") and path.suffix == ".c"
             self.known[name] = stages_of(path) if ours and sections else ours and path.name

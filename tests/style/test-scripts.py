@@ -234,6 +234,20 @@ def test_bench_names_its_commands():
     assert text.endswith('.\n') and 'set -eu' not in text, text
 
 
+def test_bench_instructions_of_another_copy():
+    """Its lines would not be counted, and the figures be the better for it."""
+    sources = module(TOP / 'scripts' / 'lib' / 'bench_instructions.py').Sources()
+    assert sources.stage(str(TOP / 'net' / 'headers.c'), 1) == 'headers.c'
+    assert sources.stage('/usr/include/glib-2.0/glib.h', 1) is None
+    assert sources.stage('./string/memcpy.c', 1) is None
+    try:
+        sources.stage('/elsewhere/net/headers.c', 1)
+        said = 'nothing'
+    except SystemExit as error:
+        said = str(error)
+    assert said.startswith('bench: the program has lines of /elsewhere/net/headers.c'), said
+
+
 def test_bench_net_places_its_programs():
     """All threads of each on a processor of their own, or all on the first; or as they are."""
     net = module(TOP / 'scripts' / 'lib' / 'bench_net.py')
