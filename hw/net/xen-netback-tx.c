@@ -315,7 +315,7 @@ static bool tx_send(NetbackQueue *q)
     TxBatch *b = &q->tx_batch;
     uint64_t refused = q->peer->refused;
 
-    if (b->n_out > 0 && q->peer_blocked) {
+    if (q->peer_blocked) {
         return false;
     }
     if (b->n_sent < b->n_out) {

@@ -350,6 +350,30 @@ static void hand_put_tx(Hand *h, unsigned page, const VifFrame *f, const uint32_
     xen_ring_put_request(&h->tx, &req);
 }
 
+/* In @n slots of @size bytes, and the rest in the first one. */
+static void hand_put_tx_slots(Hand *h, const VifFrame *f, unsigned n, unsigned size)
+{
+    g_autofree uint8_t *frame = g_malloc(PKT_MAX_LEN);
+    size_t len = vif_frame_make(f, frame);
+    size_t first = len - (n - 1) * size, at = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        size_t part = i > 0 ? size : first;
+        netif_tx_request_t req = {
+            .gref = h->refs[i / 4],
+            .offset = (uint16_t)(i % 4 * 1000),
+            .size = (uint16_t)(i > 0 ? part : len),
+            .flags = i + 1 < n ? NETTXF_more_data : 0,
+        };
+
+        g_assert_cmpuint(part, <=, 1000);
+        memcpy(hand_page(h, i / 4) + req.offset, frame + at, part);
+        at += part;
+        xen_ring_put_request(&h->tx, &req);
+    }
+    hand_push_tx(h);
+}
+
 static int hand_tx_status(Hand *h)
 {
     netif_tx_response_t rsp;
@@ -448,6 +472,41 @@ static void test_no_slots(void)
     pair_down(&p);
 }
 
+/* A GSO packet takes a slot more, and nobody overtakes it. */
+static void test_gso_slot(void)
+{
+    VifFrame f = { .payload = 3000, .csum_blank = true }, small = { .payload = 100 };
+    netif_rx_response_t rsp;
+    Hand h;
+    Pair p;
+
+    pair_up(&p, 1, 1, NULL);
+    hand_up(&h, &p.a);
+    f.from = small.from = p.mac_a;
+    f.to = small.to = h.mac;
+    hand_post(&h, 1, NULL);
+    patience(&p.a, h.mac, UINT64_MAX / 2);
+    vif_frame_give(p.a.front_dev, 0, &f, 1000);
+    vif_frame_give(p.a.front_dev, 0, &small, 0);
+    VIF_WAIT(patience(&p.a, h.mac, 0) < UINT64_MAX / 2);
+    g_assert_cmpint(xen_ring_responses(&h.rx), ==, 0);
+    hand_post(&h, 2, NULL);
+    VIF_WAIT(xen_ring_responses(&h.rx) == 3);
+    xen_ring_take_response(&h.rx, &rsp, sizeof(rsp));
+    g_assert_cmpint(rsp.status, ==, vif_frame_headers(&f) + f.payload);
+    g_assert_cmpuint(rsp.flags & NETRXF_extra_info, !=, 0);
+    xen_ring_take_response(&h.rx, &rsp, sizeof(rsp));
+    hand_expect(&h, &small);
+
+    patience(&p.a, h.mac, 1); /* and without its slot it is no packet */
+    hand_post(&h, 1, NULL);
+    vif_frame_give(p.a.front_dev, 0, &f, 1000);
+    VIF_WAIT(COUNTER(&h.r.v, rx, drop_full) == 1);
+    g_assert_cmpint(xen_ring_responses(&h.rx), ==, 0);
+    hand_down(&h);
+    pair_down(&p);
+}
+
 /* Slots that come in time: nothing is lost, and all of it in order. */
 static void test_slots_come_later(void)
 {
@@ -537,6 +596,36 @@ static void test_bad_page_of_the_sender(void)
     }
     hand_down(&h);
     pair_down(&p);
+}
+
+/* In as many slots as it came in, if the receiver takes so many. */
+static void test_slots_of_a_packet(void)
+{
+    static const struct { unsigned n, size; bool sg, direct; } rows[] = {
+        { 2, 600, true, true }, { 18, 60, true, true }, { 19, 60, true, false },
+        { 2, 600, false, false }, { 2, 1000, true, true }, { 3, 700, true, false },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        NetfrontConfig config = vif_front_config();
+        VifFrame f = { .payload = 1400, .seed = i };
+        Hand h;
+        Pair p;
+
+        config.sg = config.gso = rows[i].sg;
+        pair_up(&p, 1, 1, &config);
+        hand_up(&h, &p.a);
+        f.from = h.mac;
+        f.to = p.mac_b;
+        if (i == 5) {
+            f.payload = 1400 + 14 - vif_frame_headers(&f); /* 14 bytes are in the first slot */
+        }
+        hand_put_tx_slots(&h, &f, rows[i].n, rows[i].size);
+        vif_frame_expect(rows[i].direct ? p.b.front_dev : h.r.v.back_dev, 0, &f, 0);
+        VIF_WAIT(COUNTER(&h.r.v, tx, direct) == rows[i].direct);
+        hand_down(&h);
+        pair_down(&p);
+    }
 }
 
 /* netif has no way to say where the checksum of a tagged packet is: the netdev has. */
@@ -719,6 +808,12 @@ static void test_bad_page_of_the_receiver(void)
     }
     VIF_WAIT(COUNTER(&h.r.v, rx, direct) == 1);
     VIF_WAIT(COUNTER(&h.r.v, rx, drop_full) == 0);
+    raw_state(&h.r, XenbusStateClosed); /* a new start */
+    VIF_WAIT(h.r.v.back.disconnected == 1);
+    hand_connect(&h);
+    hand_post(&h, 1, NULL);
+    vif_frame_give(p.a.front_dev, 0, &f, 0);
+    hand_expect(&h, &f);
     hand_down(&h);
     pair_down(&p);
 }
@@ -803,6 +898,8 @@ int main(int argc, char **argv)
     TEST("who-takes-part", test_who_takes_part);
     TEST("off", test_off);
     TEST("no-slots", test_no_slots);
+    TEST("gso-slot", test_gso_slot);
+    TEST("slots-of-a-packet", test_slots_of_a_packet);
     TEST("slots-come-later", test_slots_come_later);
     TEST("netdev-comes-first", test_netdev_comes_first);
     TEST("bad-page-of-the-sender", test_bad_page_of_the_sender);

@@ -47,6 +47,7 @@ ringtap_start() {
 # a tap in the bridge; the last byte of their MACs counts from 1
 ringtap_start_all() {
     local name=$1 queues=$2 properties=$3 args=() n=0 guest
+    properties+=${grant_copy:+${properties:+,}grant-copy=$grant_copy}
     shift 3
     echo "${granted_pages:-16384}" > /sys/module/xen_gntalloc/parameters/limit
     for guest; do

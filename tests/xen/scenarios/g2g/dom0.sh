@@ -5,7 +5,7 @@
 # serves; the pairs are measured in turn, in both directions, and medians compared. What is slow
 # here is the way of a packet that wakes everybody up, so it is worth a look without --icount.
 # Arguments: queues=N vcpus=N streams=N,N rounds=N seconds=N; direct=on: one ringtap for both guests,
-# whose packets do not cross the bridge.
+# whose packets do not cross the bridge; grant-copy=ioctl|hypercall: of ringtap's vifs.
 
 # shellcheck source=tests/xen/lib/dom0-net.sh
 . /lab/dom0-net.sh
@@ -14,6 +14,7 @@ queues=2 vcpus=2 streams=1,4 rounds=2 seconds=2 direct=off
 for argument; do
     case $argument in
         queues=*|vcpus=*|streams=*|rounds=*|seconds=*|direct=*) declare "$argument" ;;
+        grant-copy=*) grant_copy=${argument#*=} ;; # for ringtap_start
         *) echo "no such argument: $argument"; exit 2 ;;
     esac
 done
