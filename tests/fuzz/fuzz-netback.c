@@ -64,6 +64,35 @@ static int fuzz_copy(XenGnttab *g, uint16_t domid, bool to_guest, XenCopySeg *se
     return 0;
 }
 
+/* A page of the guest; NULL: it is not granted. */
+static uint8_t *fuzz_page(const FuzzQueue *f, uint32_t ref)
+{
+    return ref - FUZZ_REF < FUZZ_REFS ? f->pages[(ref - FUZZ_REF) % FUZZ_PAGES] : NULL;
+}
+
+/* Both guests have the same pages. */
+static int fuzz_copy_between(XenGnttab *g, uint16_t from, uint16_t to, XenCopyBetween *seg,
+                             unsigned n)
+{
+    FuzzQueue *f = g->f;
+
+    g_assert_cmpuint(n, >, 0);
+    g_assert_cmpuint(n, <=, XEN_COPY_MAX);
+    for (unsigned i = 0; i < n; i++) {
+        const uint8_t *source = seg[i].local ? seg[i].local : fuzz_page(f, seg[i].from_ref);
+        uint8_t *dest = fuzz_page(f, seg[i].to_ref);
+
+        g_assert_cmpuint(seg[i].to_offset + seg[i].len, <=, 4096);
+        g_assert_cmpuint(seg[i].from_offset + seg[i].len, <=, 4096);
+        g_assert_true(!seg[i].local || is_buffer(&f->q, seg[i].local, seg[i].len));
+        seg[i].status = source && dest ? 0 : -3;
+        if (seg[i].status == 0 && !f->copies_fail) {
+            memmove(dest + seg[i].to_offset, source + seg[i].from_offset, seg[i].len);
+        }
+    }
+    return f->copies_fail ? -EFAULT : 0;
+}
+
 static int fuzz_notify(XenEvtchn *e, uint32_t port)
 {
     e->f->notified++;
@@ -74,6 +103,7 @@ static const XenOps fuzz_ops = {
     .name = "fuzz",
     .evtchn_notify = fuzz_notify,
     .gnttab_copy = fuzz_copy,
+    .gnttab_copy_between = fuzz_copy_between,
 };
 
 FuzzQueue *fuzz_queue(const NetdevOps *ops)

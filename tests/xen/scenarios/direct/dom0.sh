@@ -21,11 +21,11 @@ direct_packets() {
 
 tap_bytes() { cat "/sys/class/net/vif${guest_domid[$1]}.0/statistics/rx_bytes"; }
 
-# file_over FROM TO HOST: 50 MB
+# file_over FROM TO HOST MB
 file_over() {
     local want there
     guest "$2" 'timeout 120 nc.openbsd -l -N 5300 > /tmp/file & nc_pid=$!; sleep 0.5'
-    guest "$1" 'head -c 50000000 /dev/urandom > /tmp/out'
+    guest "$1" "head -c ${4}000000 /dev/urandom > /tmp/out"
     want=$(guest "$1" 'sha256sum < /tmp/out')
     guest "$1" "nc.openbsd -N 10.9.0.$3 5300 < /tmp/out; rm /tmp/out"
     there=$(guest "$2" 'wait $nc_pid; sha256sum < /tmp/file; rm /tmp/file')
@@ -33,7 +33,7 @@ file_over() {
     [ "$want" = "$there" ] && [ -n "$want" ]
 }
 
-# passes_by TEXT COMMAND...: it sends more than 40 MB, and the taps see next to nothing of it
+# passes_by TEXT COMMAND...: it sends 10 MB and more, and the taps see next to nothing of it
 passes_by() {
     local text=$1 before after direct
     shift
@@ -43,7 +43,7 @@ passes_by() {
     after=$(($(tap_bytes u1) + $(tap_bytes u2)))
     check "$text: past the taps ($((after - before)) bytes)" [ $((after - before)) -lt 100000 ]
     direct=$(($(direct_packets u1 tx) + $(direct_packets u2 tx) - direct))
-    check "$text: directly ($direct packets)" [ "$direct" -gt 300 ]
+    check "$text: directly ($direct packets)" [ "$direct" -gt 200 ]
 }
 
 guest_timeout=300
@@ -63,8 +63,8 @@ done
 check "ping" guest u1 'quiet_ping 10.9.0.3'
 check "ping in fragments" guest u1 'quiet_ping -s 20000 10.9.0.3'
 check "ping over IPv6" guest u1 'quiet_ping fd09::3'
-passes_by "50 MB from 1 to 2 are equal" file_over u1 u2 3
-passes_by "50 MB from 2 to 1 are equal" file_over u2 u1 2
+passes_by "50 MB from 1 to 2 are equal" file_over u1 u2 3 50
+passes_by "50 MB from 2 to 1 are equal" file_over u2 u1 2 50
 check "a server in guest 2" guest u2 'iperf3 -s -D -p 5203'
 for arguments in '-P 4' '-P 4 -R' '-c fd09::3' '-c fd09::3 -R'; do
     say "TCP $arguments: $(guest u1 "tcp -t 1 -c 10.9.0.3 -p 5203 $arguments") Mbit/s"
@@ -81,7 +81,7 @@ wait "${ringtap_pid[pair]}" 2>/dev/null
 check "ringtap starts again" ringtap_start_all pair "$queues" direct=on u1 u2
 check "the guests see each other again" wait_for 20 guest u1 'quiet_ping 10.9.0.3'
 check "the stream ends well" guest u1 'wait $iperf_pid || { cat /tmp/iperf; false; }'
-passes_by "50 MB from 1 to 2 are equal, with the next ringtap" file_over u1 u2 3
+passes_by "10 MB from 1 to 2 are equal, with the next ringtap" file_over u1 u2 3 10
 
 check "guest 2 is content" messages_clean u2
 guest u1 'iperf3 -c 10.9.0.3 -p 5203 -t 4 > /dev/null 2>&1 & sleep 1'
