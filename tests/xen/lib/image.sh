@@ -51,7 +51,7 @@ pack() { (cd "$1" && find . -print0 | cpio --null -o -H newc --quiet); }
 # cached KIND KEY FUNCTION ARGUMENT...: the folder of this name in the cache; FUNCTION
 # fills it at its first use. Folders that nobody used for a month go.
 cached() {
-    local dir=$cache/$1-$2 kind=$1 new
+    local dir=$cache/$1-$2 kind=$1 new status
     shift 2
     mkdir -p "$cache"
     (
@@ -59,15 +59,20 @@ cached() {
         if [ ! -e "$dir" ]; then
             printf 'run: makes %s\n' "$dir" >&2
             new=$(mktemp -d "$cache/new.XXXXXX")
-            if ! (set -e; "$@" "$new"); then
+            # Not in a condition, where set -e would say nothing.
+            (set -e; "$@" "$new")
+            status=$?
+            if [ "$status" != 0 ]; then
                 rm -rf "$new"
-                exit 1
+                exit "$status"
             fi
             mv "$new" "$dir"
             find "$cache" -maxdepth 1 -name "$kind-*" -mtime +30 -exec rm -rf {} +
         fi
         touch "$dir"
     ) 9> "$cache/lock"
+    status=$?
+    [ "$status" = 0 ] || exit "$status"
     printf '%s\n' "$dir"
 }
 
@@ -114,12 +119,13 @@ unpack_kernel() {
         *) die "a kernel that is packed in an unknown way: $1" ;;
     esac
     # Its length follows the stream, which the unpacker takes for garbage.
-    tail -c +$((payload + 1)) "$1" | head -c $((length - 4)) | $unpack
+    dd if="$1" bs=64K iflag=skip_bytes,count_bytes skip="$payload" count=$((length - 4)) \
+        status=none | $unpack
 }
 
 kernel_fill() {
-    local new=$2 x=$2/x release m
-    kernel_fetch "$1" "$new"
+    local new=$3 x=$3/x release m
+    package_unpack "$1" "$new" "$2"
     release=$(basename "$x"/lib/modules/*)
     unpack_kernel "$x/boot/vmlinuz-$release" > "$new/vmlinux"
     depmod -b "$x" "$release"
@@ -132,15 +138,16 @@ kernel_fill() {
         "$new/root/lib/modules/$release/"
     depmod -b "$new/root" "$release"
     pack "$new/root" > "$new/image"
-    rm -rf "$x" "$new/root" "$new"/*.deb "$new/apt.log"
+    rm -rf "$x" "$new/root"
 }
 
 kernel_image() {
-    local package key
+    local package key from=apt-get
+    [ "$1" = 6.1 ] || from=backports
     package=$(kernel_package "$1")
-    [ -n "$package" ] || cannot "apt knows no kernel $1 (apt-get update? bookworm-backports?)"
+    [ -n "$package" ] || cannot "apt knows no kernel $1 (apt-get update?)"
     key=$({ printf '%s\n' "$package" "${modules[@]}"; cat "$here/lib/image.sh"; } | sha256sum | cut -c1-12)
-    cached kernel "$1-$key" kernel_fill "$package"
+    cached kernel "$1-$key" kernel_fill "$package" "$from"
 }
 
 # run_images BASE KERNEL: $work/guest-image and $work/dom0-image

@@ -26,14 +26,7 @@ find_ringtap() {
 kernel_package() {
     case $1 in
         6.1) apt-cache depends linux-image-amd64 ;;
-        6.12) apt-cache depends -t bookworm-backports linux-image-amd64 ;;
+        6.12) backports_apt cache depends linux-image-amd64 ;;
         *) die "no such kernel: $1 (6.1 or 6.12)" ;;
     esac | awk -v want="linux-image-$1" '$1 == "Depends:" && index($2, want ".") == 1 { print $2; exit }'
-}
-
-# kernel_fetch PACKAGE DIR: unpacks the package into DIR without installing it.
-kernel_fetch() {
-    (cd "$2" && apt-get download -q "$1" > apt.log 2>&1) ||
-        { cat "$2/apt.log" >&2; cannot "cannot download $1"; }
-    dpkg -x "$2"/*.deb "$2/x"
 }
