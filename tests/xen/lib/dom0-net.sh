@@ -9,7 +9,7 @@
 # shellcheck source=tests/xen/lib/both.sh
 . /lab/both.sh
 
-declare -A ringtap_pid figure
+declare -A ringtap_pid qemu_pid figure
 measures=()
 seconds=2 # of each iperf3 run
 
@@ -76,6 +76,18 @@ ringtap_stop() {
     wait "$pid"
     status=$?
     [ "$status" = 0 ] || { echo "exit status $status"; cat "/tmp/$1.log"; return 1; }
+}
+
+# qemu_start NAME MAC: QEMU's own device serves the vif; it has one queue
+qemu_start() {
+    local domid=${guest_domid[$1]} vif
+    vif=vif$domid.0
+    qemu -machine xenpv -xen-domid "$domid" -xen-attach -name "$1" -nodefaults -display none \
+        -netdev "tap,id=n0,ifname=$vif,script=no,downscript=no" \
+        -device "xen-net-device,netdev=n0,mac=$2,idx=0" > "/tmp/$1.log" 2>&1 &
+    # shellcheck disable=SC2034 # scenarios read it
+    qemu_pid[$1]=$!
+    wait_for 10 tap_exists "$vif" && ip link set "$vif" master br0 up
 }
 
 # A child that ended and was not waited for is a zombie.

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Two guests of the same kind in one dom0: u1 is served by ringtap, u2 by Linux netback.
-# They are measured in turn, and medians are compared. tx is from the guest to dom0.
+# Two guests of the same kind in one dom0: u1 is served by ringtap, u2 by Linux netback; with
+# qemu=yes a third, u3, by QEMU's xen-net-device, which has one queue. They are measured in turn,
+# and medians are compared. tx is from the guest to dom0.
 # Arguments: queues=N vcpus=N streams=N rounds=N seconds=N; tags=vlan|qinq: frames with a tag, or
 # two; ipv6=yes; udp=N: as many datagrams of N bytes as
 # go, of which those count that the reader gets; grant-copy=ioctl|hypercall: of ringtap's vif.
@@ -12,10 +13,11 @@
 # shellcheck source=tests/xen/scenarios/bench-net/usage.sh
 . /lab/scenario/usage.sh
 
-queues=2 vcpus=2 streams=1 rounds=3 seconds=1 udp='' tags='' ipv6=no
+queues=2 vcpus=2 streams=1 rounds=3 seconds=1 udp='' tags='' ipv6=no qemu=no
 for argument; do
     case $argument in
-        queues=*|vcpus=*|streams=*|rounds=*|seconds=*|udp=*|tags=*|ipv6=*) declare "$argument" ;;
+        queues=*|vcpus=*|streams=*|rounds=*|seconds=*|udp=*|tags=*|ipv6=*|qemu=*)
+            declare "$argument" ;;
         grant-copy=*) grant_copy=${argument#*=} ;; # for ringtap_start
         *) echo "no such argument: $argument"; exit 2 ;;
     esac
@@ -30,7 +32,7 @@ one_run() {
     [ "$dir" = tx ] || command+=" -R"
     usage_start "$name"
     rate=$(guest "$name" "$command")
-    text=$(usage_end "$name")
+    text=$(usage_end "$name" "${kind[$name]}")
     if ! awk -v r="${rate%% *}" 'BEGIN { exit !(r > 0) }'; then
         fail "$name $dir: $rate"
         return
@@ -39,7 +41,9 @@ one_run() {
     printf '%-8s %s %8s Mbit/s   %s\n' "${kind[$name]}" "$dir" "$rate" "$text"
 }
 
-declare -A kind=([u1]=ringtap [u2]=netback)
+declare -A kind=([u1]=ringtap [u2]=netback [u3]=qemu)
+guests=(u1 u2)
+[ "$qemu" = no ] || guests+=(u3)
 guest_timeout=300
 check "the bridge is up" bridge_up
 check "a guest for ringtap is created" guest_create u1 "$vcpus"
@@ -52,14 +56,20 @@ check "it boots" guest_boot u2
 check "the vif of the one comes up" guest u1 "net_up $queues 2"
 check "the vif of the other comes up" guest u2 "net_up $queues 3"
 check "they have as many queues" [ "$(guest u1 net_queues)" = "$(guest u2 net_queues)" ]
+if [ "$qemu" = yes ]; then
+    check "a guest for QEMU is created" guest_create u3 "$vcpus"
+    check "QEMU serves it" qemu_start u3 00:16:3e:00:00:03
+    check "it boots" guest_boot u3
+    check "its vif comes up" guest u3 "net_up $queues 4"
+fi
 server=10.9.0.1
 [ "$ipv6" = no ] || server=fd09::1
 if [ -n "$tags" ]; then
     server=10.10.0.1
     [ "$ipv6" = no ] || server=fd10::1
     check "dom0 has tags" tags br0 1 "$tags"
-    for n in 1 2; do
-        check "the guest has tags" guest "u$n" "tags eth0 $((n + 1)) $tags"
+    for name in "${guests[@]}"; do
+        check "the guest has tags" guest "$name" "tags eth0 $((${name#u} + 1)) $tags"
     done
 fi
 [ "$failures" = 0 ] || scenario_end
@@ -68,7 +78,7 @@ say "$queues queues, $streams streams, $seconds s, $rounds rounds"
 counters u1 > /tmp/before
 for ((round = 0; round < rounds; round++)); do
     for dir in tx rx; do
-        for name in u1 u2; do
+        for name in "${guests[@]}"; do
             one_run "$name" "$dir"
         done
     done
@@ -78,10 +88,15 @@ say "ringtap's counters:"
 counters_show /tmp/counters
 check "ringtap ends well" ringtap_stop u1
 printf '\n%-10s %10s %10s   medians, Mbit/s\n' '' tx rx
-for name in u1 u2; do
+for name in "${guests[@]}"; do
     printf '%-10s %10s %10s\n' "${kind[$name]}" "$(median "${rates[$name/tx]}")" "$(median "${rates[$name/rx]}")"
 done
 [ "$failures" = 0 ] || scenario_end
-awk -v a="$(median "${rates[u1/tx]}")" -v b="$(median "${rates[u2/tx]}")" \
-    -v c="$(median "${rates[u1/rx]}")" -v d="$(median "${rates[u2/rx]}")" \
-    'BEGIN { printf "ratio tx=%.2f rx=%.2f\n", a / b, c / d }'
+
+# quotient GUEST tx|rx GUEST
+quotient() {
+    awk -v a="$(median "${rates[$1/$2]}")" -v b="$(median "${rates[$3/$2]}")" \
+        'BEGIN { printf "%.2f", a / b }'
+}
+[ "$qemu" = no ] || echo "qemu tx=$(quotient u1 tx u3) rx=$(quotient u1 rx u3)"
+echo "ratio tx=$(quotient u1 tx u2) rx=$(quotient u1 rx u2)"
