@@ -37,11 +37,11 @@ static void serve_stream(int fd)
     free(buffer);
 }
 
-static void serve_echo(int fd)
+static void serve_echo(int fd, bool once)
 {
     char byte;
 
-    while (read(fd, &byte, 1) == 1 && write(fd, &byte, 1) == 1) {
+    while (read(fd, &byte, 1) == 1 && write(fd, &byte, 1) == 1 && !once) {
         continue;
     }
 }
@@ -109,8 +109,8 @@ static void *serve_connection(void *opaque)
     if (read_all(fd, &kind, 1)) {
         if (kind == KIND_STREAM) {
             serve_stream(fd);
-        } else if (kind == KIND_ECHO) {
-            serve_echo(fd);
+        } else if (kind == KIND_ECHO || kind == KIND_ONCE) {
+            serve_echo(fd, kind == KIND_ONCE);
         } else if (kind == KIND_UDP) {
             serve_udp(fd);
         }
@@ -128,7 +128,7 @@ void serve(uint16_t port)
     if (listener < 0 ||
         setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
         bind(listener, (struct sockaddr *)&any, sizeof(any)) < 0 ||
-        listen(listener, 64) < 0) {
+        listen(listener, 4 * MAX_SESSIONS) < 0) {
         die("listen");
     }
     puts("ready");

@@ -4,7 +4,8 @@
  * usage: traffic serve PORT
  *        traffic stream ADDRESS PORT SECONDS STREAMS     bytes=N ns=N
  *        traffic udp ADDRESS PORT SECONDS STREAMS SIZE   sent=N received=N bytes=N ns=N
- *        traffic rr ADDRESS PORT SECONDS                 rounds=N ns=N p50=N p99=N
+ *        traffic rr ADDRESS PORT SECONDS [SESSIONS]      rounds=N ns=N p50=N p99=N
+ *        traffic crr ADDRESS PORT SECONDS [SESSIONS]     the same, a connection a round
  *
  * ns is as the receiver sees it; SIZE is that of the frame; p50 and p99 are in ns.
  *
@@ -22,7 +23,6 @@
 #include <unistd.h>
 
 #define HEADERS 42 /* Ethernet, IPv4 and UDP */
-#define MAX_ROUNDS (4U << 20)
 
 typedef struct Stream {
     pthread_t thread;
@@ -90,39 +90,6 @@ static void *run_udp(void *opaque)
     return NULL;
 }
 
-static int compare(const void *a, const void *b)
-{
-    const uint32_t *x = a, *y = b;
-
-    return (*x > *y) - (*x < *y);
-}
-
-static void run_rr(const char *address, uint16_t port, uint64_t ns)
-{
-    int fd = tcp_connect(address, port, KIND_ECHO);
-    uint32_t *rounds = calloc(MAX_ROUNDS, sizeof(*rounds));
-    uint64_t start = now_ns(), before = start, after = start;
-    size_t n = 0;
-    char byte = 0;
-
-    while (rounds && n < MAX_ROUNDS && after < start + ns) {
-        if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1) {
-            die("round");
-        }
-        after = now_ns();
-        rounds[n++] = (uint32_t)(after - before);
-        before = after;
-    }
-    if (n == 0) {
-        die("rr");
-    }
-    qsort(rounds, n, sizeof(*rounds), compare);
-    printf("rounds=%zu ns=%" PRIu64 " p50=%u p99=%u\n", n, after - start, rounds[n / 2],
-           rounds[n * 99 / 100]);
-    free(rounds);
-    close(fd);
-}
-
 /* All streams at once; the sum of what their receivers saw. */
 static void run_streams(Stream model, unsigned n, void *(*run)(void *), bool udp)
 {
@@ -164,6 +131,7 @@ int main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
     Stream model = { .address = argc > 2 ? argv[2] : NULL };
+    Rounds rounds = { .sessions = 1, .connect = strcmp(mode, "crr") == 0 };
     size_t size;
 
     if (strcmp(mode, "serve") == 0) {
@@ -171,8 +139,14 @@ int main(int argc, char **argv)
     }
     model.port = (uint16_t)number(argv, argc, 3, 65535);
     model.ns = number(argv, argc, 4, 3600) * UINT64_C(1000000000);
-    if (strcmp(mode, "rr") == 0) {
-        run_rr(model.address, model.port, model.ns);
+    if (strcmp(mode, "rr") == 0 || rounds.connect) {
+        rounds.address = model.address;
+        rounds.port = model.port;
+        rounds.ns = model.ns;
+        if (argc > 5) {
+            rounds.sessions = (unsigned)number(argv, argc, 5, MAX_SESSIONS);
+        }
+        run_rounds(&rounds);
     } else if (strcmp(mode, "stream") == 0) {
         run_streams(model, (unsigned)number(argv, argc, 5, MAX_STREAMS), run_stream, false);
     } else if (strcmp(mode, "udp") == 0) {
