@@ -39,7 +39,7 @@ THIRD_PARTIES = [
      'XenStore goes through include/hw/xen/xen-store.h'),
     (['xenctrl.h', 'xenctrl_compat.h', 'xenforeignmemory.h', 'xendevicemodel.h',
       'libxl*.h', 'xenguest.h', 'xenhypfs.h'],
-     ['hw/xen/domain-libxen.c'],
+     ['hw/xen/domain-libxen.c', 'tests/xen/lib/*'],
      'their ABI changes with each Xen release'),
     (['xen/*'], ['include/hw/xen/*.h', 'hw/xen/*', 'subprojects/xenemu/*'],
      "Xen's interface comes through include/hw/xen/"),

@@ -7,7 +7,8 @@
  *        traffic rr ADDRESS PORT SECONDS [SESSIONS]      rounds=N ns=N p50=N p99=N
  *        traffic crr ADDRESS PORT SECONDS [SESSIONS]     the same, a connection a round
  *
- * ns is as the receiver sees it; SIZE is that of the frame; p50 and p99 are in ns.
+ * SECONDS may have a fraction; ns is as the receiver sees it; SIZE is that of the frame; p50 and
+ * p99 are in ns.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -138,7 +139,10 @@ int main(int argc, char **argv)
         serve((uint16_t)number(argv, argc, 2, 65535));
     }
     model.port = (uint16_t)number(argv, argc, 3, 65535);
-    model.ns = number(argv, argc, 4, 3600) * UINT64_C(1000000000);
+    model.ns = (uint64_t)(argc > 4 ? strtod(argv[4], NULL) * 1e9 : 0);
+    if (model.ns == 0 || model.ns > UINT64_C(3600000000000)) {
+        number(argv, argc, argc, 1);
+    }
     if (strcmp(mode, "rr") == 0 || rounds.connect) {
         rounds.address = model.address;
         rounds.port = model.port;

@@ -65,6 +65,12 @@ udp() {
          END { split(n, p, "/"); printf "%.2f %s\n", r / 1000, n; exit !(p[2] > p[1]) }' /tmp/iperf
 }
 
+# How long the last of these took, as the receiver saw it
+iperf_seconds() {
+    awk '/receiver/ { for (i = 2; i <= NF; i++) if ($i == "sec") t = $(i - 1) }
+         END { split(t, p, "-"); print p[2] - p[1] }' /tmp/iperf
+}
+
 # One datagram from each of N ports to a host, so that many flows exist.
 many_flows() {
     local i

@@ -150,6 +150,15 @@ kernel_image() {
     cached kernel "$1-$key" kernel_fill "$package" "$from"
 }
 
+# tool_build NAME: a program of lib/ or of tests/bench, as $work/NAME
+tool_build() {
+    local sources=("$here/lib/$1.c") flags
+    [ -e "${sources[0]}" ] || sources=("$top/tests/bench/$1"*.c)
+    flags=$(pkg-config --static --libs xencontrol) || return
+    # shellcheck disable=SC2086 # words are meant
+    cc -O2 -Wall -D_GNU_SOURCE -static -pthread -o "$work/$1" "${sources[@]}" $flags
+}
+
 # run_images BASE KERNEL: $work/guest-image and $work/dom0-image
 run_images() {
     local guest=$work/guest dom0=$work/dom0 a
@@ -158,7 +167,7 @@ run_images() {
     cp -r "$scenario" "$guest/lab/scenario"
     [ -z "$ringtap" ] || put "$guest" "$ringtap" /usr/bin/ringtap
     for a in $(setting tools); do
-        cc -O2 -Wall -static -o "$work/$a" "$here/lib/$a.c" || die "cannot compile $a.c"
+        tool_build "$a" || die "cannot compile $a"
         put "$guest" "$work/$a" "/usr/bin/$a"
     done
     pack "$guest" > "$work/extra"

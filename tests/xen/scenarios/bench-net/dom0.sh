@@ -5,40 +5,55 @@
 # qemu=yes a third, u3, by QEMU's xen-net-device, which has one queue. They are measured in turn,
 # and medians are compared. tx is from the guest to dom0.
 # Arguments: queues=N vcpus=N streams=N rounds=N seconds=N; tags=vlan|qinq: frames with a tag, or
-# two; ipv6=yes; udp=N: as many datagrams of N bytes as
-# go, of which those count that the reader gets; grant-copy=ioctl|hypercall: of ringtap's vif.
+# two; ipv6=yes; grant-copy=ioctl|hypercall: of ringtap's vif. What is measured, several in one
+# boot, TCP streams if nothing else is said: tcp=yes; sizes=N,...: TCP in writes of N bytes;
+# udp=N,...: as many datagrams of N bytes as go, of which those count that the reader gets;
+# rr=N,...: N sessions that send a byte and wait for one; crr=N,...: the same with a connection
+# each time.
 
 # shellcheck source=tests/xen/lib/dom0-net.sh
 . /lab/dom0-net.sh
 # shellcheck source=tests/xen/scenarios/bench-net/usage.sh
 . /lab/scenario/usage.sh
+# shellcheck source=tests/xen/scenarios/bench-net/cases.sh
+. /lab/scenario/cases.sh
+# shellcheck source=tests/xen/scenarios/bench-net/results.sh
+. /lab/scenario/results.sh
 
-queues=2 vcpus=2 streams=1 rounds=3 seconds=1 udp='' tags='' ipv6=no qemu=no
+queues=2 vcpus=2 streams=1 rounds=3 seconds=1 tags='' ipv6=no qemu=no
+tcp=no sizes='' udp='' rr='' crr=''
 for argument; do
     case $argument in
-        queues=*|vcpus=*|streams=*|rounds=*|seconds=*|udp=*|tags=*|ipv6=*|qemu=*)
-            declare "$argument" ;;
+        queues=*|vcpus=*|streams=*|rounds=*|seconds=*|tags=*|ipv6=*|qemu=*) declare "$argument" ;;
+        tcp=*|sizes=*|udp=*|rr=*|crr=*) declare "$argument" ;;
         grant-copy=*) grant_copy=${argument#*=} ;; # for ringtap_start
         *) echo "no such argument: $argument"; exit 2 ;;
     esac
 done
 
-declare -A rates
-# one_run GUEST tx|rx: a rate for the median, and who used the processors
+cases_make
+if [ -n "$rr$crr" ] && [ "$ipv6" = yes ]; then
+    echo "rr and crr are of IPv4 only"
+    exit 2
+fi
+
+declare -A rates costs_dom0 costs_guest address
+# one_run GUEST CASE tx|rx: for the medians a rate and its cost, and who used the processors
 one_run() {
-    local name=$1 dir=$2 rate text command="tcp"
-    [ -z "$udp" ] || command="udp -b 0 -l $udp"
-    command+=" -t $seconds -c $server -p 5201 -P $streams"
-    [ "$dir" = tx ] || command+=" -R"
+    local name=$1 key=$1/$2/$3 rate amount more dom0 domu text
     usage_start "$name"
-    rate=$(guest "$name" "$command")
-    text=$(usage_end "$name" "${kind[$name]}")
-    if ! awk -v r="${rate%% *}" 'BEGIN { exit !(r > 0) }'; then
-        fail "$name $dir: $rate"
+    read -r rate amount more <<< "$(case_run "$@")"
+    usage_stop "$name"
+    if [ "$rate" = - ]; then
+        fail "${kind[$name]} $2 $3: $amount $more"
         return
     fi
-    rates[$name/$dir]+="${rate%% *} " # of datagrams, how many were lost follows
-    printf '%-8s %s %8s Mbit/s   %s\n' "${kind[$name]}" "$dir" "$rate" "$text"
+    read -r dom0 domu text <<< "$(usage_text "$amount" "${kind[$name]}")"
+    rates[$key]+="$rate "
+    costs_dom0[$key]+="$dom0 "
+    costs_guest[$key]+="$domu "
+    printf '%-8s %-9s %s %8s %s   %s\n' "${kind[$name]}" "$2" "$3" "$rate" \
+        "${unit% *}${more:+, $more}" "$text"
 }
 
 declare -A kind=([u1]=ringtap [u2]=netback [u3]=qemu)
@@ -72,14 +87,24 @@ if [ -n "$tags" ]; then
         check "the guest has tags" guest "$name" "tags eth0 $((${name#u} + 1)) $tags"
     done
 fi
+for name in "${guests[@]}"; do
+    address[$name]=${server%.*}.$((${name#u} + 1)) # rr and crr have IPv4
+    check "its server starts" guest "$name" 'traffic serve 5301 > /dev/null & sleep 0.2'
+done
+traffic serve 5301 > /dev/null &
 [ "$failures" = 0 ] || scenario_end
 
+xen=$(cd /sys/hypervisor/version && echo "$(cat major).$(cat minor)$(cat extra)")
+say "Linux $(uname -r), Xen $xen"
 say "$queues queues, $streams streams, $seconds s, $rounds rounds"
 counters u1 > /tmp/before
-for ((round = 0; round < rounds; round++)); do
-    for dir in tx rx; do
-        for name in "${guests[@]}"; do
-            one_run "$name" "$dir"
+for case in "${cases[@]}"; do
+    unit=$(case_unit "$case")
+    for ((round = 0; round < rounds; round++)); do
+        for dir in tx rx; do
+            for name in "${guests[@]}"; do
+                one_run "$name" "$case" "$dir"
+            done
         done
     done
 done
@@ -87,16 +112,6 @@ counters_since u1 /tmp/before > /tmp/counters
 say "ringtap's counters:"
 counters_show /tmp/counters
 check "ringtap ends well" ringtap_stop u1
-printf '\n%-10s %10s %10s   medians, Mbit/s\n' '' tx rx
-for name in "${guests[@]}"; do
-    printf '%-10s %10s %10s\n' "${kind[$name]}" "$(median "${rates[$name/tx]}")" "$(median "${rates[$name/rx]}")"
-done
 [ "$failures" = 0 ] || scenario_end
-
-# quotient GUEST tx|rx GUEST
-quotient() {
-    awk -v a="$(median "${rates[$1/$2]}")" -v b="$(median "${rates[$3/$2]}")" \
-        'BEGIN { printf "%.2f", a / b }'
-}
-[ "$qemu" = no ] || echo "qemu tx=$(quotient u1 tx u3) rx=$(quotient u1 rx u3)"
-echo "ratio tx=$(quotient u1 tx u2) rx=$(quotient u1 rx u2)"
+printf '\n'
+results
