@@ -121,6 +121,7 @@ def test_plot_says_what_is_wrong():
 
 def test_pictures_of_the_manual_are_of_its_figures():
     files = list((TOP / 'docs/performance').glob('*.json'))
+    assert files
     for file in files:
         assert file.with_suffix('.svg').read_text() == bench_plot.draw(bench_plot.load(file)), file
 
