@@ -37,6 +37,7 @@ struct XenGnttab {
     /* A copy's operations, so that it allocates nothing; a local side on two pages needs two. */
     xengnttab_grant_copy_segment_t op[LIBXEN_CALL_OPS];
     uint16_t seg_of[LIBXEN_CALL_OPS];
+    unsigned n_ops;
 };
 
 XenGnttab *ops_libxen_gnttab_open(Xen *xen, GError **error)
@@ -199,14 +200,14 @@ static int do_copy(XenGnttab *g, unsigned n_ops)
 }
 
 /* @status: of the first segment, the next one's is @stride bytes behind it. */
-static int run_ops(XenGnttab *g, unsigned n_ops, int16_t *status, size_t stride)
+static int run_ops(XenGnttab *g, int16_t *status, size_t stride)
 {
-    int r = do_copy(g, n_ops);
+    int r = do_copy(g, g->n_ops);
 
     if (r < 0) {
         return r;
     }
-    for (unsigned i = 0; i < n_ops; i++) {
+    for (unsigned i = 0; i < g->n_ops; i++) {
         if (g->op[i].status != GNTST_okay) {
             *(int16_t *)(void *)((uint8_t *)status + g->seg_of[i] * stride) = g->op[i].status;
         }
@@ -214,64 +215,71 @@ static int run_ops(XenGnttab *g, unsigned n_ops, int16_t *status, size_t stride)
     return 0;
 }
 
+/* Piece @i: an operation, or two if its local side is on two pages. */
+static void add_piece(XenGnttab *g, unsigned i, uint16_t domid, bool to_guest, const XenCopySeg *s)
+{
+    uint16_t done = 0;
+
+    do {
+        xengnttab_grant_copy_segment_t *op = &g->op[g->n_ops];
+
+        g_assert(g->n_ops < G_N_ELEMENTS(g->op)); /* a page and no more is on two pages */
+        op->len = set_local(g, (uint8_t *)s->local + done, (uint16_t)(s->len - done), to_guest,
+                            op);
+        set_foreign(domid, s->ref, (uint32_t)s->offset + done, to_guest, op);
+        op->status = GNTST_general_error;
+        done = (uint16_t)(done + op->len);
+        g->seg_of[g->n_ops++] = (uint16_t)i;
+    } while (done < s->len);
+}
+
 int ops_libxen_gnttab_copy(XenGnttab *g, uint16_t domid, bool to_guest, XenCopySeg *seg,
                            unsigned n)
 {
-    unsigned n_ops = 0;
-
     if (n > XEN_COPY_MAX) {
         return -EINVAL;
     }
+    g->n_ops = 0;
     for (unsigned i = 0; i < n; i++) {
-        uint16_t done = 0;
-
-        do {
-            xengnttab_grant_copy_segment_t *op = &g->op[n_ops];
-
-            g_assert(n_ops < G_N_ELEMENTS(g->op)); /* a page and no more is on two pages */
-            op->len = set_local(g, (uint8_t *)seg[i].local + done, (uint16_t)(seg[i].len - done),
-                                to_guest, op);
-            set_foreign(domid, seg[i].ref, (uint32_t)seg[i].offset + done, to_guest, op);
-            op->status = GNTST_general_error;
-            done = (uint16_t)(done + op->len);
-            g->seg_of[n_ops++] = (uint16_t)i;
-        } while (done < seg[i].len);
+        add_piece(g, i, domid, to_guest, &seg[i]);
         seg[i].status = GNTST_okay;
     }
-    return run_ops(g, n_ops, &seg[0].status, sizeof(seg[0]));
+    return run_ops(g, &seg[0].status, sizeof(seg[0]));
+}
+
+static void add_between(XenGnttab *g, unsigned i, uint16_t from, uint16_t to,
+                        const XenCopyBetween *s)
+{
+    xengnttab_grant_copy_segment_t *op = &g->op[g->n_ops];
+
+    g_assert(g->n_ops < G_N_ELEMENTS(g->op));
+    op->len = s->len;
+    op->flags = GNTCOPY_source_gref | GNTCOPY_dest_gref;
+    set_foreign(from, s->from_ref, s->from_offset, false, op);
+    set_foreign(to, s->to_ref, s->to_offset, true, op);
+    op->status = GNTST_general_error;
+    g->seg_of[g->n_ops++] = (uint16_t)i;
 }
 
 int ops_libxen_gnttab_copy_between(XenGnttab *g, uint16_t from, uint16_t to, XenCopyBetween *seg,
                                    unsigned n)
 {
-    unsigned n_ops = 0;
-
     if (n > XEN_COPY_MAX) {
         return -EINVAL;
     }
+    g->n_ops = 0;
     for (unsigned i = 0; i < n; i++) {
-        uint16_t done = 0;
+        const XenCopySeg ours = { .local = seg[i].local, .ref = seg[i].to_ref,
+                                  .offset = seg[i].to_offset, .len = seg[i].len };
 
-        do {
-            xengnttab_grant_copy_segment_t *op = &g->op[n_ops];
-
-            g_assert(n_ops < G_N_ELEMENTS(g->op));
-            if (seg[i].local) {
-                op->len = set_local(g, (uint8_t *)seg[i].local + done,
-                                    (uint16_t)(seg[i].len - done), true, op);
-            } else {
-                op->len = seg[i].len;
-                op->flags = GNTCOPY_source_gref | GNTCOPY_dest_gref;
-                set_foreign(from, seg[i].from_ref, seg[i].from_offset, false, op);
-            }
-            set_foreign(to, seg[i].to_ref, (uint32_t)seg[i].to_offset + done, true, op);
-            op->status = GNTST_general_error;
-            done = (uint16_t)(done + op->len);
-            g->seg_of[n_ops++] = (uint16_t)i;
-        } while (done < seg[i].len);
+        if (ours.local) {
+            add_piece(g, i, to, true, &ours);
+        } else {
+            add_between(g, i, from, to, &seg[i]);
+        }
         seg[i].status = GNTST_okay;
     }
-    return run_ops(g, n_ops, &seg[0].status, sizeof(seg[0]));
+    return run_ops(g, &seg[0].status, sizeof(seg[0]));
 }
 
 bool ops_libxen_gnttab_use_hypercall(XenGnttab *g, GError **error)

@@ -326,6 +326,19 @@ static void hand_down(Hand *h)
     raw_free(&h->r);
 }
 
+/* Two guests with netfront, and one by hand. */
+static void hands_up(Pair *p, Hand *h)
+{
+    pair_up(p, 1, 1, NULL);
+    hand_up(h, &p->a);
+}
+
+static void hands_down(Pair *p, Hand *h)
+{
+    hand_down(h);
+    pair_down(p);
+}
+
 static uint8_t *hand_page(Hand *h, unsigned i)
 {
     return h->pages + i * XEN_PAGE_SIZE;
@@ -443,8 +456,7 @@ static void test_no_slots(void)
     Hand h;
     Pair p;
 
-    pair_up(&p, 1, 1, NULL);
-    hand_up(&h, &p.a);
+    hands_up(&p, &h);
     f.from = p.mac_a;
     hand_post(&h, 3, NULL);
     for (unsigned i = 0; i < 1000; i++) {
@@ -468,8 +480,7 @@ static void test_no_slots(void)
     hand_expect(&h, &f);
     VIF_WAIT(COUNTER(&h.r.v, rx, direct) == 4);
     g_assert_cmpuint(patience(&p.a, h.mac, 0), ==, DIRECT_PER_SLOT_NS);
-    hand_down(&h);
-    pair_down(&p);
+    hands_down(&p, &h);
 }
 
 /* A GSO packet takes a slot more, and nobody overtakes it. */
@@ -480,8 +491,7 @@ static void test_gso_slot(void)
     Hand h;
     Pair p;
 
-    pair_up(&p, 1, 1, NULL);
-    hand_up(&h, &p.a);
+    hands_up(&p, &h);
     f.from = small.from = p.mac_a;
     f.to = small.to = h.mac;
     hand_post(&h, 1, NULL);
@@ -503,8 +513,7 @@ static void test_gso_slot(void)
     vif_frame_give(p.a.front_dev, 0, &f, 1000);
     VIF_WAIT(COUNTER(&h.r.v, rx, drop_full) == 1);
     g_assert_cmpint(xen_ring_responses(&h.rx), ==, 0);
-    hand_down(&h);
-    pair_down(&p);
+    hands_down(&p, &h);
 }
 
 /* Slots that come in time: nothing is lost, and all of it in order. */
@@ -514,8 +523,7 @@ static void test_slots_come_later(void)
     Hand h;
     Pair p;
 
-    pair_up(&p, 1, 1, NULL);
-    hand_up(&h, &p.a);
+    hands_up(&p, &h);
     f.from = p.mac_a;
     f.to = h.mac;
     for (unsigned round = 0; round < 20; round++) {
@@ -532,8 +540,7 @@ static void test_slots_come_later(void)
     }
     VIF_WAIT(COUNTER(&h.r.v, rx, direct) == 160);
     VIF_WAIT(COUNTER(&h.r.v, rx, drop_full) == 0);
-    hand_down(&h);
-    pair_down(&p);
+    hands_down(&p, &h);
 }
 
 /* What its own netdev has waits for slots: these are not for others. */
@@ -543,8 +550,7 @@ static void test_netdev_comes_first(void)
     Hand h;
     Pair p;
 
-    pair_up(&p, 1, 1, NULL);
-    hand_up(&h, &p.a);
+    hands_up(&p, &h);
     hand_post(&h, 1, NULL);
     vif_frame_give(h.r.v.back_dev, 0, &big, 1000);
     VIF_WAIT(fake_netdev_unread(h.r.v.back_dev, 0) == 0 &&
@@ -559,8 +565,7 @@ static void test_netdev_comes_first(void)
     h.r.ops->evtchn_notify(h.r.evtchn, h.r.rx_port[0]);
     VIF_WAIT(xen_ring_responses(&h.rx) >= 4);
     VIF_WAIT(COUNTER(&h.r.v, rx, packets) == 1 + COUNTER(&h.r.v, rx, direct));
-    hand_down(&h);
-    pair_down(&p);
+    hands_down(&p, &h);
 }
 
 /* A sender whose page is none: the receiver's ring is as it was, others send to it. */
@@ -571,8 +576,7 @@ static void test_bad_page_of_the_sender(void)
     Hand h;
     Pair p;
 
-    pair_up(&p, 1, 1, NULL);
-    hand_up(&h, &p.a);
+    hands_up(&p, &h);
     f.from = h.mac;
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < 4; i++) {
@@ -594,8 +598,7 @@ static void test_bad_page_of_the_sender(void)
         f.seed = seeds[i % 3];
         vif_frame_expect(p.b.front_dev, 0, &f, 0);
     }
-    hand_down(&h);
-    pair_down(&p);
+    hands_down(&p, &h);
 }
 
 /* In as many slots as it came in, if the receiver takes so many. */
@@ -623,8 +626,7 @@ static void test_slots_of_a_packet(void)
         hand_put_tx_slots(&h, &f, rows[i].n, rows[i].size);
         vif_frame_expect(rows[i].direct ? p.b.front_dev : h.r.v.back_dev, 0, &f, 0);
         VIF_WAIT(COUNTER(&h.r.v, tx, direct) == rows[i].direct);
-        hand_down(&h);
-        pair_down(&p);
+        hands_down(&p, &h);
     }
 }
 
@@ -635,16 +637,14 @@ static void test_checksum_without_a_name(void)
     Hand h;
     Pair p;
 
-    pair_up(&p, 1, 1, NULL);
-    hand_up(&h, &p.a);
+    hands_up(&p, &h);
     f.from = h.mac;
     f.to = p.mac_b;
     hand_put_tx(&h, 0, &f, NULL);
     hand_push_tx(&h);
     vif_frame_expect(h.r.v.back_dev, 0, &f, 0);
     VIF_WAIT(COUNTER(&h.r.v, tx, direct) == 0);
-    hand_down(&h);
-    pair_down(&p);
+    hands_down(&p, &h);
 }
 
 /* Only the netdev's packets leave an XDP program its headroom. */
@@ -655,8 +655,7 @@ static void test_headroom(void)
     Hand h;
     Pair p;
 
-    pair_up(&p, 1, 1, NULL);
-    hand_up(&h, &p.a);
+    hands_up(&p, &h);
     s = h.r.v.guest_store;
     hand_post(&h, 8, NULL);
     f.from = p.mac_a;
@@ -676,8 +675,7 @@ static void test_headroom(void)
         raw_state(&h.r, XenbusStateConnected);
         VIF_WAIT(h.r.v.nb->bus.state == XenbusStateConnected);
     }
-    hand_down(&h);
-    pair_down(&p);
+    hands_down(&p, &h);
 }
 
 /* --- pages that change between the head and the rest --- */
@@ -705,8 +703,7 @@ static void test_head_changes(void)
     Hand h;
     Pair p;
 
-    pair_up(&p, 1, 1, NULL);
-    hand_up(&h, &p.a);
+    hands_up(&p, &h);
     trick_start(&h, play_header);
     f.from = h.mac;
     f.to = p.mac_b;
@@ -716,8 +713,7 @@ static void test_head_changes(void)
     g_assert_cmpint(hand_tx_status(&h), ==, NETIF_RSP_OKAY);
     g_assert_cmpuint(hand_page(&h, 0)[20], ==, 0xff);
     trick_end();
-    hand_down(&h);
-    pair_down(&p);
+    hands_down(&p, &h);
 }
 
 /* Of a grant: the first two bytes of its entry, which has eight (grant_table.h). 0: no access. */
@@ -740,8 +736,7 @@ static void test_page_goes(void)
     Hand h;
     Pair p;
 
-    pair_up(&p, 1, 1, NULL);
-    hand_up(&h, &p.a);
+    hands_up(&p, &h);
     flags = __atomic_load_n(hand_grant(&h, 1), __ATOMIC_ACQUIRE);
     trick_start(&h, play_grant);
     f.from = h.mac;
@@ -780,8 +775,7 @@ static void test_page_goes(void)
     hand_put_tx(&h, 0, &f, NULL);
     hand_push_tx(&h);
     vif_frame_expect(p.b.front_dev, 0, &f, 0);
-    hand_down(&h);
-    pair_down(&p);
+    hands_down(&p, &h);
 }
 
 /* A receiver whose page is none: the sender gets rid of its packet, and sends to others. */
@@ -792,8 +786,7 @@ static void test_bad_page_of_the_receiver(void)
     Hand h;
     Pair p;
 
-    pair_up(&p, 1, 1, NULL);
-    hand_up(&h, &p.a);
+    hands_up(&p, &h);
     hand_post(&h, 1, NULL);
     hand_post(&h, 1, &bad);
     hand_post(&h, 6, NULL);
@@ -814,8 +807,7 @@ static void test_bad_page_of_the_receiver(void)
     hand_post(&h, 1, NULL);
     vif_frame_give(p.a.front_dev, 0, &f, 0);
     hand_expect(&h, &f);
-    hand_down(&h);
-    pair_down(&p);
+    hands_down(&p, &h);
 }
 
 /* A receiver whose ring says what cannot be: its own thread ends that. */
@@ -825,8 +817,7 @@ static void test_impossible_ring(void)
     Hand h;
     Pair p;
 
-    pair_up(&p, 1, 1, NULL);
-    hand_up(&h, &p.a);
+    hands_up(&p, &h);
     h.rx.page->req_prod = 1000;
     f.from = p.mac_a;
     f.to = h.mac;
@@ -837,8 +828,7 @@ static void test_impossible_ring(void)
     vif_frame_give(p.a.front_dev, 0, &f, 0);
     vif_frame_expect(p.a.back_dev, 0, &f, 0);
     raw_state(&h.r, XenbusStateInitialising);
-    hand_down(&h);
-    pair_down(&p);
+    hands_down(&p, &h);
 }
 
 /* --- all at once --- */
