@@ -68,8 +68,9 @@ typedef struct DirectInstall {
 } DirectInstall;
 
 /* Packets that wait for one who is not in the new table wait in vain. */
-static void direct_follow(DirectBatch *d, const DirectTable *t)
+static void direct_follow(NetbackQueue *q, const DirectTable *t)
 {
+    DirectBatch *d = q->direct;
     unsigned left = 0;
 
     for (unsigned i = 0; i < d->n_pkts; i++) {
@@ -78,6 +79,9 @@ static void direct_follow(DirectBatch *d, const DirectTable *t)
         w.vif = t ? netback_direct_find(t, d->table->vif[w.vif]->mac) : -1;
         if (w.vif >= 0) {
             d->pkt[left++] = w;
+        } else {
+            w.pkt->status = NETIF_RSP_ERROR;
+            netif_count(&q->stats->tx.drop_peer, 1);
         }
     }
     d->n_pkts = left;
@@ -88,7 +92,7 @@ static void direct_install(void *opaque)
     DirectInstall *i = opaque;
     DirectBatch *d = i->q->direct;
 
-    direct_follow(d, i->table);
+    direct_follow(i->q, i->table);
     d->table = i->table;
     g_free(d->peer);
     d->peer = i->peer;
@@ -99,9 +103,6 @@ static void direct_set_table(NetbackQueue *q, const DirectTable *t)
     /* alone there is nobody to send to, and no head to look at */
     DirectInstall i = { q, t->n > 1 ? t : NULL, g_new0(DirectPeer, t->n) };
 
-    for (unsigned k = 0; k < t->n; k++) {
-        i.peer[k].patience = DIRECT_PATIENCE_NS;
-    }
     if (q->base.running) {
         io_thread_call(q->base.thread, direct_install, &i);
     } else {
@@ -199,14 +200,15 @@ void netback_direct_update(Netback *nb)
     for (unsigned i = 0; i < v->n_ends; i++) {
         DirectEnd *e = &v->end[i];
 
-        pthread_mutex_lock(&e->lock);
+        netback_direct_lock(e);
         __atomic_store_n(&e->q, open && i < nb->n_queues ? nb->queue[i] : NULL, __ATOMIC_RELAXED);
         e->max_frame = mtu > 0 ? mtu + ETH_HLEN + VLAN_ROOM : PKT_MAX_LEN;
         pthread_mutex_unlock(&e->lock);
     }
-    if (open && v->n_open == 0) {
+    if (nb->connected && !v->connected) {
         __atomic_store_n(&v->generation, v->generation + 1, __ATOMIC_RELAXED);
     }
+    v->connected = nb->connected;
     __atomic_store_n(&v->n_open, open ? nb->n_queues : 0, __ATOMIC_RELAXED);
 }
 

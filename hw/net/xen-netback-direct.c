@@ -131,6 +131,15 @@ static void direct_give_back(NetbackQueue *q, DirectPkt *w, uint64_t *counter)
 
 /* --- assign --- */
 
+/*
+ * Its slots are the receiver's, too: one that has many for its length has as few as it needs once
+ * it went by the netdev. Linux has a slot of headers and then whole pages, or pieces of two.
+ */
+static unsigned direct_slots_max(uint32_t len)
+{
+    return MIN(NETBACK_SLOTS_MAX, 2 * ((len + XEN_PAGE_SIZE - 1) / XEN_PAGE_SIZE) + 2);
+}
+
 /* As a packet of the netdev, and as that the receiver judges it. False: it needs work. */
 static bool direct_fits(const DirectEnd *end, const DirectPkt *w, const XenCopySeg *first,
                         NetifMeta *ret_meta)
@@ -140,7 +149,8 @@ static bool direct_fits(const DirectEnd *end, const DirectPkt *w, const XenCopyS
     struct iovec iov = { first->local, MIN(first->len, DIRECT_HEAD) };
     Pkt pkt = { .hdr = &hdr, .iov = &iov, .n_iov = 1, .len = w->pkt->len };
 
-    return w->n_segs <= (end->q->sg ? NETBACK_SLOTS_MAX : 1) && netif_offload_apply(&pkt, meta) &&
+    return w->n_segs <= (end->q->sg ? direct_slots_max(pkt.len) : 1) &&
+           netif_offload_apply(&pkt, meta) &&
            (meta->gso_type != XEN_NETIF_GSO_TYPE_NONE || pkt.len <= end->max_frame) &&
            netif_offload_as_is(&pkt, end->q->offload, PKT_MAX_LEN, ret_meta);
 }
@@ -208,14 +218,15 @@ static void direct_assign(DirectBatch *d, NetbackQueue *to, DirectPkt *w, const 
     g_assert(d->n_rsp <= NETBACK_RING_SLOTS && d->n_ops <= XEN_COPY_MAX);
 }
 
-/* What may be had: a packet of the netdev that waits for slots comes first. */
+/* What may be had: packets of the netdev that wait for slots come first. */
 static unsigned direct_slots(const NetbackQueue *to)
 {
     const RxBatch *b = &to->rx_batch;
     int n = xen_ring_requests(&to->rx); /* impossible: its own thread will see that */
     unsigned slots = n < 0 ? 0 : (unsigned)n;
+    unsigned kept = b->next < b->n_pkts ? b->held_slots : b->starved ? DIRECT_KEPT : 0;
 
-    return b->held_since == 0 || b->next == b->n_pkts ? slots : slots - MIN(slots, b->held_slots);
+    return slots - MIN(slots, kept);
 }
 
 static void direct_gather(NetbackQueue *q, int vif, const DirectEnd *end)
@@ -240,7 +251,7 @@ static void direct_gather(NetbackQueue *q, int vif, const DirectEnd *end)
         if (need <= slots) {
             direct_assign(d, end->q, w, &meta);
             slots -= need;
-        } else if (d->peer[vif].patience > 0) {
+        } else if (d->peer[vif].patience > 0 || d->n_sent > 0) {
             d->waits = true; /* and so do those behind it */
             break;
         } else {
@@ -335,25 +346,37 @@ static bool direct_deliver(NetbackQueue *q, int vif, const DirectEnd *end)
     return n == d->n_sent;
 }
 
+/* False: another one has it, or should have it next. */
+static bool direct_try_lock(DirectEnd *end)
+{
+    return __atomic_load_n(&end->wanted, __ATOMIC_RELAXED) == 0 &&
+           pthread_mutex_trylock(&end->lock) == 0;
+}
+
 /* False: nobody is there. */
 static bool direct_send(NetbackQueue *q, int index)
 {
     DirectBatch *d = q->direct;
+    DirectPeer *peer = &d->peer[index];
     const DirectVif *vif = d->table->vif[index];
     unsigned open = __atomic_load_n(&vif->n_open, __ATOMIC_RELAXED);
     unsigned generation = __atomic_load_n(&vif->generation, __ATOMIC_RELAXED);
     DirectEnd *end;
     bool there;
 
-    if (open == 0 || d->peer[index].refused == generation) {
+    if (peer->generation != generation) {
+        *peer = (DirectPeer) { .patience = DIRECT_PATIENCE_NS, .generation = generation };
+    }
+    if (open == 0 || peer->refused) {
         return false;
     }
     end = &vif->end[q->base.index % open];
-    pthread_mutex_lock(&end->lock);
-    there = end->q != NULL;
-    if (there && !direct_deliver(q, index, end)) {
-        d->peer[index].refused = generation;
+    if (!direct_try_lock(end)) {
+        d->waits = true;
+        return true;
     }
+    there = end->q != NULL;
+    peer->refused = there && !direct_deliver(q, index, end);
     pthread_mutex_unlock(&end->lock);
     return there;
 }
@@ -419,7 +442,11 @@ bool netback_direct_finish(NetbackQueue *q)
         return true;
     }
     now = io_clock_ns();
-    waited = now - d->tried;
+    if (now - d->tried < DIRECT_RETRY_NS) {
+        xen_queue_wake_at(&q->base, d->tried + DIRECT_RETRY_NS);
+        return false;
+    }
+    waited = MIN(now - d->tried, DIRECT_TRY_MAX_NS);
     d->tried = now;
     for (unsigned i = 0; i < d->n_pkts; i++) {
         DirectPeer *peer = &d->peer[d->pkt[i].vif];

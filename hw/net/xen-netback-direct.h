@@ -2,7 +2,8 @@
  * Guest to guest: vifs with direct=on hand packets to each other without the netdev. The sender's
  * thread does all of it, so that nobody else has to wake up: it takes the lock of the receiver's
  * rx ring, which the receiver's own thread takes for its rounds, too. That is the one lock on a
- * data path; it is held for a batch, and who has it waits for nobody.
+ * data path. It is held for a batch; a sender never waits for it, and leaves it to the ring's own
+ * thread and the main thread where these want it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,12 +18,18 @@
 
 /* A receiver without slots is waited for: so long at most, and so long for each slot it took. */
 #define DIRECT_PATIENCE_NS  (10 * 1000000ull)
-#define DIRECT_PER_SLOT_NS  200000ull
+#define DIRECT_PER_SLOT_NS  100000ull
 #define DIRECT_RETRY_NS     50000ull
+/* So much of it a try costs at most: what is longer is the doing of others. */
+#define DIRECT_TRY_MAX_NS   200000ull
+
+/* Kept for a netdev that found no slots: those of one packet. */
+#define DIRECT_KEPT (NETBACK_SLOTS_MAX + 1)
 
 /* A queue as others see it that send to it. Lives as long as its vif. */
 typedef struct DirectEnd {
     pthread_mutex_t lock;  /* of the queue's rx ring, and of what follows */
+    unsigned wanted;       /* who of the queue's thread and the main thread waits for it; atomic */
     NetbackQueue *q;       /* NULL: it takes nothing now; written by the main thread, atomic */
     uint32_t max_frame;    /* bytes, if it is not GSO: as a bridge has it, by the MTU */
 } DirectEnd;
@@ -30,7 +37,8 @@ typedef struct DirectEnd {
 typedef struct DirectVif {
     uint64_t mac;          /* direct_mac(); 0: it is no address of one station */
     unsigned n_open;       /* ends that have a queue, from the first on; atomic */
-    unsigned generation;   /* how often it began to take part; atomic */
+    unsigned generation;   /* connections so far; atomic */
+    bool connected;
     unsigned n_ends;
     DirectEnd *end;
 } DirectVif;
@@ -49,7 +57,8 @@ typedef union DirectResponse {
 /* How a sender's queue gets on with a vif of the table. */
 typedef struct DirectPeer {
     uint64_t patience;                 /* ns that it will still wait for slots */
-    unsigned refused;                  /* the generation with which a copy failed; 0: none did */
+    unsigned generation;               /* with which this is; 0: none yet */
+    bool refused;                      /* a copy failed */
 } DirectPeer;
 
 /* A packet that goes to another guest; pkt->n_segs is 0, as if it were done. */
@@ -97,11 +106,19 @@ static inline uint64_t direct_mac(const uint8_t *mac)
 
 /* --- the queue's thread --- */
 
+/* For those who must have it. */
+static inline void netback_direct_lock(DirectEnd *end)
+{
+    __atomic_fetch_add(&end->wanted, 1, __ATOMIC_RELAXED);
+    pthread_mutex_lock(&end->lock);
+    __atomic_fetch_sub(&end->wanted, 1, __ATOMIC_RELAXED);
+}
+
 /* The rx ring and its batch. Nothing where nobody else uses them. */
 static inline void netback_rx_lock(NetbackQueue *q)
 {
     if (q->end) {
-        pthread_mutex_lock(&q->end->lock);
+        netback_direct_lock(q->end);
     }
 }
 

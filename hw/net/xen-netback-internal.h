@@ -97,6 +97,7 @@ typedef struct RxBatch {
     bool seg_assigned;  /* one of them has slots in this round of the queue */
     PktArena seg_arena;
 
+    bool starved;        /* the netdev has packets, and found no slot at all */
     uint64_t held_since; /* when a packet of this batch first lacked slots; 0: none has since */
     unsigned held_slots; /* how many it needs */
 
@@ -137,6 +138,7 @@ typedef struct NetbackQueue {
     /* direct=on: xen-netback-direct.h. NULL: it is not */
     struct DirectEnd *end;       /* as others send to it; its lock is that of rx and rx_batch */
     struct DirectBatch *direct;  /* as it sends to others */
+    uint32_t rx_seen;            /* rx.cons when its own thread last looked */
     uint64_t mac;
 } NetbackQueue;
 

@@ -62,6 +62,7 @@ static void rx_read(NetbackQueue *q, unsigned slots)
     if (!rx_empty(b) || !q->peer_ready) {
         return;
     }
+    b->starved = slots == 0;
     if (slots == 0) {
         if (!q->rx_notify) {
             xen_queue_wake_at(&q->base, io_clock_ns() + NETBACK_RETRY_NS); /* no event tells */
@@ -409,7 +410,9 @@ XenVerdict netback_rx_poll(NetbackQueue *q)
     XenVerdict v;
 
     netback_rx_lock(q);
+    q->base.worked |= q->rx.cons != q->rx_seen; /* others took slots: the event was of use */
     v = rx_round(q);
+    q->rx_seen = q->rx.cons;
     netback_rx_unlock(q);
     return v;
 }

@@ -397,7 +397,7 @@ static int hand_tx_status(Hand *h)
 }
 
 /* Slots, from page 8 on; no event. */
-static void hand_post(Hand *h, unsigned n, const uint32_t *ref)
+static void hand_post_quietly(Hand *h, unsigned n, const uint32_t *ref)
 {
     for (unsigned i = 0; i < n; i++) {
         netif_rx_request_t req = { .id = (uint16_t)(h->rx.prod & 255),
@@ -406,6 +406,12 @@ static void hand_post(Hand *h, unsigned n, const uint32_t *ref)
         xen_ring_put_request(&h->rx, &req);
     }
     xen_ring_push_requests(&h->rx);
+}
+
+static void hand_post(Hand *h, unsigned n, const uint32_t *ref)
+{
+    hand_post_quietly(h, n, ref);
+    h->r.ops->evtchn_notify(h->r.evtchn, h->r.rx_port[0]);
 }
 
 /* The next packet, of one slot. */
@@ -555,16 +561,41 @@ static void test_netdev_comes_first(void)
     vif_frame_give(h.r.v.back_dev, 0, &big, 1000);
     VIF_WAIT(fake_netdev_unread(h.r.v.back_dev, 0) == 0 &&
              __atomic_load_n(&h.rx.page->req_event, __ATOMIC_RELAXED) > 1);
-    hand_post(&h, 3, NULL); /* of the 4 that it needs, with its GSO extra */
+    hand_post_quietly(&h, 3, NULL); /* of the 4 that it needs, with its GSO extra */
     f.from = p.mac_a;
     f.to = h.mac;
     vif_frame_give(p.a.front_dev, 0, &f, 0);
     VIF_WAIT(COUNTER(&h.r.v, rx, drop_full) == 1);
-    hand_post(&h, 1, NULL);
+    hand_post_quietly(&h, 1, NULL);
     vif_frame_give(p.a.front_dev, 0, &f, 0); /* the fifth */
     h.r.ops->evtchn_notify(h.r.evtchn, h.r.rx_port[0]);
     VIF_WAIT(xen_ring_responses(&h.rx) >= 4);
     VIF_WAIT(COUNTER(&h.r.v, rx, packets) == 1 + COUNTER(&h.r.v, rx, direct));
+    hands_down(&p, &h);
+}
+
+/* It found no slot at all, and has not said how many it wants: some are kept. */
+static void test_netdev_found_no_slots(void)
+{
+    VifFrame f = { .payload = 300 }, outside = { .payload = 200 };
+    Hand h;
+    Pair p;
+
+    hands_up(&p, &h);
+    f.from = p.mac_a;
+    f.to = h.mac;
+    hand_post(&h, 1, NULL);
+    vif_frame_give(p.a.front_dev, 0, &f, 0);
+    hand_expect(&h, &f);
+    vif_frame_give(h.r.v.back_dev, 0, &outside, 0);
+    VIF_WAIT(__atomic_load_n(&h.rx.page->req_event, __ATOMIC_RELAXED) == 2);
+    hand_post_quietly(&h, DIRECT_KEPT, NULL);
+    vif_frame_give(p.a.front_dev, 0, &f, 0);
+    VIF_WAIT(COUNTER(&h.r.v, rx, drop_full) == 1);
+    h.r.ops->evtchn_notify(h.r.evtchn, h.r.rx_port[0]);
+    hand_expect(&h, &outside);
+    vif_frame_give(p.a.front_dev, 0, &f, 0);
+    hand_expect(&h, &f);
     hands_down(&p, &h);
 }
 
@@ -605,8 +636,8 @@ static void test_bad_page_of_the_sender(void)
 static void test_slots_of_a_packet(void)
 {
     static const struct { unsigned n, size; bool sg, direct; } rows[] = {
-        { 2, 600, true, true }, { 18, 60, true, true }, { 19, 60, true, false },
-        { 2, 600, false, false }, { 2, 1000, true, true }, { 3, 700, true, false },
+        { 2, 600, true, true }, { 4, 200, true, true }, { 5, 200, true, false },
+        { 2, 600, false, false }, { 19, 60, true, false }, { 3, 700, true, false },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -892,6 +923,7 @@ int main(int argc, char **argv)
     TEST("slots-of-a-packet", test_slots_of_a_packet);
     TEST("slots-come-later", test_slots_come_later);
     TEST("netdev-comes-first", test_netdev_comes_first);
+    TEST("netdev-found-no-slots", test_netdev_found_no_slots);
     TEST("bad-page-of-the-sender", test_bad_page_of_the_sender);
     TEST("checksum-without-a-name", test_checksum_without_a_name);
     TEST("headroom", test_headroom);
