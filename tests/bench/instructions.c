@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "frames.h"
 #include "fuzz-netback.h"
+#include "packets.h"
 
 #define ENTRIES   256u
-#define MSS       1448
+#define MSS       BENCH_MSS
 #define MAX_POLLS 1000u /* for what a ring holds */
 
 typedef struct Kind {
@@ -42,9 +42,7 @@ static const Kind kinds[] = {
 
 static struct {
     const Kind *kind;
-    uint8_t frame[FRAME_MAX];
-    uint32_t len;
-    struct virtio_net_hdr_v1 hdr;
+    BenchPacket packet;
     unsigned to_give; /* packets that the netdev has for the guest */
     unsigned taken;   /* from the guest */
 } bench;
@@ -52,7 +50,7 @@ static struct {
 static unsigned take_packets(NetdevQueue *q, Pkt *pkt, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        g_assert_cmpuint(pkt[i].len, ==, bench.len);
+        g_assert_cmpuint(pkt[i].len, ==, bench.packet.len);
     }
     bench.taken += n;
     return n;
@@ -62,15 +60,11 @@ static unsigned give_packets(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct i
                              unsigned max)
 {
     unsigned n;
-    uint8_t *at;
 
-    for (n = 0; n < max && bench.to_give > 0 && (at = pkt_arena_next(arena)); n++) {
-        memcpy(at - PKT_HDR_LEN, &bench.hdr, PKT_HDR_LEN);
-        memcpy(at, bench.frame, bench.len);
-        iov[n] = (struct iovec){ .iov_base = at, .iov_len = bench.len };
-        pkt[n] = (Pkt){ .hdr = (void *)(at - PKT_HDR_LEN), .iov = &iov[n], .n_iov = 1,
-                        .len = bench.len };
-        pkt_arena_take(arena, bench.len);
+    for (n = 0; n < max && bench.to_give > 0; n++) {
+        if (!bench_packet_read(&bench.packet, arena, &pkt[n], &iov[n])) {
+            break;
+        }
         bench.to_give--;
     }
     return n;
@@ -80,25 +74,6 @@ static const NetdevOps netdev_ops = {
     .type = "bench", .send = take_packets, .recv = give_packets,
 };
 
-static void make_frame(const Kind *k)
-{
-    FrameSpec spec = { .ip_version = 4, .tcp_extra = 12, .tcp_flags = 0x10,
-                       .payload = k->payload };
-
-    bench.kind = k;
-    bench.len = (uint32_t)frame_build(bench.frame, &spec);
-    bench.hdr = (struct virtio_net_hdr_v1){
-        .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-        .csum_start = (uint16_t)frame_l4_off(&spec),
-        .csum_offset = 16,
-    };
-    if (k->gso) {
-        bench.hdr.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
-        bench.hdr.gso_size = MSS;
-        bench.hdr.hdr_len = (uint16_t)frame_payload_off(&spec);
-    }
-}
-
 static void put(uint8_t *entries, uint32_t *prod, const void *entry, size_t size)
 {
     memcpy(entries + (*prod)++ % ENTRIES * size, entry, size);
@@ -106,27 +81,16 @@ static void put(uint8_t *entries, uint32_t *prod, const void *entry, size_t size
 
 static void put_tx_packet(uint8_t *entries, uint32_t *prod)
 {
-    for (uint32_t done = 0; done < bench.len; done += 4096) {
-        netif_tx_request_t req = {
-            .gref = FUZZ_REF + done / 4096,
-            .size = (uint16_t)(done == 0 ? bench.len : MIN(bench.len - done, 4096u)),
-        };
+    netif_tx_request_t slot[BENCH_SLOTS];
+    uint32_t refs[BENCH_PAGES];
+    unsigned n;
 
-        req.flags = done + 4096 < bench.len ? NETTXF_more_data : 0;
-        if (done == 0) {
-            req.flags |= NETTXF_csum_blank | NETTXF_data_validated;
-            req.flags |= bench.kind->gso ? NETTXF_extra_info : 0;
-        }
-        put(entries, prod, &req, sizeof(req));
-        if (done == 0 && bench.kind->gso) {
-            netif_extra_info_t gso = { .type = XEN_NETIF_EXTRA_TYPE_GSO };
-
-            gso.u.gso.size = MSS;
-            gso.u.gso.type = XEN_NETIF_GSO_TYPE_TCPV4;
-            memset(&req, 0, sizeof(req));
-            memcpy(&req, &gso, sizeof(gso));
-            put(entries, prod, &req, sizeof(req));
-        }
+    for (unsigned i = 0; i < BENCH_PAGES; i++) {
+        refs[i] = FUZZ_REF + i;
+    }
+    n = bench_packet_slots(&bench.packet, refs, slot);
+    for (unsigned i = 0; i < n; i++) {
+        put(entries, prod, &slot[i], sizeof(slot[i]));
     }
 }
 
@@ -187,11 +151,12 @@ static void run(const Kind *k, unsigned packets)
     FuzzQueue *f = fuzz_queue(&netdev_ops);
     unsigned done = 0;
 
-    make_frame(k);
+    bench.kind = k;
+    bench_packet_make(&bench.packet, k->payload, k->gso);
     bench.taken = 0;
     fuzz_queue_reset(f);
     f->q.offload = k->offload;
-    memcpy(f->pages[0], bench.frame, MIN(bench.len, 4096u));
+    memcpy(f->pages[0], bench.packet.frame, MIN(bench.packet.len, 4096u));
     while (done < packets) {
         done += k->rx ? round_of_rx(f, packets - done) : round_of_tx(f, packets - done);
     }
