@@ -195,20 +195,23 @@ def real_xen(results, scenario, arguments, release, root):
 
 
 def instructions(results, release, root):
-    """What a packet costs, against what it did when that was last looked at."""
-    log = root / 'bench-instructions.log'
-    if not shutil.which('valgrind'):
-        results.skip('scripts: bench instructions', 'no valgrind')
-        return
-    status = run('scripts/bench instructions',
-                 [sys.executable, 'scripts/lib/bench_instructions.py', '--build', str(release),
-                  '--before', 'tests/bench/instructions.txt', '--limit', '3'], log, 300)
-    if status == 0:
-        results.passed += 1
-        return
-    tail(log, 5)
-    text = log.read_text(errors='replace').strip().splitlines() or ['']
-    results.fail('scripts: bench instructions', text[-1])
+    """What a packet costs, against what it did when that was last looked at, and with 64 queues."""
+    for what, *args in (('instructions', '--before', 'tests/bench/instructions.txt', '--limit', '3'),
+                        ('growth',)):
+        name = f'bench {what}'
+        log = root / f'bench-{what}.log'
+        if not shutil.which('valgrind'):
+            results.skip(f'scripts: {name}', 'no valgrind')
+            continue
+        status = run(f'scripts/{name}',
+                     [sys.executable, f'scripts/lib/bench_{what}.py', '--build', str(release),
+                      *args], log, 300)
+        if status == 0:
+            results.passed += 1
+            continue
+        tail(log, 5)
+        text = log.read_text(errors='replace').strip().splitlines() or ['']
+        results.fail(f'scripts: {name}', text[-1])
 
 
 def user_scripts(results, release, root):

@@ -303,6 +303,51 @@ def test_bench_idle_counts_wake_ups():
     assert idle.wake_ups({1: ('a', 7, 50)}, ran) == {(1, 'a'): 1}
 
 
+def bench_growth(dearer):
+    """(status, lines) of a run in which 64 queues cost @dearer times as much as one."""
+    growth = module(TOP / 'scripts' / 'lib' / 'bench_growth.py')
+    out = io.StringIO()
+
+    def count(_program, vifs, queues, rounds, _sources):
+        assert vifs * queues * rounds == growth.QUEUES
+        return {'tx-66': 400.0, 'rx-66': 300.0 * (dearer if vifs * queues == 64 else 1)}
+
+    def usage(_program, queues):
+        return {'memory-kb': 60 + 40 * queues, 'granted-pages': 420 * queues, 'fds': 2 + 6 * queues}
+
+    with mock.patch.object(growth, 'count', count), mock.patch.object(growth, 'usage', usage), \
+            mock.patch.object(sys, 'argv', ['growth', '--build', 'nowhere']), \
+            contextlib.redirect_stdout(out):
+        try:
+            growth.main()
+            status = None
+        except SystemExit as end:
+            status = end.code
+    return status, out.getvalue().splitlines()
+
+
+def test_bench_growth_tells_what_grows():
+    """What a vif has once is not a queue's; one dearer kind of packet is enough to fail."""
+    status, lines = bench_growth(1.0)
+    assert not status, lines
+    assert lines[-1] == 'growth instructions-64/1=1.00 memory-a-queue=1720 KB fds-a-queue=6', lines
+    status, lines = bench_growth(1.1)
+    assert status == 1 and ' instructions-64/1=1.10 ' in lines[-1], (status, lines)
+
+
+def test_bench_growth_without_figures():
+    """A program that fails, or that has no lines to be counted, is no figure."""
+    growth = module(TOP / 'scripts' / 'lib' / 'bench_growth.py')
+    for command in (['false'], ['sh', '-c', 'echo why >&2; exit 3']):
+        try:
+            growth.run(command)
+            said = 'nothing'
+        except growth.BenchError as error:
+            said = str(error)
+        assert said.startswith(f'{command[0]} failed ('), said
+    assert said.endswith('why\n'), said
+
+
 def said_with(files):
     """What the demo says first where only those files exist."""
     demo = module(TOP / 'scripts' / 'lib' / 'demo.py')
