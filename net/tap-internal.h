@@ -9,11 +9,12 @@
 #include "net/tap.h"
 #include "tap-ring.h"
 
+/* Written in each batch, so no two of them are on one line of the cache. */
 typedef struct TapQueue {
     NetdevQueue q;
     bool attached; /* to the interface; packets flow */
     TapRing *ring; /* NULL: no buffer is known that packets are sent from */
-} TapQueue;
+} __attribute__((aligned(64))) TapQueue;
 
 /* Where a tap's interface is at present. */
 typedef enum TapPlace {

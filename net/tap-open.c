@@ -237,7 +237,7 @@ static Tap *tap_alloc(const char *id, unsigned n_queues)
     tap->nsid = TAP_NSID_OURS;
     tap->link_fd = -1;
     for (i = 0; i < n_queues; i++) {
-        TapQueue *tq = g_new0(TapQueue, 1);
+        TapQueue *tq = g_aligned_alloc0(1, sizeof(*tq), _Alignof(TapQueue));
 
         tq->q.nd = &tap->nd;
         tq->q.index = i;

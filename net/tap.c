@@ -337,7 +337,7 @@ void tap_free(Netdev *nd)
         tap_ring_free(tq->ring);
         fd_close(&tq->q.fd);
         fd_close(&tq->q.vhost_fd);
-        g_free(tq);
+        g_aligned_free(tq);
     }
     g_free(nd->queue);
     g_free(nd->ifname);

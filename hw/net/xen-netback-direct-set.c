@@ -143,7 +143,7 @@ void netback_direct_join(Netback *nb)
 
     v->mac = direct_parse_mac(nb->mac);
     v->n_ends = nb->max_queues;
-    v->end = g_new0(DirectEnd, v->n_ends);
+    v->end = g_aligned_alloc0(v->n_ends, sizeof(DirectEnd), _Alignof(DirectEnd));
     for (unsigned i = 0; i < v->n_ends; i++) {
         pthread_mutex_init(&v->end[i].lock, NULL);
     }
@@ -171,7 +171,7 @@ void netback_direct_leave(Netback *nb)
     for (unsigned i = 0; i < v->n_ends; i++) {
         pthread_mutex_destroy(&v->end[i].lock);
     }
-    g_free(v->end);
+    g_aligned_free(v->end);
     g_free(v);
     if (s->vifs->len == 0) {
         g_ptr_array_unref(s->vifs);

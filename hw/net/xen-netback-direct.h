@@ -26,13 +26,16 @@
 /* Kept for a netdev that found no slots: those of one packet. */
 #define DIRECT_KEPT (NETBACK_SLOTS_MAX + 1)
 
-/* A queue as others see it that send to it. Lives as long as its vif. */
+/*
+ * A queue as others see it that send to it. Lives as long as its vif. Its lock is taken in each
+ * round, so no two are on one line of the cache.
+ */
 typedef struct DirectEnd {
     pthread_mutex_t lock;  /* of the queue's rx ring, and of what follows */
     unsigned wanted;       /* who of the queue's thread and the main thread waits for it; atomic */
     NetbackQueue *q;       /* NULL: it takes nothing now; written by the main thread, atomic */
     uint32_t max_frame;    /* bytes, if it is not GSO: as a bridge has it, by the MTU */
-} DirectEnd;
+} __attribute__((aligned(64))) DirectEnd;
 
 typedef struct DirectVif {
     uint64_t mac;          /* direct_mac(); 0: it is no address of one station */

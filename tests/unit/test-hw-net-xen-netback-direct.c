@@ -908,6 +908,21 @@ static void test_threads(void)
     pair_down(&p);
 }
 
+/* Each is taken by another thread, in each round; and what senders read of the vif is apart. */
+static void test_locks_share_no_line_of_the_cache(void)
+{
+    const DirectVif *v;
+    Pair p;
+
+    pair_up(&p, 4, 2, NULL);
+    v = p.a.nb->direct;
+    g_assert_cmpuint(v->n_ends, ==, 4);
+    for (unsigned i = 0; i < v->n_ends; i++) {
+        g_assert_cmpuint((uintptr_t)&v->end[i].lock % 64, ==, 0);
+    }
+    pair_down(&p);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -932,5 +947,6 @@ int main(int argc, char **argv)
     TEST("bad-page-of-the-receiver", test_bad_page_of_the_receiver);
     TEST("impossible-ring", test_impossible_ring);
     TEST("threads", test_threads);
+    TEST("locks-share-no-line-of-the-cache", test_locks_share_no_line_of_the_cache);
     return g_test_run();
 }

@@ -16,6 +16,7 @@
 #include "frames.h"
 #include "netns.h"
 #include "tap-internal.h"
+#include "util/container-of.h"
 
 /* --- a kernel that takes fewer requests than it is given, as when memory is short --- */
 
@@ -143,7 +144,7 @@ static void burst_check(const Burst *b, int fd, unsigned missing)
 /* Bursts that were sent through a ring would have been sent in any case. */
 static bool has_ring(const NetdevQueue *q)
 {
-    if (tap_ring_is_up(((const TapQueue *)q)->ring)) {
+    if (tap_ring_is_up(container_of(q, const TapQueue, q)->ring)) {
         return true;
     }
     g_test_skip("no io_uring as we need it (Linux 6.1): packets were written one by one");
@@ -269,7 +270,7 @@ static void test_burst_without_ring(void)
     burst_send(&t->b);
     g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &old), ==, 0);
     burst_check(&t->b, t->fd, UINT_MAX);
-    g_assert_false(tap_ring_is_up(((TapQueue *)t->q)->ring));
+    g_assert_false(tap_ring_is_up(container_of(t->q, TapQueue, q)->ring));
     burst_done(&t->b);
     ring_test_free(t);
 }

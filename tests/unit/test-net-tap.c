@@ -14,6 +14,7 @@
 #include "frames.h"
 #include "netns.h"
 #include "tap-internal.h"
+#include "util/container-of.h"
 
 #define BATCH 64
 
@@ -709,6 +710,20 @@ static void test_set_active(void)
     }
 }
 
+/* Each is written by its own thread. */
+static void test_queues_share_no_line_of_the_cache(void)
+{
+    g_autoptr(Netdev) nd = NULL;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 8, ON_OFF_AUTO_AUTO);
+    for (unsigned i = 0; i < 8; i++) {
+        g_assert_cmpuint((uintptr_t)container_of(nd->queue[i], TapQueue, q) % 64, ==, 0);
+    }
+}
+
 static void test_set_active_of_a_single_queue(void)
 {
     g_autoptr(Netdev) nd = NULL;
@@ -891,6 +906,8 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap/ethtool-is-kept-by-a-persistent-tap",
                     test_ethtool_is_kept_by_a_persistent_tap);
     g_test_add_func("/net/tap/set-active", test_set_active);
+    g_test_add_func("/net/tap/queues-share-no-line-of-the-cache",
+                    test_queues_share_no_line_of_the_cache);
     g_test_add_func("/net/tap/set-active-of-a-single-queue", test_set_active_of_a_single_queue);
     g_test_add_func("/net/tap/set-active-reports-failure", test_set_active_reports_failure);
     g_test_add_func("/net/tap/mtu-and-carrier-are-followed", test_mtu_and_carrier_are_followed);
