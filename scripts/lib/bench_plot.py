@@ -92,6 +92,7 @@ def main():
     for path in parser.parse_args().files:
         try:
             path.with_suffix('.svg').write_text(draw(load(path)))
+            print(f'bench: {path.with_suffix(".svg")}')
         except (OSError, ValueError, KeyError) as error:
             what = f'no field {error}' if isinstance(error, KeyError) else error
             sys.exit(f'bench: {path}: {what}')

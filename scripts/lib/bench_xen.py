@@ -87,8 +87,12 @@ def main():
     if args.kernel != '6.1':
         options += ['--kernel', args.kernel]
 
-    failed = 0
-    with args.output.open('a' if args.append else 'w') as out:
+    failed = n_records = 0
+    try:
+        out = args.output.open('a') # what stands there goes once there is something else
+    except OSError as error:
+        sys.exit(f'bench: {args.output}: {error.strerror}')
+    with out:
         for line in lines:
             status, text, command = run([*options, '--time', TIME], line.split())
             records = parse(text, command.replace(f' --time {TIME}', ''), not args.no_icount)
@@ -97,10 +101,14 @@ def main():
             if status != 0 or not records:
                 print(f'bench: no results, exit status {status}', file=sys.stderr)
                 failed += 1
+            if records and n_records == 0 and not args.append:
+                out.truncate(0)
             for record in records:
                 out.write(json.dumps(record) + '\n')
             out.flush()
-    print(f'bench: {args.output}; scripts/bench plot {args.output} draws it')
+            n_records += len(records)
+    if n_records > 0:
+        print(f'bench: {args.output}; scripts/bench plot {args.output} draws it')
     return 1 if failed else 0
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """scripts/bench xen and plot: from what bench-net prints to JSON and to a picture."""
 
+import contextlib
+import io
 import json
 import re
 import subprocess
@@ -124,6 +126,42 @@ def test_pictures_of_the_manual_are_of_its_figures():
     assert files
     for file in files:
         assert file.with_suffix('.svg').read_text() == bench_plot.draw(bench_plot.load(file)), file
+
+
+def bench_xen_main(output, status, text):
+    """Its main(), with a boot that prints @text."""
+    old = bench_xen.run, sys.argv
+    bench_xen.run = lambda options, arguments: (status, text, COMMAND)
+    sys.argv = ['bench', '--output', str(output), '--', 'rounds=1']
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as out, \
+                contextlib.redirect_stderr(io.StringIO()):
+            return bench_xen.main(), out.getvalue()
+    except SystemExit as end:
+        return end.code, ''
+    finally:
+        bench_xen.run, sys.argv = old
+
+
+def test_xen_keeps_results_until_there_are_others():
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / 'a.json'
+        file.write_text('before\n')
+        assert bench_xen_main(file, 2, 'no such argument\n') == (1, '')
+        assert bench_xen_main(file, 77, '') == (77, '')
+        assert file.read_text() == 'before\n'
+        status, said = bench_xen_main(file, 0, OUTPUT)
+        assert status == 0 and 'scripts/bench plot' in said
+        assert len(bench_plot.load(file)) == 4
+        file = Path(name) / 'none' / 'a.json'
+        assert bench_xen_main(file, 0, OUTPUT) == (f'bench: {file}: No such file or directory', '')
+
+
+def test_flood_and_quiet_take_numbers():
+    for what in ('flood', 'quiet'):
+        done = subprocess.run([TOP / 'scripts/bench', what, '--bad'], capture_output=True,
+                              text=True, check=False)
+        assert done.returncode == 2 and "not '--bad'" in done.stderr, done
 
 
 def test_help_names_each_bench():
