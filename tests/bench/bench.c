@@ -68,17 +68,17 @@ static unsigned give_packets(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct i
     return n;
 }
 
-static bool set_offload(Netdev *nd, unsigned offload, GError **error)
+bool bench_set_offload(Netdev *nd, unsigned offload, GError **error)
 {
     return true;
 }
 
-static bool set_active(Netdev *nd, unsigned n, GError **error)
+bool bench_set_active(Netdev *nd, unsigned n, GError **error)
 {
     return true;
 }
 
-static char *info(Netdev *nd, unsigned queue)
+char *bench_info(Netdev *nd, unsigned queue)
 {
     return g_strdup("bench");
 }
@@ -93,8 +93,9 @@ static void source_free(Netdev *nd)
 }
 
 static const NetdevOps source_ops = {
-    .type = "bench", .send = take_packets, .recv = give_packets, .set_offload = set_offload,
-    .set_active = set_active, .info = info, .free = source_free,
+    .type = "bench", .send = take_packets, .recv = give_packets,
+    .set_offload = bench_set_offload, .set_active = bench_set_active, .info = bench_info,
+    .free = source_free,
 };
 
 Netdev *source_new(SourceKind kind, unsigned packet_ns)

@@ -22,6 +22,11 @@ Netdev *source_new(SourceKind kind, unsigned packet_ns);
 /* Packets that it took so far. Any thread. */
 uint64_t source_taken(const Netdev *nd);
 
+/* Of NetdevOps, for a netdev that has nothing to set. */
+bool bench_set_offload(Netdev *nd, unsigned offload, GError **error);
+bool bench_set_active(Netdev *nd, unsigned n, GError **error);
+char *bench_info(Netdev *nd, unsigned queue);
+
 /* 0 to @n - 1 may be used. */
 bool bench_has_processors(int n);
 /* Of the caller, and of the threads that it makes from now on. */

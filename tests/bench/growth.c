@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "packets.h"
 #include "util/container-of.h"
 #include "vif-raw.h"
@@ -83,21 +84,6 @@ static unsigned give_packets(NetdevQueue *nq, PktArena *arena, Pkt *pkt, struct 
     return n;
 }
 
-static bool set_offload(Netdev *nd, unsigned offload, GError **error)
-{
-    return true;
-}
-
-static bool set_active(Netdev *nd, unsigned n, GError **error)
-{
-    return true;
-}
-
-static char *info(Netdev *nd, unsigned queue)
-{
-    return g_strdup("bench");
-}
-
 static void many_free(Netdev *nd)
 {
     for (unsigned i = 0; i < nd->n_queues; i++) {
@@ -110,8 +96,9 @@ static void many_free(Netdev *nd)
 }
 
 static const NetdevOps many_ops = {
-    .type = "bench", .send = take_packets, .recv = give_packets, .set_offload = set_offload,
-    .set_active = set_active, .info = info, .free = many_free,
+    .type = "bench", .send = take_packets, .recv = give_packets,
+    .set_offload = bench_set_offload, .set_active = bench_set_active, .info = bench_info,
+    .free = many_free,
 };
 
 static Netdev *many_new(unsigned n_queues)
