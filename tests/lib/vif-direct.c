@@ -39,6 +39,11 @@ void trick_start(HandGuest *h, void (*play)(HandGuest *h))
     __atomic_store_n(&trick.play, play, __ATOMIC_RELEASE);
 }
 
+bool trick_ended(void)
+{
+    return !__atomic_load_n(&trick.play, __ATOMIC_ACQUIRE);
+}
+
 void trick_end(void)
 {
     __atomic_store_n(&trick.play, NULL, __ATOMIC_RELEASE);
@@ -263,10 +268,15 @@ static void patience_look(void *opaque)
 {
     Patience *p = opaque;
     DirectBatch *d = p->q->direct;
-    DirectPeer *peer = &d->peer[netback_direct_find(d->table, direct_mac(p->mac))];
+    int vif = netback_direct_find(d->table, direct_mac(p->mac));
+    DirectPeer *peer = &d->peer[vif];
 
     p->is = peer->patience;
-    peer->patience = p->set ? p->set : peer->patience;
+    if (p->set > 0) {
+        peer->patience = p->set;
+        /* or the first packet would begin with a patience of its own */
+        peer->generation = __atomic_load_n(&d->table->vif[vif]->generation, __ATOMIC_RELAXED);
+    }
 }
 
 uint64_t direct_patience(Vif *v, const uint8_t *mac, uint64_t set)

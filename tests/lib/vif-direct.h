@@ -75,5 +75,6 @@ void hand_expect(HandGuest *h, const VifFrame *f);
 /* What the guest does between the fetching of a head and the copy, until trick_end(). */
 void trick_start(HandGuest *h, void (*play)(HandGuest *h));
 void trick_end(void);
+bool trick_ended(void); /* what it did is seen then */
 
 #endif

@@ -150,6 +150,16 @@ static void test_bad_page_of_the_receiver(void)
     }
     VIF_WAIT(DIRECT_COUNTER(&h.r.v, rx, direct) == 1);
     VIF_WAIT(DIRECT_COUNTER(&h.r.v, rx, drop_full) == 0);
+    for (unsigned i = 0; i < 2; i++) { /* no new start */
+        g_assert_true(xen_store_printf(h.r.v.guest_store, 0, h.r.v.fe, "xdp-headroom", "%u",
+                                       i == 0 ? 256u : 0u));
+        raw_state(&h.r, XenbusStateReconfiguring);
+        VIF_WAIT(h.r.v.nb->headroom == (i == 0 ? 256u : 0u));
+        raw_state(&h.r, XenbusStateConnected);
+        VIF_WAIT(h.r.v.nb->bus.state == XenbusStateConnected);
+    }
+    vif_frame_give(p.a.front_dev, 0, &f, 0);
+    vif_frame_expect(p.a.back_dev, 0, &f, 0);
     raw_state(&h.r, XenbusStateClosed); /* a new start */
     VIF_WAIT(h.r.v.back.disconnected == 1);
     hand_connect(&h);

@@ -172,6 +172,156 @@ static void test_impossible_ring(void)
     direct_hands_down(&p, &h);
 }
 
+/* --- one that sends by hand to one that receives by hand --- */
+
+typedef struct Hands {
+    DirectPair p;
+    HandGuest from;
+    HandGuest to;
+} Hands;
+
+static Hands hands;
+
+static void hands_up(void)
+{
+    direct_hands_up(&hands.p, &hands.from);
+    hand_up(&hands.to, &hands.p.a);
+}
+
+static void hands_down(void)
+{
+    hand_down(&hands.to);
+    direct_hands_down(&hands.p, &hands.from);
+}
+
+static VifFrame hands_frame(unsigned seed)
+{
+    return (VifFrame) { .payload = 300, .seed = seed, .from = hands.from.mac, .to = hands.to.mac };
+}
+
+/* In one batch. */
+static void hands_send(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        VifFrame f = hands_frame(i);
+
+        hand_put_tx(&hands.from, i, &f, NULL);
+    }
+    hand_push_tx(&hands.from);
+}
+
+static void hands_wait_for_ever(void)
+{
+    direct_patience(&hands.from.r.v, hands.to.mac, UINT64_MAX / 2);
+}
+
+static bool hands_wait(void)
+{
+    return direct_patience(&hands.from.r.v, hands.to.mac, 0) < UINT64_MAX / 2;
+}
+
+static void play_slots(HandGuest *h)
+{
+    hand_post_quietly(h, 4, NULL);
+    trick_end();
+}
+
+/* Who has no patience left has some for a receiver that is just taking packets. */
+static void test_slots_while_sending(void)
+{
+    VifFrame first;
+
+    hands_up();
+    first = hands_frame(0);
+    hand_post(&hands.to, 1, NULL); /* its thread sees that the netdev has nothing */
+    hands_send(1);
+    hand_expect(&hands.to, &first);
+    g_assert_cmpint(hand_tx_status(&hands.from), ==, NETIF_RSP_OKAY);
+    hands_send(1);
+    g_assert_cmpint(hand_tx_status(&hands.from), ==, NETIF_RSP_OKAY);
+    VIF_WAIT(DIRECT_COUNTER(&hands.to.r.v, rx, drop_full) == 1);
+    g_assert_cmpuint(direct_patience(&hands.from.r.v, hands.to.mac, 0), ==, 0);
+    hand_post_quietly(&hands.to, 4, NULL);
+    trick_start(&hands.to, play_slots);
+    hands_send(8);
+    VIF_WAIT(trick_ended());
+    for (unsigned i = 0; i < 8; i++) {
+        VifFrame f = hands_frame(i);
+
+        hand_expect(&hands.to, &f);
+        g_assert_cmpint(hand_tx_status(&hands.from), ==, NETIF_RSP_OKAY);
+    }
+    VIF_WAIT(DIRECT_COUNTER(&hands.to.r.v, rx, direct) == 9);
+    g_assert_cmpuint(DIRECT_COUNTER(&hands.to.r.v, rx, drop_full), ==, 1);
+    hands_down();
+}
+
+/* Another sender, the receiver's thread or the main thread is in its ring: nothing is lost. */
+static void test_ring_is_in_use(void)
+{
+    VifFrame f;
+    DirectEnd *end;
+
+    hands_up();
+    f = hands_frame(0);
+    end = hands.to.r.v.nb->direct->end;
+    hand_post(&hands.to, 2, NULL);
+    hands_wait_for_ever();
+    pthread_mutex_lock(&end->lock);
+    hands_send(1);
+    VIF_WAIT(hands_wait());
+    pthread_mutex_unlock(&end->lock);
+    hand_expect(&hands.to, &f);
+    g_assert_cmpint(hand_tx_status(&hands.from), ==, NETIF_RSP_OKAY);
+
+    hands_wait_for_ever();
+    __atomic_fetch_add(&end->wanted, 1, __ATOMIC_RELAXED); /* nobody has it, somebody wants it */
+    hands_send(1);
+    VIF_WAIT(hands_wait());
+    g_assert_cmpint(xen_ring_responses(&hands.to.rx), ==, 0);
+    __atomic_fetch_sub(&end->wanted, 1, __ATOMIC_RELAXED);
+    hand_expect(&hands.to, &f);
+    g_assert_cmpint(hand_tx_status(&hands.from), ==, NETIF_RSP_OKAY);
+    hands_down();
+}
+
+/* It is too late for the netdev then. */
+static void test_receiver_goes(void)
+{
+    hands_up();
+    hands_wait_for_ever();
+    hands_send(2);
+    VIF_WAIT(hands_wait());
+    raw_state(&hands.to.r, XenbusStateClosed);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_cmpint(hand_tx_status(&hands.from), ==, NETIF_RSP_ERROR);
+    }
+    VIF_WAIT(DIRECT_COUNTER(&hands.from.r.v, tx, drop_peer) == 2);
+    VIF_WAIT(hands.to.r.v.back.disconnected == 1);
+    hand_connect(&hands.to);
+    hands_down();
+}
+
+/* The same, as somebody else has its MAC from now on. */
+static void test_receiver_has_a_double(void)
+{
+    Vif other = { 0 };
+
+    hands_up();
+    hands_wait_for_ever();
+    hands_send(2);
+    VIF_WAIT(hands_wait());
+    vif_up_beside(&other, &hands.p.a, fake_netdev_new(1, true), fake_netdev_new(1, true));
+    other.mac = hands.to.r.v.nb->mac;
+    direct_connect(&other, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_cmpint(hand_tx_status(&hands.from), ==, NETIF_RSP_ERROR);
+    }
+    VIF_WAIT(DIRECT_COUNTER(&hands.from.r.v, tx, drop_peer) == 2);
+    vif_down(&other);
+    hands_down();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -182,5 +332,9 @@ int main(int argc, char **argv)
     TEST("netdev-comes-first", test_netdev_comes_first);
     TEST("netdev-found-no-slots", test_netdev_found_no_slots);
     TEST("impossible-ring", test_impossible_ring);
+    TEST("slots-while-sending", test_slots_while_sending);
+    TEST("ring-is-in-use", test_ring_is_in_use);
+    TEST("receiver-goes", test_receiver_goes);
+    TEST("receiver-has-a-double", test_receiver_has_a_double);
     return g_test_run();
 }
