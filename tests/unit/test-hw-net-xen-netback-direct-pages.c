@@ -127,6 +127,12 @@ static void test_page_goes(void)
     direct_hands_down(&p, &h);
 }
 
+/* It is not even tried. */
+static void play_no_more(HandGuest *h)
+{
+    g_assert_not_reached();
+}
+
 /* A receiver whose page is none: the sender gets rid of its packet, and sends to others. */
 static void test_bad_page_of_the_receiver(void)
 {
@@ -158,8 +164,10 @@ static void test_bad_page_of_the_receiver(void)
         raw_state(&h.r, XenbusStateConnected);
         VIF_WAIT(h.r.v.nb->bus.state == XenbusStateConnected);
     }
+    trick_start(&h, play_no_more);
     vif_frame_give(p.a.front_dev, 0, &f, 0);
     vif_frame_expect(p.a.back_dev, 0, &f, 0);
+    trick_end();
     raw_state(&h.r, XenbusStateClosed); /* a new start */
     VIF_WAIT(h.r.v.back.disconnected == 1);
     hand_connect(&h);
