@@ -309,9 +309,6 @@ static void direct_publish(NetbackQueue *q, NetbackQueue *to, unsigned n)
         bytes += d->sent[i].pkt->pkt->len;
         d->sent[i].pkt->vif = -1;
     }
-    if (xen_ring_push_responses(&to->rx)) {
-        netback_notify_rx(to);
-    }
     netif_count(&to->stats->rx.packets, n);
     netif_count(&to->stats->rx.direct, n);
     netif_count(&to->stats->rx.bytes, bytes);
@@ -320,6 +317,9 @@ static void direct_publish(NetbackQueue *q, NetbackQueue *to, unsigned n)
     netif_count(&q->stats->tx.packets, n);
     netif_count(&q->stats->tx.direct, n);
     netif_count(&q->stats->tx.bytes, bytes);
+    if (xen_ring_push_responses(&to->rx)) {
+        netback_notify_rx(to);
+    }
 }
 
 /* --- all of it --- */

@@ -145,14 +145,14 @@ typedef struct NetbackQueue {
 /* Event channels: a split pair, or one for both directions. */
 static inline void netback_notify_tx(NetbackQueue *q)
 {
-    xen_queue_notify(&q->base, 0);
     netif_count(&q->stats->tx.events_sent, 1);
+    xen_queue_notify(&q->base, 0);
 }
 
 static inline void netback_notify_rx(NetbackQueue *q)
 {
-    xen_queue_notify(&q->base, q->base.n_ports - 1);
     netif_count(&q->stats->rx.events_sent, 1);
+    xen_queue_notify(&q->base, q->base.n_ports - 1);
 }
 
 struct Netback {

@@ -376,6 +376,11 @@ static void rx_publish(NetbackQueue *q)
         }
         xen_ring_put_response(&q->rx, &rsp, sizeof(rsp));
     }
+    /* before the guest has it: whoever knows of the packets finds them counted */
+    netif_count(&q->stats->rx.packets, b->pkts);
+    netif_count(&q->stats->rx.bytes, b->bytes);
+    netif_count(&q->stats->rx.slots, b->n_rsp);
+    netif_count(&q->stats->rx.batches, 1);
     if (xen_ring_push_responses(&q->rx)) {
         netback_notify_rx(q);
     }
@@ -397,10 +402,6 @@ static XenVerdict rx_round(NetbackQueue *q)
     }
     rx_copy(q);                   /* one batched grant copy */
     rx_publish(q);                /* every slot answered, then at most one event */
-    netif_count(&q->stats->rx.packets, b->pkts);
-    netif_count(&q->stats->rx.bytes, b->bytes);
-    netif_count(&q->stats->rx.slots, b->n_rsp);
-    netif_count(&q->stats->rx.batches, 1);
     return XEN_WORK;
 }
 

@@ -219,6 +219,50 @@ static void test_no_privcmd_any_more(void)
     vif_down(&v);
 }
 
+/* --- what is counted when the guest hears of it --- */
+
+typedef struct Watch {
+    XenOps ops;
+    const XenOps *real;
+    const NetifQueueStats *stats; /* atomic; NULL: not yet */
+    uint64_t counted;             /* atomic; at the first event */
+} Watch;
+
+static Watch watch;
+
+static int watch_notify(XenEvtchn *e, uint32_t port)
+{
+    const NetifQueueStats *s = __atomic_load_n(&watch.stats, __ATOMIC_ACQUIRE);
+
+    if (s) {
+        __atomic_store_n(&watch.counted, netif_counter(&s->rx.packets) +
+                                         netif_counter(&s->rx.events_sent), __ATOMIC_RELAXED);
+        __atomic_store_n(&watch.stats, NULL, __ATOMIC_RELEASE);
+    }
+    return watch.real->evtchn_notify(e, port);
+}
+
+/* Who has a packet finds it counted, and so the event that told of it. */
+static void test_counted_before_the_event(void)
+{
+    NetfrontConfig config = vif_front_config();
+    VifFrame f = { .payload = 700 };
+    uint64_t events;
+    Vif v;
+
+    vif_up(&v, fake_netdev_new(1, true), fake_netdev_new(1, true));
+    watch = (Watch) { .ops = *v.host->ops, .real = v.host->ops };
+    watch.ops.evtchn_notify = watch_notify;
+    v.host->ops = &watch.ops;
+    vif_connect(&v, &config);
+    events = netif_counter(&v.nb->stats[0].rx.events_sent);
+    __atomic_store_n(&watch.stats, &v.nb->stats[0], __ATOMIC_RELEASE);
+    vif_frame_give(v.back_dev, 0, &f, 0);
+    vif_frame_expect(v.front_dev, 0, &f, 0);
+    g_assert_cmpuint(__atomic_load_n(&watch.counted, __ATOMIC_RELAXED), ==, events + 2);
+    vif_down(&v);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -232,5 +276,6 @@ int main(int argc, char **argv)
     g_test_add_func("/netback-copy/hypercalls-without-buffers", test_hypercalls_without_buffers);
     g_test_add_func("/netback-copy/no-privcmd", test_no_privcmd);
     g_test_add_func("/netback-copy/no-privcmd-any-more", test_no_privcmd_any_more);
+    g_test_add_func("/netback-copy/counted-before-the-event", test_counted_before_the_event);
     return g_test_run();
 }
