@@ -6,30 +6,30 @@
 #include "system.h"
 
 #include "hw/net/classes.h"
-#include "hw/net/netif-info.h"
+#include "hw/net/nic-stats.h"
 
 static const OptMember dir_members[] = {
-    { "packets", OPT_UINT64, offsetof(NetifDirStats, packets), .required = true },
-    { "direct", OPT_UINT64, offsetof(NetifDirStats, direct), .required = true },
-    { "bytes", OPT_UINT64, offsetof(NetifDirStats, bytes), .required = true },
-    { "slots", OPT_UINT64, offsetof(NetifDirStats, slots), .required = true },
-    { "batches", OPT_UINT64, offsetof(NetifDirStats, batches), .required = true },
-    { "events-sent", OPT_UINT64, offsetof(NetifDirStats, events_sent), .required = true },
-    { "events-received", OPT_UINT64, offsetof(NetifDirStats, events_received), .required = true },
-    { "drop-malformed", OPT_UINT64, offsetof(NetifDirStats, drop_malformed), .required = true },
-    { "drop-grant", OPT_UINT64, offsetof(NetifDirStats, drop_grant), .required = true },
-    { "drop-peer", OPT_UINT64, offsetof(NetifDirStats, drop_peer), .required = true },
-    { "drop-full", OPT_UINT64, offsetof(NetifDirStats, drop_full), .required = true },
+    { "packets", OPT_UINT64, offsetof(NicDirStats, packets), .required = true },
+    { "direct", OPT_UINT64, offsetof(NicDirStats, direct), .required = true },
+    { "bytes", OPT_UINT64, offsetof(NicDirStats, bytes), .required = true },
+    { "slots", OPT_UINT64, offsetof(NicDirStats, slots), .required = true },
+    { "batches", OPT_UINT64, offsetof(NicDirStats, batches), .required = true },
+    { "events-sent", OPT_UINT64, offsetof(NicDirStats, events_sent), .required = true },
+    { "events-received", OPT_UINT64, offsetof(NicDirStats, events_received), .required = true },
+    { "drop-malformed", OPT_UINT64, offsetof(NicDirStats, drop_malformed), .required = true },
+    { "drop-grant", OPT_UINT64, offsetof(NicDirStats, drop_grant), .required = true },
+    { "drop-peer", OPT_UINT64, offsetof(NicDirStats, drop_peer), .required = true },
+    { "drop-full", OPT_UINT64, offsetof(NicDirStats, drop_full), .required = true },
     { 0 },
 };
-static const OptTable dir_table = { "VifDirStats", sizeof(NetifDirStats), dir_members };
+static const OptTable dir_table = { "VifDirStats", sizeof(NicDirStats), dir_members };
 
 typedef struct QueueInfo {
     uint32_t queue;
     int32_t thread_id;
     bool has_thread_id;
-    NetifDirStats *tx;
-    NetifDirStats *rx;
+    NicDirStats *tx;
+    NicDirStats *rx;
 } QueueInfo;
 
 static const OptMember queue_members[] = {
@@ -74,20 +74,20 @@ static const OptMember vif_item = { .type = OPT_STRUCT, .table = &vif_table };
 static const OptMember vif_result = { .type = OPT_LIST, .item = &vif_item };
 
 /* Counters that a queue's thread writes meanwhile. */
-static NetifDirStats *dir_copy(const NetifDirStats *dir)
+static NicDirStats *dir_copy(const NicDirStats *dir)
 {
-    NetifDirStats *copy = g_new0(NetifDirStats, 1);
+    NicDirStats *copy = g_new0(NicDirStats, 1);
 
     for (const OptMember *m = dir_members; m->name; m++) {
         *(uint64_t *)(void *)((char *)copy + m->offset) =
-            netif_counter((const void *)((const char *)dir + m->offset));
+            counter_read((const void *)((const char *)dir + m->offset));
     }
     return copy;
 }
 
 static GArray *queue_list(const Device *d, const DeviceInfo *vif)
 {
-    const NetifQueueStats *stats = vif->stats;
+    const NicQueueStats *stats = vif->stats;
     GArray *list = g_array_new(FALSE, FALSE, sizeof(QueueInfo *));
 
     for (unsigned i = 0; i < device_shown_queues(d, vif); i++) {

@@ -9,7 +9,7 @@
 #include "hw/net/classes.h"
 #include "hw/net/xen-netback.h"
 #include "hw/xen/xen-device.h"
-#include "netif-counters.h"
+#include "nic-counters.h"
 
 static void netback_class_event(void *opaque, XenbusEvent event, const char *detail)
 {
@@ -113,8 +113,8 @@ const DeviceClass xen_netback_class = {
     .bus = "xen",
     .id_offset = offsetof(NetbackConfig, id),
     .backends = { { "netdev", offsetof(NetbackConfig, netdev) } },
-    .queue_stats_size = sizeof(NetifQueueStats),
-    .counters = netif_counters,
+    .queue_stats_size = sizeof(NicQueueStats),
+    .counters = nic_counters,
     .identify = netback_class_identify,
     .realize = netback_class_realize,
     .start = netback_class_start,

@@ -81,7 +81,7 @@ static void direct_follow(NetbackQueue *q, const DirectTable *t)
             d->pkt[left++] = w;
         } else {
             w.pkt->status = NETIF_RSP_ERROR;
-            netif_count(&q->stats->tx.drop_peer, 1);
+            counter_add(&q->stats->tx.drop_peer, 1);
         }
     }
     d->n_pkts = left;

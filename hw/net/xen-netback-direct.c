@@ -120,7 +120,7 @@ static void direct_give_back(NetbackQueue *q, DirectPkt *w, uint64_t *counter)
     w->vif = -1;
     if (q->direct->decoded) {
         p->status = NETIF_RSP_ERROR;
-        netif_count(counter, 1);
+        counter_add(counter, 1);
         return;
     }
     p->first_seg = (uint16_t)b->n_segs;
@@ -256,7 +256,7 @@ static void direct_gather(NetbackQueue *q, int vif, const DirectEnd *end)
             break;
         } else {
             w->vif = -1;
-            netif_count(&end->q->stats->rx.drop_full, 1);
+            counter_add(&end->q->stats->rx.drop_full, 1);
         }
     }
 }
@@ -309,14 +309,14 @@ static void direct_publish(NetbackQueue *q, NetbackQueue *to, unsigned n)
         bytes += d->sent[i].pkt->pkt->len;
         d->sent[i].pkt->vif = -1;
     }
-    netif_count(&to->stats->rx.packets, n);
-    netif_count(&to->stats->rx.direct, n);
-    netif_count(&to->stats->rx.bytes, bytes);
-    netif_count(&to->stats->rx.slots, d->n_rsp);
-    netif_count(&to->stats->rx.batches, 1);
-    netif_count(&q->stats->tx.packets, n);
-    netif_count(&q->stats->tx.direct, n);
-    netif_count(&q->stats->tx.bytes, bytes);
+    counter_add(&to->stats->rx.packets, n);
+    counter_add(&to->stats->rx.direct, n);
+    counter_add(&to->stats->rx.bytes, bytes);
+    counter_add(&to->stats->rx.slots, d->n_rsp);
+    counter_add(&to->stats->rx.batches, 1);
+    counter_add(&q->stats->tx.packets, n);
+    counter_add(&q->stats->tx.direct, n);
+    counter_add(&q->stats->tx.bytes, bytes);
     if (xen_ring_push_responses(&to->rx)) {
         netback_notify_rx(to);
     }

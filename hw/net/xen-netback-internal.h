@@ -124,7 +124,7 @@ typedef struct NetbackQueue {
 
     NetdevQueue *peer;
     IoSource peer_source;
-    NetifQueueStats *stats;
+    NicQueueStats *stats;
     unsigned offload;    /* what the guest takes */
     unsigned headroom;   /* bytes left free in front of a packet for the guest's XDP program */
     bool sg;
@@ -145,13 +145,13 @@ typedef struct NetbackQueue {
 /* Event channels: a split pair, or one for both directions. */
 static inline void netback_notify_tx(NetbackQueue *q)
 {
-    netif_count(&q->stats->tx.events_sent, 1);
+    counter_add(&q->stats->tx.events_sent, 1);
     xen_queue_notify(&q->base, 0);
 }
 
 static inline void netback_notify_rx(NetbackQueue *q)
 {
-    netif_count(&q->stats->rx.events_sent, 1);
+    counter_add(&q->stats->rx.events_sent, 1);
     xen_queue_notify(&q->base, q->base.n_ports - 1);
 }
 
@@ -174,7 +174,7 @@ struct Netback {
     bool keys_read;      /* ...all of them */
     unsigned n_queues;   /* that run */
     NetbackQueue *queue[NETIF_MAX_QUEUES];
-    NetifQueueStats *stats;
+    NicQueueStats *stats;
     bool connected;      /* all queues of the guest run */
     struct DirectVif *direct; /* direct=on; NULL: it is not */
 };

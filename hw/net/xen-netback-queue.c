@@ -146,7 +146,7 @@ void netback_queue_buffer_done(NetbackQueue *q, PktArena *a)
 
 static bool queue_connect(NetbackQueue *q, const NetbackQueueKeys *k, GError **error)
 {
-    NetifQueueStats *stats = q->stats;
+    NicQueueStats *stats = q->stats;
 
     return xen_queue_map_ring(&q->base, &q->tx, "tx", &k->tx_ref, 1, sizeof(netif_tx_request_t),
                               error) &&

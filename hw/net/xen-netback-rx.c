@@ -149,7 +149,7 @@ static const Pkt *rx_fit(NetbackQueue *q, NetifMeta *ret_meta)
             break;
         }
         rx_advance(b);
-        netif_count(&q->stats->rx.drop_malformed, 1);
+        counter_add(&q->stats->rx.drop_malformed, 1);
     }
     return NULL;
 }
@@ -273,7 +273,7 @@ static void rx_expire(NetbackQueue *q)
         b->segmenting = false;
     }
     b->next++;
-    netif_count(&q->stats->rx.drop_full, n);
+    counter_add(&q->stats->rx.drop_full, n);
 }
 
 /* The guest was stopped for @ns: it could not make room meanwhile. */
@@ -349,7 +349,7 @@ static void rx_lost(NetbackQueue *q, unsigned last)
         b->bytes -= b->rsp[i].len;
     }
     b->pkts--;
-    netif_count(&q->stats->rx.drop_grant, 1);
+    counter_add(&q->stats->rx.drop_grant, 1);
 }
 
 static void rx_publish(NetbackQueue *q)
@@ -377,10 +377,10 @@ static void rx_publish(NetbackQueue *q)
         xen_ring_put_response(&q->rx, &rsp, sizeof(rsp));
     }
     /* before the guest has it: whoever knows of the packets finds them counted */
-    netif_count(&q->stats->rx.packets, b->pkts);
-    netif_count(&q->stats->rx.bytes, b->bytes);
-    netif_count(&q->stats->rx.slots, b->n_rsp);
-    netif_count(&q->stats->rx.batches, 1);
+    counter_add(&q->stats->rx.packets, b->pkts);
+    counter_add(&q->stats->rx.bytes, b->bytes);
+    counter_add(&q->stats->rx.slots, b->n_rsp);
+    counter_add(&q->stats->rx.batches, 1);
     if (xen_ring_push_responses(&q->rx)) {
         netback_notify_rx(q);
     }

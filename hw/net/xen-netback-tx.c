@@ -188,7 +188,7 @@ static bool tx_gather_packet(NetbackQueue *q, unsigned *left)
     b->n_pkts++;
     if (drop || first_size < ETH_HLEN) {
         p->status = NETIF_RSP_ERROR;
-        netif_count(&q->stats->tx.drop_malformed, 1);
+        counter_add(&q->stats->tx.drop_malformed, 1);
         return true;
     }
     if (req.offset + first_size > XEN_PAGE_SIZE) {
@@ -233,7 +233,7 @@ static void tx_drop(NetbackQueue *q, TxPkt *p, uint64_t *counter)
 {
     p->status = NETIF_RSP_ERROR;
     p->n_segs = 0;
-    netif_count(counter, 1);
+    counter_add(counter, 1);
 }
 
 static void tx_fetch(NetbackQueue *q)
@@ -301,10 +301,10 @@ static void tx_decode(NetbackQueue *q)
         bytes += pkt->len;
         b->n_out++;
     }
-    netif_count(&q->stats->tx.packets, b->n_out);
-    netif_count(&q->stats->tx.bytes, bytes);
-    netif_count(&q->stats->tx.slots, b->n_slots);
-    netif_count(&q->stats->tx.batches, 1);
+    counter_add(&q->stats->tx.packets, b->n_out);
+    counter_add(&q->stats->tx.bytes, bytes);
+    counter_add(&q->stats->tx.slots, b->n_slots);
+    counter_add(&q->stats->tx.batches, 1);
 }
 
 /* --- send --- */
@@ -322,7 +322,7 @@ static bool tx_send(NetbackQueue *q)
         b->n_sent += netdev_send(q->peer, &b->out[b->n_sent], b->n_out - b->n_sent);
     }
     if (q->peer->refused != refused) {
-        netif_count(&q->stats->tx.drop_peer, q->peer->refused - refused);
+        counter_add(&q->stats->tx.drop_peer, q->peer->refused - refused);
     }
     if (b->n_sent < b->n_out && q->peer->full) {
         netback_queue_wait_peer(q);

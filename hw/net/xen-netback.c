@@ -290,7 +290,7 @@ Netback *netback_new(const NetbackConfig *config, const NetbackEnv *env, GError 
         g_strlcpy(nb->mac, config->mac, sizeof(nb->mac));
     }
     nb->max_queues = MIN(env->peer->n_queues, NETIF_MAX_QUEUES);
-    nb->stats = g_aligned_alloc0(nb->max_queues, sizeof(NetifQueueStats), 64);
+    nb->stats = g_aligned_alloc0(nb->max_queues, sizeof(NicQueueStats), 64);
     if (!xen_faults_init(&nb->faults, netback_fault, nb, error) ||
         !xenbus_back_init(&nb->bus, &netback_ops, env->xen, env->store, env->frontend_id,
                           config->idx, error)) {

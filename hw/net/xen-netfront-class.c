@@ -8,7 +8,7 @@
 #include "hw/net/classes.h"
 #include "hw/net/xen-netfront.h"
 #include "hw/xen/xen-device.h"
-#include "netif-counters.h"
+#include "nic-counters.h"
 
 static void netfront_class_event(void *opaque, XenbusEvent event, const char *detail)
 {
@@ -85,8 +85,8 @@ const DeviceClass xen_netfront_class = {
     .bus = "xen",
     .id_offset = offsetof(NetfrontConfig, id),
     .backends = { { "netdev", offsetof(NetfrontConfig, netdev) } },
-    .queue_stats_size = sizeof(NetifQueueStats),
-    .counters = netif_counters,
+    .queue_stats_size = sizeof(NicQueueStats),
+    .counters = nic_counters,
     .identify = netfront_class_identify,
     .realize = netfront_class_realize,
     .start = netfront_class_start,

@@ -103,7 +103,7 @@ typedef struct NetfrontQueue {
     Netfront *nf;
     NetdevQueue *peer;
     IoSource peer_source;
-    NetifQueueStats *stats;
+    NicQueueStats *stats;
     unsigned tx_offload;
     uint32_t tx_max_len;
     bool peer_ready;       /* the netdev may have packets */
@@ -123,13 +123,13 @@ static inline unsigned netfront_rx_port(const NetfrontQueue *q)
 static inline void netfront_notify_tx(NetfrontQueue *q)
 {
     xen_queue_notify(&q->base, 0);
-    netif_count(&q->stats->tx.events_sent, 1);
+    counter_add(&q->stats->tx.events_sent, 1);
 }
 
 static inline void netfront_notify_rx(NetfrontQueue *q)
 {
     xen_queue_notify(&q->base, netfront_rx_port(q));
-    netif_count(&q->stats->rx.events_sent, 1);
+    counter_add(&q->stats->rx.events_sent, 1);
 }
 
 struct Netfront {
@@ -145,7 +145,7 @@ struct Netfront {
     XenFaults faults;
     unsigned n_queues;
     NetfrontQueue *queue[NETIF_MAX_QUEUES];
-    NetifQueueStats *stats;  /* max_queues of them */
+    NicQueueStats *stats;  /* max_queues of them */
 };
 
 /* --- xen-netfront-store.c: main thread --- */

@@ -143,9 +143,9 @@ static void rx_end_packet(NetfrontQueue *q)
 
     cur->open = false;
     rx->n_done += cur->n_slots;
-    netif_count(&q->stats->rx.slots, cur->n_slots);
+    counter_add(&q->stats->rx.slots, cur->n_slots);
     if (cur->bad) {
-        netif_count(&q->stats->rx.drop_malformed, 1);
+        counter_add(&q->stats->rx.drop_malformed, 1);
         return;
     }
     rx->meta[rx->n++] = cur->meta;
@@ -169,7 +169,7 @@ static bool rx_gather(NetfrontQueue *q)
             rx_end_packet(q);
         } else if (rx->cur.bad) {
             rx->n_done += rx->cur.n_slots;
-            netif_count(&q->stats->rx.slots, rx->cur.n_slots);
+            counter_add(&q->stats->rx.slots, rx->cur.n_slots);
             rx->cur.n_slots = 0;
         }
     }
@@ -187,15 +187,15 @@ static void rx_decode(NetfrontQueue *q)
 
         pkt_pull(pkt, NETFRONT_HEAD);
         if (!netif_offload_apply(pkt, &rx->meta[i])) {
-            netif_count(&q->stats->rx.drop_malformed, 1);
+            counter_add(&q->stats->rx.drop_malformed, 1);
             continue;
         }
-        netif_count(&q->stats->rx.packets, 1);
-        netif_count(&q->stats->rx.bytes, pkt->len);
+        counter_add(&q->stats->rx.packets, 1);
+        counter_add(&q->stats->rx.bytes, pkt->len);
         rx->pkt[kept++] = *pkt;
     }
     rx->n = kept;
-    netif_count(&q->stats->rx.batches, kept > 0);
+    counter_add(&q->stats->rx.batches, kept > 0);
 }
 
 /* What the netdev has no room for is lost, as on any wire. False: there is more, for a round. */
@@ -209,11 +209,11 @@ static bool rx_send(NetfrontQueue *q)
     }
     rx->next += netdev_send(q->peer, &rx->pkt[rx->next], rx->n - rx->next);
     if (rx->next < rx->n && q->peer->full) {
-        netif_count(&q->stats->rx.drop_peer, rx->n - rx->next);
+        counter_add(&q->stats->rx.drop_peer, rx->n - rx->next);
         netdev_send_stop(q->peer);
         rx->next = rx->n;
     }
-    netif_count(&q->stats->rx.drop_peer, q->peer->refused - refused);
+    counter_add(&q->stats->rx.drop_peer, q->peer->refused - refused);
     return rx->next == rx->n;
 }
 

@@ -76,7 +76,7 @@ static bool tx_reclaim(NetfrontQueue *q, int *ret_n)
                                        "tx response for a request that is not in flight");
         }
         if (rsp.status != NETIF_RSP_OKAY && tx->first[rsp.id]) {
-            netif_count(&q->stats->tx.drop_peer, 1);
+            counter_add(&q->stats->tx.drop_peer, 1);
         }
         netfront_pool_put_page(&tx->pool, tx->page_of[rsp.id]);
         tx->page_of[rsp.id] = NETFRONT_NO_PAGE;
@@ -155,9 +155,9 @@ static void tx_put(NetfrontQueue *q, const Pkt *pkt, const NetifMeta *meta)
             tx_put_extra(tx, meta);
         }
     }
-    netif_count(&q->stats->tx.packets, 1);
-    netif_count(&q->stats->tx.bytes, pkt->len);
-    netif_count(&q->stats->tx.slots, pages + extra);
+    counter_add(&q->stats->tx.packets, 1);
+    counter_add(&q->stats->tx.bytes, pkt->len);
+    counter_add(&q->stats->tx.slots, pages + extra);
 }
 
 static bool tx_has_room(const NetfrontTx *tx, const Pkt *pkt)
@@ -171,7 +171,7 @@ static bool tx_has_room(const NetfrontTx *tx, const Pkt *pkt)
 static void tx_drop(NetfrontQueue *q, const Pkt *pkt, uint64_t *counter)
 {
     netfront_pool_put(&q->tx.pool, pkt);
-    netif_count(counter, 1);
+    counter_add(counter, 1);
 }
 
 /*
@@ -194,7 +194,7 @@ static bool tx_segment(NetfrontQueue *q)
     }
     if (tx->n_seg == 0) {
         pkt_segmenter_stop(&tx->segmenter);
-        netif_count(&q->stats->tx.drop_full, 1);
+        counter_add(&q->stats->tx.drop_full, 1);
     }
     if (!pkt_segmenter_busy(&tx->segmenter)) {
         netfront_pool_put(&tx->pool, pkt);
@@ -275,7 +275,7 @@ static bool tx_publish(NetfrontQueue *q, uint32_t old_prod)
     if (tx->ring.prod == old_prod) {
         return false;
     }
-    netif_count(&q->stats->tx.batches, 1);
+    counter_add(&q->stats->tx.batches, 1);
     if (xen_ring_push_requests(&tx->ring)) {
         netfront_notify_tx(q);
     }

@@ -184,7 +184,7 @@ Netfront *netfront_new(const NetfrontConfig *config, const NetfrontEnv *env, GEr
     nf->id = g_strdup(config->id);
     nf->idx = (unsigned)config->idx;
     nf->max_queues = MIN(MIN(env->peer->n_queues, limit), NETIF_MAX_QUEUES);
-    nf->stats = g_aligned_alloc0(nf->max_queues, sizeof(NetifQueueStats), 64);
+    nf->stats = g_aligned_alloc0(nf->max_queues, sizeof(NicQueueStats), 64);
     netdev_set_carrier(env->peer, false);
     env->peer->changed = netfront_peer_changed;
     env->peer->reopened = netfront_peer_reopened;

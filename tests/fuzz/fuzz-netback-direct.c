@@ -27,7 +27,7 @@ typedef struct Header {
 /* A receiver as a sender sees it, and the set of both. */
 typedef struct Pair {
     NetbackQueue to;
-    NetifQueueStats stats;
+    NicQueueStats stats;
     FuzzRing rx_page;
     DirectEnd end[2];
     DirectVif vif[2];

@@ -21,7 +21,7 @@ typedef struct FuzzRing {
 
 typedef struct FuzzQueue {
     NetbackQueue q;
-    NetifQueueStats stats;
+    NicQueueStats stats;
     Netdev nd;
     NetdevQueue peer;
     FuzzRing tx_page;

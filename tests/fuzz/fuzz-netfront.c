@@ -190,7 +190,7 @@ typedef struct Fixture {
     Netdev nd;
     NetdevQueue peer;
     NetdevQueue *queues[1];
-    NetifQueueStats stats;
+    NicQueueStats stats;
     Netfront nf;
     NetfrontQueue *q;
     NetfrontQueue fresh;

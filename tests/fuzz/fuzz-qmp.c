@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "hw/net/classes.h"
-#include "hw/net/netif-info.h"
+#include "hw/net/nic-stats.h"
 #include "session.h"
 #include "system.h"
 #include "util/json.h"
@@ -144,7 +144,7 @@ static void fake_unrealize(Device *d)
 /* One that is connected and was refused before, and one that is neither. */
 static void fake_info(Device *d, DeviceInfo *ret_info)
 {
-    static const NetifQueueStats stats[2] = { { .tx = { .packets = UINT64_MAX } } };
+    static const NicQueueStats stats[2] = { { .tx = { .packets = UINT64_MAX } } };
     bool up = g_str_equal(d->id, "vif0");
 
     g_strlcpy(ret_info->address, up ? "00:16:3e:00:00:01" : "", sizeof(ret_info->address));
@@ -166,7 +166,7 @@ const DeviceClass xen_netback_class = {
     .id_offset = offsetof(FakeConfig, id),
     .backends = { { "netdev", offsetof(FakeConfig, netdev) } },
     .desc = "made up",
-    .queue_stats_size = sizeof(NetifQueueStats),
+    .queue_stats_size = sizeof(NicQueueStats),
     .counters = fake_groups,
     .realize = fake_realize,
     .unrealize = fake_unrealize,

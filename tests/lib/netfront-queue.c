@@ -24,7 +24,7 @@ void nf_up_stopped(NfTest *f, const NetfrontPlan *plan)
     memset(f, 0, sizeof(*f));
     f->xen = fake_xen_new();
     f->nd = fake_netdev_new(1, true);
-    f->stats = g_aligned_alloc0(1, sizeof(NetifQueueStats), 64);
+    f->stats = g_aligned_alloc0(1, sizeof(NicQueueStats), 64);
     f->nf.env.xen = f->xen;
     f->nf.env.peer = f->nd;
     f->nf.stats = f->stats;
@@ -77,10 +77,10 @@ void nf_wait_requests(NfTest *f, int n)
 
 void nf_wait_counter(const uint64_t *counter, uint64_t n)
 {
-    for (unsigned i = 0; i < NF_WAIT_MS && netif_counter(counter) < n; i++) {
+    for (unsigned i = 0; i < NF_WAIT_MS && counter_read(counter) < n; i++) {
         g_usleep(1000);
     }
-    g_assert_cmpuint(netif_counter(counter), ==, n);
+    g_assert_cmpuint(counter_read(counter), ==, n);
 }
 
 /* "broken" is set before main is told, and nothing else may change after it. */

@@ -18,7 +18,7 @@ typedef struct NfTest {
     Xen *xen;
     Netdev *nd;
     Netfront nf;
-    NetifQueueStats *stats;
+    NicQueueStats *stats;
     NetfrontQueue *q;
     XenRing tx; /* the backend's ends */
     XenRing rx;

@@ -92,7 +92,7 @@ uint64_t direct_sum(const Vif *v, size_t offset)
     uint64_t n = 0;
 
     for (unsigned i = 0; i < v->nb->max_queues; i++) {
-        n += netif_counter((const void *)((const char *)&v->nb->stats[i] + offset));
+        n += counter_read((const void *)((const char *)&v->nb->stats[i] + offset));
     }
     return n;
 }

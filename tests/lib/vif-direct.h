@@ -32,7 +32,7 @@ void direct_to_netdev(DirectPair *p, const char *what, VifFrame f, uint16_t mss)
 
 /* A counter of all queues: DIRECT_COUNTER(&p->a, tx, packets). */
 uint64_t direct_sum(const Vif *v, size_t offset);
-#define DIRECT_COUNTER(v, dir, name) direct_sum(v, offsetof(NetifQueueStats, dir.name))
+#define DIRECT_COUNTER(v, dir, name) direct_sum(v, offsetof(NicQueueStats, dir.name))
 
 /* How long the queue 0 of @v will still wait for @mac; @set: from now on, 0: that. */
 uint64_t direct_patience(Vif *v, const uint8_t *mac, uint64_t set);

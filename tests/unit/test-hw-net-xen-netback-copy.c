@@ -224,7 +224,7 @@ static void test_no_privcmd_any_more(void)
 typedef struct Watch {
     XenOps ops;
     const XenOps *real;
-    const NetifQueueStats *stats; /* atomic; NULL: not yet */
+    const NicQueueStats *stats; /* atomic; NULL: not yet */
     uint64_t counted;             /* atomic; at the first event */
 } Watch;
 
@@ -232,11 +232,11 @@ static Watch watch;
 
 static int watch_notify(XenEvtchn *e, uint32_t port)
 {
-    const NetifQueueStats *s = __atomic_load_n(&watch.stats, __ATOMIC_ACQUIRE);
+    const NicQueueStats *s = __atomic_load_n(&watch.stats, __ATOMIC_ACQUIRE);
 
     if (s) {
-        __atomic_store_n(&watch.counted, netif_counter(&s->rx.packets) +
-                                         netif_counter(&s->rx.events_sent), __ATOMIC_RELAXED);
+        __atomic_store_n(&watch.counted, counter_read(&s->rx.packets) +
+                                         counter_read(&s->rx.events_sent), __ATOMIC_RELAXED);
         __atomic_store_n(&watch.stats, NULL, __ATOMIC_RELEASE);
     }
     return watch.real->evtchn_notify(e, port);
@@ -255,7 +255,7 @@ static void test_counted_before_the_event(void)
     watch.ops.evtchn_notify = watch_notify;
     v.host->ops = &watch.ops;
     vif_connect(&v, &config);
-    events = netif_counter(&v.nb->stats[0].rx.events_sent);
+    events = counter_read(&v.nb->stats[0].rx.events_sent);
     __atomic_store_n(&watch.stats, &v.nb->stats[0], __ATOMIC_RELEASE);
     vif_frame_give(v.back_dev, 0, &f, 0);
     vif_frame_expect(v.front_dev, 0, &f, 0);

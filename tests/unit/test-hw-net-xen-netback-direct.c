@@ -100,8 +100,8 @@ static void test_queues(void)
         vif_frame_give(p.a.front_dev, i, &f, 0);
         vif_frame_expect(p.b.front_dev, i % 2, &f, 0);
     }
-    VIF_WAIT(netif_counter(&p.b.nb->stats[0].rx.direct) == 2);
-    VIF_WAIT(netif_counter(&p.b.nb->stats[1].rx.direct) == 2);
+    VIF_WAIT(counter_read(&p.b.nb->stats[0].rx.direct) == 2);
+    VIF_WAIT(counter_read(&p.b.nb->stats[1].rx.direct) == 2);
     direct_pair_down(&p);
 }
 

@@ -31,8 +31,8 @@ static uint64_t raw_events(Raw *r)
 
     netback_info(r->v.nb, &info);
     for (unsigned i = 0; i < r->n_queues; i++) {
-        n += netif_counter(&info.stats[i].tx.events_received) +
-             netif_counter(&info.stats[i].rx.events_received);
+        n += counter_read(&info.stats[i].tx.events_received) +
+             counter_read(&info.stats[i].rx.events_received);
     }
     return n;
 }

@@ -401,9 +401,9 @@ static void all_traffic(Lab *lab, unsigned n, size_t bytes)
     datagrams(lab, true);
 }
 
-static uint64_t drops(const NetifDirStats *d)
+static uint64_t drops(const NicDirStats *d)
 {
-    return netif_counter(&d->drop_malformed) + netif_counter(&d->drop_grant);
+    return counter_read(&d->drop_malformed) + counter_read(&d->drop_grant);
 }
 
 static void assert_no_bad_packets(Lab *lab)

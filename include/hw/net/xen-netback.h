@@ -10,7 +10,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#include "hw/net/netif-info.h"
+#include "hw/net/netif-limits.h"
+#include "hw/net/nic-stats.h"
 #include "hw/xen/xen-ops.h"
 #include "hw/xen/xen-store.h"
 #include "hw/xen/xenbus-event.h"
@@ -89,7 +90,7 @@ typedef struct NetbackInfo {
     const char *error;     /* last reason, NULL if none */
     unsigned n_queues;     /* connected ones; 0 when not connected */
     unsigned max_queues;
-    const NetifQueueStats *stats; /* max_queues of them; valid until netback_free() */
+    const NicQueueStats *stats; /* max_queues of them; valid until netback_free() */
     int tids[NETIF_MAX_QUEUES];   /* thread of each connected queue */
 } NetbackInfo;
 

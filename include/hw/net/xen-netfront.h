@@ -9,7 +9,8 @@
 
 #include <glib.h>
 
-#include "hw/net/netif-info.h"
+#include "hw/net/netif-limits.h"
+#include "hw/net/nic-stats.h"
 #include "hw/xen/xen-ops.h"
 #include "hw/xen/xen-store.h"
 #include "hw/xen/xenbus-event.h"
@@ -60,7 +61,7 @@ typedef struct NetfrontInfo {
     const char *error;
     unsigned n_queues;
     unsigned max_queues;
-    const NetifQueueStats *stats;
+    const NicQueueStats *stats;
     int tids[NETIF_MAX_QUEUES];
 } NetfrontInfo;
 
