@@ -1,0 +1,79 @@
+/*
+ * A guest's memory, as far as its VMM gave it to us: regions, each a mapping of a file of the
+ * VMM. A region has three addresses: the guest's (gpa), the VMM's (user) and ours (host).
+ *
+ * Threads: the main thread changes it while no ring of it is running; everything else reads it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_VIRTIO_GUEST_MEM_H
+#define HW_VIRTIO_GUEST_MEM_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define GUEST_MEM_MAX_REGIONS 509u /* as KVM has memory slots for guests, and libvhost-user */
+#define GUEST_MEM_LOG_PAGE    4096u /* VHOST_LOG_PAGE: a bit of the dirty log */
+
+typedef struct GuestRegion {
+    uint64_t gpa;
+    uint64_t size;
+    uint64_t user;
+    uint8_t *host;    /* of gpa */
+    void *map;        /* what is mapped, with what the file has in front of the region */
+    size_t map_size;
+} GuestRegion;
+
+typedef struct GuestMem {
+    unsigned n;
+    GuestRegion region[GUEST_MEM_MAX_REGIONS]; /* by gpa, none reaches into another */
+    uint8_t *log;     /* a bit a page of the guest, set with an atomic OR; NULL: nobody asks */
+    uint64_t log_size; /* bytes */
+    void *log_map;
+    size_t log_map_size;
+} GuestMem;
+
+/* --- main thread --- */
+
+GuestMem *guest_mem_new(void);
+void guest_mem_free(GuestMem *mem); /* NULL is fine; unmaps all */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestMem, guest_mem_free)
+
+/*
+ * Maps @size bytes of @fd from @offset. The caller keeps @fd. Refused: size 0, an end beyond
+ * 2^64, a region that reaches into another one in gpa or user, a file that is shorter, too many.
+ */
+bool guest_mem_add(GuestMem *mem, uint64_t gpa, uint64_t size, uint64_t user, int fd,
+                   uint64_t offset, GError **error);
+/* False: there is none with these three. */
+bool guest_mem_remove(GuestMem *mem, uint64_t gpa, uint64_t size, uint64_t user, GError **error);
+void guest_mem_clear(GuestMem *mem); /* regions; the log stays */
+
+/* Pages that are written from now on are marked in @size bytes of @fd at @offset; -1: no more. */
+bool guest_mem_set_log(GuestMem *mem, int fd, uint64_t size, uint64_t offset, GError **error);
+
+/* Where the VMM's @user is, if all of @size bytes are in one region; else NULL. */
+void *guest_mem_of_user(const GuestMem *mem, uint64_t user, uint64_t size);
+
+/* --- any thread --- */
+
+/*
+ * The pieces of our memory that are @size bytes of the guest's from @gpa on. Regions that touch
+ * make more than one piece. 0: not all of it is there, or in more than @max pieces, or size 0.
+ */
+unsigned guest_mem_iov(const GuestMem *mem, uint64_t gpa, uint64_t size, struct iovec *ret_iov,
+                       unsigned max);
+
+/* Whether somebody keeps a log. */
+static inline bool guest_mem_logs(const GuestMem *mem)
+{
+    return mem->log != NULL;
+}
+/* Marks what was written: by the guest's address, or by ours (in a region; else nothing). */
+void guest_mem_dirty(const GuestMem *mem, uint64_t gpa, uint64_t size);
+void guest_mem_dirty_host(const GuestMem *mem, const void *host, uint64_t size);
+
+#endif

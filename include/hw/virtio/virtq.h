@@ -1,0 +1,119 @@
+/*
+ * A virtqueue as the device has it: split or packed (VIRTIO 1.2, 2.7 and 2.8). Chains of buffers
+ * come out in batches and go back in the order they came; the driver is told at most once a
+ * batch. What a driver wrote is read once, and only the copy is judged and used.
+ *
+ * Knows no kind of device, and no transport. Data path: no allocation; one thread has it from
+ * virtq_start() to virtq_stop().
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_VIRTIO_VIRTQ_H
+#define HW_VIRTIO_VIRTQ_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "hw/virtio/guest-mem.h"
+
+#define VIRTQ_MAX_SIZE 32768u
+/* Pieces of a chain, at most; longer ones are bad. As QEMU's VIRTQUEUE_MAX_SIZE. */
+#define VIRTQ_MAX_IOV  1024u
+
+/* A ring as the driver set it up, checked by virtq_start() only where it says so. */
+typedef struct VirtqSetup {
+    uint16_t size;       /* split: a power of 2; packed: any but 0 */
+    void *desc;          /* descriptor table; packed: the ring */
+    void *driver;        /* avail ring; packed: the driver's event suppression */
+    void *device;        /* used ring; packed: the device's */
+    uint64_t features;   /* negotiated VIRTIO_F_* and VIRTIO_RING_F_* */
+    uint64_t log_gpa;    /* of the used ring (packed: of the ring), for the dirty log */
+    bool log;            /* writes to the ring itself are logged, at log_gpa */
+    /*
+     * Where to go on. Split: the avail index, and where that differs from the used ring's index,
+     * the latter, as chains go back in order. Packed: low half avail, high half used, each 15
+     * bits and the wrap counter (vhost-user: VHOST_USER_SET_VRING_BASE).
+     */
+    uint32_t base;
+    struct VirtqInflight *inflight; /* kept up to date while it runs; NULL: none */
+} VirtqSetup;
+
+/* A buffer from the driver. @iov is the caller's memory, given to virtq_pop(). */
+typedef struct VirtqChain {
+    struct iovec *iov;   /* n_out pieces to read, then n_in to write, in our addresses */
+    uint16_t n_out;
+    uint16_t n_in;
+    uint32_t out_len;
+    uint32_t in_len;
+    uint16_t id;         /* split: the head; packed: the buffer id */
+    uint16_t n_slots;    /* of the ring that it takes: 1, packed: descriptors */
+    /*
+     * Why it can't be used (an address outside of memory, a loop, a readable piece behind a writable
+     * one...), a literal; there are no pieces then, and it is to be pushed with 0. NULL: it is fine.
+     */
+    const char *bad;
+} VirtqChain;
+
+/* The device's own state of a ring; its fields are virtq*.c's. */
+typedef struct Virtq {
+    const GuestMem *mem;
+    VirtqSetup s;
+    bool packed;
+    bool event_idx;
+    bool indirect;
+    bool running;
+    uint16_t avail;         /* next chain to pop: split, free running; packed, an offset */
+    uint16_t used;          /* next chain to give back, likewise */
+    uint16_t used_flushed;  /* visible to the driver up to here */
+    uint16_t avail_seen;    /* split: the driver's index as last read */
+    bool avail_wrap;        /* packed */
+    bool used_wrap;
+    bool flushed_wrap;
+    uint16_t in_flight;     /* popped slots that are not pushed */
+    bool told_valid;        /* the driver was told at @told: event index */
+    uint16_t told;
+    unsigned last_region;   /* where the last address was found */
+    const char *violation;  /* why it is broken, a literal; NULL: it is not */
+} Virtq;
+
+/*
+ * False: the ring makes no sense (size, alignment, an index further ahead than the ring is long;
+ * then *@ret_why is a literal). Keeps @mem and what @s points to until virtq_stop().
+ */
+bool virtq_start(Virtq *vq, const GuestMem *mem, const VirtqSetup *s, const char **ret_why);
+/* Gives back what was popped and not pushed, and returns where to go on: VirtqSetup.base. */
+uint32_t virtq_stop(Virtq *vq);
+
+/*
+ * Takes up to @max chains, with pieces from @iov, of which there are @n_iov; fewer if the next one
+ * might not fit into what is left. Returns how many, and -1 if the ring itself is broken
+ * (vq->violation: an impossible index or head): then nothing works any more but virtq_stop().
+ * @n_iov must be VIRTQ_MAX_IOV at least for the first chain to be sure of its room.
+ */
+int virtq_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *iov, unsigned n_iov);
+
+/* The last @n popped ones were never taken: they come again. In the order virtq_pop() gave them. */
+void virtq_unpop(Virtq *vq, const VirtqChain *chain, unsigned n);
+
+/*
+ * Gives @chain back, with @written bytes in its writable pieces. Chains go back in the order they
+ * came. The driver sees nothing before virtq_flush().
+ */
+void virtq_push(Virtq *vq, const VirtqChain *chain, uint32_t written);
+
+/* Publishes what was pushed. True: the driver wants to be told. */
+bool virtq_flush(Virtq *vq);
+
+/*
+ * Asks the driver for a kick when it adds a chain beyond those popped, then looks once more.
+ * True: there is one already. virtq_disarm(): no kicks are wanted, somebody looks anyway.
+ */
+bool virtq_arm(Virtq *vq);
+void virtq_disarm(Virtq *vq);
+
+/* There is something to pop, as far as a look without side effects tells. */
+bool virtq_ready(Virtq *vq);
+
+#endif
