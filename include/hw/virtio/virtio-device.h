@@ -41,7 +41,7 @@ typedef struct VirtioDeviceOps {
     void (*ring_enable)(VirtioDevice *d, unsigned index, bool on);
     /* Another call descriptor for a running ring; -1: none. The former is not used any more. */
     void (*ring_set_call)(VirtioDevice *d, unsigned index, int call_fd);
-    /* The other side knows that packets for @mac come here now: the host's switch is to learn it. */
+    /* Packets for @mac come here from now on: the host's switches are to learn it. */
     void (*announce)(VirtioDevice *d, const uint8_t mac[6]);      /* optional */
     bool (*set_mtu)(VirtioDevice *d, uint16_t mtu, GError **error); /* optional */
     /* No ring is running, nothing is negotiated: as it was when it was made. */

@@ -50,8 +50,9 @@ typedef struct VirtqChain {
     uint16_t id;         /* split: the head; packed: the buffer id */
     uint16_t n_slots;    /* of the ring that it takes: 1, packed: descriptors */
     /*
-     * Why it can't be used (an address outside of memory, a loop, a readable piece behind a writable
-     * one...), a literal; there are no pieces then, and it is to be pushed with 0. NULL: it is fine.
+     * Why it can't be used (an address outside of memory, a loop, a readable piece behind a
+     * writable one...), a literal; there are no pieces then, and it is to be pushed with 0.
+     * NULL: it is fine.
      */
     const char *bad;
 } VirtqChain;
