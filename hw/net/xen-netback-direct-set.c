@@ -103,8 +103,8 @@ static void direct_set_table(NetbackQueue *q, const DirectTable *t)
     /* alone there is nobody to send to, and no head to look at */
     DirectInstall i = { q, t->n > 1 ? t : NULL, g_new0(DirectPeer, t->n) };
 
-    if (q->base.running) {
-        io_thread_call(q->base.thread, direct_install, &i);
+    if (q->base.q.running) {
+        io_thread_call(q->base.q.thread, direct_install, &i);
     } else {
         direct_install(&i);
     }
@@ -221,7 +221,7 @@ void netback_direct_init_queue(Netback *nb, NetbackQueue *q)
     if (!nb->direct) {
         return;
     }
-    q->end = &nb->direct->end[q->base.index];
+    q->end = &nb->direct->end[q->base.q.index];
     q->mac = nb->direct->mac;
     q->direct = g_new0(DirectBatch, 1);
     direct_set_table(q, s->table);

@@ -370,7 +370,7 @@ static bool direct_send(NetbackQueue *q, int index)
     if (open == 0 || peer->refused) {
         return false;
     }
-    end = &vif->end[q->base.index % open];
+    end = &vif->end[q->base.q.index % open];
     if (!direct_try_lock(end)) {
         d->waits = true;
         return true;

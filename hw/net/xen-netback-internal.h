@@ -169,7 +169,7 @@ struct Netback {
     unsigned warned_mtu; /* of the netdev, when it was said to be too large; 0: it was not */
     bool no_sg;          /* the guest that is connected takes packets of one slot only */
     unsigned headroom;   /* that it asked for */
-    XenFaults faults;
+    DeviceFaults faults;
     NetbackKeys *keys;   /* while it connects... */
     bool keys_read;      /* ...all of them */
     unsigned n_queues;   /* that run */
@@ -229,7 +229,7 @@ void netback_queue_buffer_done(NetbackQueue *q, PktArena *a);
 void netback_queue_wait_peer(NetbackQueue *q);
 
 /* xen-netback-tx.c. */
-XenVerdict netback_tx_poll(NetbackQueue *q);
+QueueVerdict netback_tx_poll(NetbackQueue *q);
 bool netback_tx_init(NetbackQueue *q);
 void netback_tx_done(NetbackQueue *q);
 
@@ -239,7 +239,7 @@ void netback_direct_poll(NetbackQueue *q);
 bool netback_direct_finish(NetbackQueue *q);
 
 /* xen-netback-rx.c. */
-XenVerdict netback_rx_poll(NetbackQueue *q);
+QueueVerdict netback_rx_poll(NetbackQueue *q);
 /* Asks for an event if a packet lacks slots. True: there are enough already. */
 bool netback_rx_arm(NetbackQueue *q);
 void netback_rx_resume(NetbackQueue *q, uint64_t ns); /* after it was paused for @ns */

@@ -28,14 +28,14 @@ void netback_queue_wait_peer(NetbackQueue *q)
     }
     /* Asked for behind the failed write: some drivers, as the tap's, tell only who asked then. */
     q->peer_blocked = true;
-    io_thread_modify_source(q->base.thread, &q->peer_source, EPOLLIN | EPOLLOUT | EPOLLET);
+    io_thread_modify_source(q->base.q.thread, &q->peer_source, EPOLLIN | EPOLLOUT | EPOLLET);
 }
 
-static XenVerdict queue_poll(XenQueue *base)
+static QueueVerdict queue_poll(XenQueue *base)
 {
     NetbackQueue *q = container_of(base, NetbackQueue, base);
-    XenVerdict tx = netback_tx_poll(q);
-    XenVerdict rx = tx == XEN_VIOLATION ? tx : netback_rx_poll(q);
+    QueueVerdict tx = netback_tx_poll(q);
+    QueueVerdict rx = tx == QUEUE_VIOLATION ? tx : netback_rx_poll(q);
 
     return MAX(tx, rx);
 }
@@ -58,14 +58,14 @@ static int queue_attach(XenQueue *base)
     NetbackQueue *q = container_of(base, NetbackQueue, base);
 
     q->peer_ready = true; /* edge-triggered: what is there already is found by the first look */
-    return io_thread_add_source(base->thread, &q->peer_source, EPOLLIN | EPOLLET);
+    return io_thread_add_source(base->q.thread, &q->peer_source, EPOLLIN | EPOLLET);
 }
 
 static void queue_detach(XenQueue *base)
 {
     NetbackQueue *q = container_of(base, NetbackQueue, base);
 
-    io_thread_remove_source(base->thread, &q->peer_source);
+    io_thread_remove_source(base->q.thread, &q->peer_source);
 }
 
 static void queue_resume(XenQueue *base, uint64_t ns)
@@ -78,8 +78,8 @@ static void queue_watch_peer(void *opaque)
 {
     NetbackQueue *q = opaque;
 
-    io_thread_remove_source(q->base.thread, &q->peer_source);
-    if (io_thread_add_source(q->base.thread, &q->peer_source, EPOLLIN | EPOLLET) < 0) {
+    io_thread_remove_source(q->base.q.thread, &q->peer_source);
+    if (io_thread_add_source(q->base.q.thread, &q->peer_source, EPOLLIN | EPOLLET) < 0) {
         xen_queue_break(&q->base, "its thread cannot wait for the netdev");
     }
     q->peer_ready = true;
@@ -110,8 +110,8 @@ static const XenQueueOps netback_queue_ops = {
 
 void netback_queue_peer_reopened(NetbackQueue *q)
 {
-    if (q->base.running) {
-        io_thread_call(q->base.thread, queue_watch_peer, q);
+    if (q->base.q.running) {
+        io_thread_call(q->base.q.thread, queue_watch_peer, q);
     }
 }
 
@@ -119,7 +119,7 @@ void netback_queue_set_headroom(NetbackQueue *q, unsigned headroom)
 {
     QueueHeadroom h = { q, headroom };
 
-    io_thread_call(q->base.thread, queue_take_headroom, &h);
+    io_thread_call(q->base.q.thread, queue_take_headroom, &h);
 }
 
 bool netback_queue_buffer(NetbackQueue *q, PktArena *a, size_t size)

@@ -387,28 +387,28 @@ static void rx_publish(NetbackQueue *q)
 }
 
 /* With the lock, where the ring has one: direct=on. */
-static XenVerdict rx_round(NetbackQueue *q)
+static QueueVerdict rx_round(NetbackQueue *q)
 {
     RxBatch *b = &q->rx_batch;
     unsigned slots;
 
     if (!rx_reserve(q, &slots)) { /* free slots, counted */
-        return XEN_VIOLATION;
+        return QUEUE_VIOLATION;
     }
     rx_read(q, slots);            /* netdev to the batch's buffer */
     rx_fill(q, slots);            /* virtio_net_hdr to Xen flags and extras */
     if (b->n_rsp == 0) {
-        return XEN_IDLE;
+        return QUEUE_IDLE;
     }
     rx_copy(q);                   /* one batched grant copy */
     rx_publish(q);                /* every slot answered, then at most one event */
-    return XEN_WORK;
+    return QUEUE_WORK;
 }
 
 /* Host to guest, one batch. Queue thread only. */
-XenVerdict netback_rx_poll(NetbackQueue *q)
+QueueVerdict netback_rx_poll(NetbackQueue *q)
 {
-    XenVerdict v;
+    QueueVerdict v;
 
     netback_rx_lock(q);
     q->base.worked |= q->rx.cons != q->rx_seen; /* others took slots: the event was of use */

@@ -357,16 +357,16 @@ static void tx_respond(NetbackQueue *q)
 }
 
 /* Guest to host, one batch. Queue thread only. */
-XenVerdict netback_tx_poll(NetbackQueue *q)
+QueueVerdict netback_tx_poll(NetbackQueue *q)
 {
     TxBatch *b = &q->tx_batch;
 
     if (b->n_pkts == 0) {
         if (!tx_gather(q)) { /* ring: copy each slot out once, validate the copy */
-            return XEN_VIOLATION;
+            return QUEUE_VIOLATION;
         }
         if (b->n_pkts == 0) {
-            return XEN_IDLE;
+            return QUEUE_IDLE;
         }
         if (q->direct) {
             netback_direct_poll(q); /* direct=on: to other guests, past the netdev */
@@ -375,13 +375,13 @@ XenVerdict netback_tx_poll(NetbackQueue *q)
         tx_decode(q);       /* Xen flags and extras to virtio_net_hdr */
     }
     if (!tx_send(q)) {      /* the netdev takes the batch */
-        return q->peer->full ? XEN_IDLE : XEN_WORK;
+        return q->peer->full ? QUEUE_IDLE : QUEUE_WORK;
     }
     if (q->direct && !netback_direct_finish(q)) {
-        return XEN_IDLE;
+        return QUEUE_IDLE;
     }
     tx_respond(q);          /* every slot answered, then at most one event */
-    return XEN_WORK;
+    return QUEUE_WORK;
 }
 
 bool netback_tx_init(NetbackQueue *q)

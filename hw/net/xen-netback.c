@@ -291,7 +291,7 @@ Netback *netback_new(const NetbackConfig *config, const NetbackEnv *env, GError 
     }
     nb->max_queues = MIN(env->peer->n_queues, NETIF_MAX_QUEUES);
     nb->stats = g_aligned_alloc0(nb->max_queues, sizeof(NicQueueStats), 64);
-    if (!xen_faults_init(&nb->faults, netback_fault, nb, error) ||
+    if (!device_faults_init(&nb->faults, netback_fault, nb, error) ||
         !xenbus_back_init(&nb->bus, &netback_ops, env->xen, env->store, env->frontend_id,
                           config->idx, error)) {
         return NULL;
@@ -337,7 +337,7 @@ void netback_free(Netback *nb)
     nb->env.peer->reopened = NULL;
     xenbus_back_done(&nb->bus);
     netback_direct_leave(nb);
-    xen_faults_done(&nb->faults);
+    device_faults_done(&nb->faults);
     g_aligned_free(nb->stats);
     g_free(nb->env.threads);
     g_free(nb->id);
@@ -358,6 +358,6 @@ void netback_info(Netback *nb, NetbackInfo *ret_info)
     };
     memcpy(ret_info->mac, nb->mac, sizeof(ret_info->mac));
     for (unsigned i = 0; i < ret_info->n_queues; i++) {
-        ret_info->tids[i] = io_thread_tid(nb->queue[i]->base.thread);
+        ret_info->tids[i] = io_thread_tid(nb->queue[i]->base.q.thread);
     }
 }

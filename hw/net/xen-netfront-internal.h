@@ -142,7 +142,7 @@ struct Netfront {
     bool carrier;            /* the netdev was told that there is one */
     bool paused;
     bool peer_failed;        /* the netdev's error was reported */
-    XenFaults faults;
+    DeviceFaults faults;
     unsigned n_queues;
     NetfrontQueue *queue[NETIF_MAX_QUEUES];
     NicQueueStats *stats;  /* max_queues of them */
@@ -171,12 +171,12 @@ void netfront_queue_free(NetfrontQueue *q);
 
 /* xen-netfront-tx.c; arm: true if there is something. */
 void netfront_tx_init(NetfrontQueue *q);
-XenVerdict netfront_tx_poll(NetfrontQueue *q);
+QueueVerdict netfront_tx_poll(NetfrontQueue *q);
 bool netfront_tx_arm(NetfrontQueue *q);
 
 /* xen-netfront-rx.c */
 void netfront_rx_init(NetfrontQueue *q);
-XenVerdict netfront_rx_poll(NetfrontQueue *q);
+QueueVerdict netfront_rx_poll(NetfrontQueue *q);
 bool netfront_rx_arm(NetfrontQueue *q);
 
 #endif

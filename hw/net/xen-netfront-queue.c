@@ -12,11 +12,11 @@
 
 /* --- in the thread --- */
 
-static XenVerdict queue_poll(XenQueue *base)
+static QueueVerdict queue_poll(XenQueue *base)
 {
     NetfrontQueue *q = container_of(base, NetfrontQueue, base);
-    XenVerdict rx = netfront_rx_poll(q);
-    XenVerdict tx = rx == XEN_VIOLATION ? rx : netfront_tx_poll(q);
+    QueueVerdict rx = netfront_rx_poll(q);
+    QueueVerdict tx = rx == QUEUE_VIOLATION ? rx : netfront_tx_poll(q);
 
     return MAX(rx, tx);
 }
@@ -42,14 +42,14 @@ static int queue_attach(XenQueue *base)
 
     q->peer_ready = true; /* edge-triggered: what is there already is found by the first look */
     netfront_notify_rx(q); /* buffers were posted before the backend could hear of them */
-    return io_thread_add_source(base->thread, &q->peer_source, EPOLLIN | EPOLLET);
+    return io_thread_add_source(base->q.thread, &q->peer_source, EPOLLIN | EPOLLET);
 }
 
 static void queue_detach(XenQueue *base)
 {
     NetfrontQueue *q = container_of(base, NetfrontQueue, base);
 
-    io_thread_remove_source(base->thread, &q->peer_source);
+    io_thread_remove_source(base->q.thread, &q->peer_source);
 }
 
 /* Closing the former file has taken it out of epoll. */
@@ -57,8 +57,8 @@ static void queue_watch_peer(void *opaque)
 {
     NetfrontQueue *q = opaque;
 
-    io_thread_remove_source(q->base.thread, &q->peer_source);
-    if (io_thread_add_source(q->base.thread, &q->peer_source, EPOLLIN | EPOLLET) < 0) {
+    io_thread_remove_source(q->base.q.thread, &q->peer_source);
+    if (io_thread_add_source(q->base.q.thread, &q->peer_source, EPOLLIN | EPOLLET) < 0) {
         xen_queue_break(&q->base, "its thread cannot wait for the netdev");
     }
     q->peer_ready = true;
@@ -75,8 +75,8 @@ static const XenQueueOps netfront_queue_ops = {
 
 void netfront_queue_peer_reopened(NetfrontQueue *q)
 {
-    if (q->base.running) {
-        io_thread_call(q->base.thread, queue_watch_peer, q);
+    if (q->base.q.running) {
+        io_thread_call(q->base.q.thread, queue_watch_peer, q);
     }
 }
 
@@ -109,8 +109,8 @@ static void *queue_share(NetfrontQueue *q, unsigned count, bool writable, uint32
         int saved = errno;
 
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(saved),
-                    "cannot share %u pages of queue %u with domain %u: %s%s", count, q->base.index,
-                    nf->bus.backend_id, g_strerror(saved),
+                    "cannot share %u pages of queue %u with domain %u: %s%s", count,
+                    q->base.q.index, nf->bus.backend_id, g_strerror(saved),
                     queue_share_limit(nf->env.xen, saved));
     }
     return addr;
@@ -154,7 +154,7 @@ NetfrontQueue *netfront_queue_new(Netfront *nf, unsigned index, const NetfrontPl
 
 bool netfront_queue_start(NetfrontQueue *q, GError **error)
 {
-    g_autofree char *name = g_strdup_printf("vif%u-q%u", q->nf->idx, q->base.index);
+    g_autofree char *name = g_strdup_printf("vif%u-q%u", q->nf->idx, q->base.q.index);
 
     xen_queue_set_paused(&q->base, q->nf->paused);
     return xen_queue_start(&q->base, NULL, name, error);

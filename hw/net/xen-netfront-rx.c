@@ -252,17 +252,17 @@ static void rx_end(NetfrontRx *rx)
     rx->next = 0;
 }
 
-XenVerdict netfront_rx_poll(NetfrontQueue *q)
+QueueVerdict netfront_rx_poll(NetfrontQueue *q)
 {
     NetfrontRx *rx = &q->rx;
     uint32_t cons = rx->ring.cons;
 
     if (rx->n == 0) {
         if (!rx_gather(q)) {
-            return XEN_VIOLATION;
+            return QUEUE_VIOLATION;
         }
         if (rx->ring.cons == cons) {
-            return XEN_IDLE;
+            return QUEUE_IDLE;
         }
         rx->place = rx->n;
         rx_decode(q);
@@ -271,7 +271,7 @@ XenVerdict netfront_rx_poll(NetfrontQueue *q)
         rx_repost(q);
         rx_end(rx);
     }
-    return XEN_WORK;
+    return QUEUE_WORK;
 }
 
 bool netfront_rx_arm(NetfrontQueue *q)

@@ -282,7 +282,7 @@ static bool tx_publish(NetfrontQueue *q, uint32_t old_prod)
     return true;
 }
 
-XenVerdict netfront_tx_poll(NetfrontQueue *q)
+QueueVerdict netfront_tx_poll(NetfrontQueue *q)
 {
     uint32_t old_prod = q->tx.ring.prod;
     int answered;
@@ -291,13 +291,13 @@ XenVerdict netfront_tx_poll(NetfrontQueue *q)
 
     q->tx.stuck = false;
     if (!tx_reclaim(q, &answered)) {
-        return XEN_VIOLATION;
+        return QUEUE_VIOLATION;
     }
     tx_fill(q);
     read = q->tx.next < q->tx.n;
     tx_encode(q);
     put = tx_publish(q, old_prod);
-    return answered > 0 || put || (read && q->tx.next == q->tx.n) ? XEN_WORK : XEN_IDLE;
+    return answered > 0 || put || (read && q->tx.next == q->tx.n) ? QUEUE_WORK : QUEUE_IDLE;
 }
 
 /*

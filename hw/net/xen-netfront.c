@@ -189,7 +189,7 @@ Netfront *netfront_new(const NetfrontConfig *config, const NetfrontEnv *env, GEr
     env->peer->changed = netfront_peer_changed;
     env->peer->reopened = netfront_peer_reopened;
     env->peer->changed_opaque = nf;
-    if (!xen_faults_init(&nf->faults, netfront_fault, nf, error) ||
+    if (!device_faults_init(&nf->faults, netfront_fault, nf, error) ||
         !xenbus_front_init(&nf->bus, &netfront_ops, env->xen, env->store, nf->idx, error)) {
         return NULL;
     }
@@ -222,7 +222,7 @@ void netfront_free(Netfront *nf)
     nf->env.peer->changed = NULL;
     nf->env.peer->reopened = NULL;
     xenbus_front_done(&nf->bus);
-    xen_faults_done(&nf->faults);
+    device_faults_done(&nf->faults);
     g_aligned_free(nf->stats);
     g_free(nf->id);
     g_free(nf);
@@ -240,6 +240,6 @@ void netfront_info(Netfront *nf, NetfrontInfo *ret_info)
         .stats = nf->stats,
     };
     for (unsigned i = 0; i < ret_info->n_queues; i++) {
-        ret_info->tids[i] = io_thread_tid(nf->queue[i]->base.thread);
+        ret_info->tids[i] = io_thread_tid(nf->queue[i]->base.q.thread);
     }
 }

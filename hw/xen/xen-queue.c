@@ -9,14 +9,10 @@
 #include "hw/xen/xen-queue.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "util/clock.h"
 #include "util/container-of.h"
-#include "util/fd.h"
 
 /* So many events in a row that bring nothing are throttled (XSA-332)... */
 #define SPURIOUS_MAX  16u
@@ -25,56 +21,7 @@
 
 #define QUEUE_FAIL(error, ...) g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, __VA_ARGS__)
 
-/* --- faults --- */
-
-static gboolean faults_ready(gint fd, GIOCondition condition, gpointer opaque)
-{
-    XenFaults *f = opaque;
-    uint64_t n;
-
-    if (read(fd, &n, sizeof(n)) == sizeof(n)) {
-        f->fn(f->opaque);
-    }
-    return G_SOURCE_CONTINUE;
-}
-
-bool xen_faults_init(XenFaults *f, void (*fn)(void *opaque), void *opaque, GError **error)
-{
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-    if (fd < 0) {
-        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
-                    "cannot create an eventfd: %s", g_strerror(errno));
-        return false;
-    }
-    *f = (XenFaults){ .fd = fd, .fn = fn, .opaque = opaque };
-    f->source = g_unix_fd_add(fd, G_IO_IN, faults_ready, f);
-    return true;
-}
-
-void xen_faults_done(XenFaults *f)
-{
-    if (f->source) {
-        g_source_remove(f->source);
-        fd_close(&f->fd);
-        f->source = 0;
-    }
-}
-
 /* --- in the thread --- */
-
-void xen_queue_break(XenQueue *q, const char *reason)
-{
-    uint64_t one = 1;
-
-    if (q->fault) {
-        return;
-    }
-    __atomic_store_n(&q->fault, reason, __ATOMIC_RELEASE); /* pairs with xen_queue_fault() */
-    if (write(q->faults->fd, &one, sizeof(one)) < 0) {
-        return; /* full: main has been told already */
-    }
-}
 
 /* Events are noted and stay masked: they are unmasked when the thread has nothing to do. */
 static void queue_event(IoSource *s, uint32_t events)
@@ -100,23 +47,13 @@ static void queue_event(IoSource *s, uint32_t events)
     }
 }
 
-static bool queue_poll(IoPoller *p)
+static QueueVerdict queue_poll(DeviceQueue *dq)
 {
-    XenQueue *q = container_of(p, XenQueue, poller);
-    XenVerdict v;
+    XenQueue *q = container_of(dq, XenQueue, q);
+    QueueVerdict v = q->ops->poll(q);
 
-    if (q->fault || q->paused) {
-        return false;
-    }
-    p->wake_ns = 0;
-    v = q->ops->poll(q);
-    if (v == XEN_VIOLATION) {
-        g_assert(q->violation);
-        xen_queue_break(q, q->violation);
-        return false;
-    }
-    q->worked |= v == XEN_WORK;
-    return v == XEN_WORK;
+    q->worked |= v == QUEUE_WORK;
+    return v;
 }
 
 /*
@@ -169,86 +106,70 @@ static void queue_unmask(XenQueue *q)
     }
 }
 
-static bool queue_arm(IoPoller *p)
+static bool queue_arm(DeviceQueue *dq)
 {
-    XenQueue *q = container_of(p, XenQueue, poller);
+    XenQueue *q = container_of(dq, XenQueue, q);
 
-    if (q->fault || q->paused) {
-        p->wake_ns = 0;
-        return false; /* the ports stay masked */
-    }
     queue_unmask(q);
     return q->ops->arm(q);
 }
 
-static void queue_attach(void *opaque)
+static int queue_attach(DeviceQueue *dq)
 {
-    XenQueue *q = opaque;
+    XenQueue *q = container_of(dq, XenQueue, q);
+    int r = io_thread_add_source(dq->thread, &q->evt_source, EPOLLIN);
 
-    q->attach_error = io_thread_add_source(q->thread, &q->evt_source, EPOLLIN);
-    if (q->attach_error < 0) {
-        return;
+    if (r < 0) {
+        return r;
     }
     if (q->ops->attach) {
-        q->attach_error = q->ops->attach(q);
+        r = q->ops->attach(q);
     }
-    if (q->attach_error < 0) {
-        io_thread_remove_source(q->thread, &q->evt_source);
-        return;
+    if (r < 0) {
+        io_thread_remove_source(dq->thread, &q->evt_source);
     }
-    q->running = true;
-    io_thread_add_poller(q->thread, &q->poller);
+    return r;
 }
 
-static void queue_detach(void *opaque)
+static void queue_detach(DeviceQueue *dq)
 {
-    XenQueue *q = opaque;
+    XenQueue *q = container_of(dq, XenQueue, q);
 
-    io_thread_remove_poller(q->thread, &q->poller);
     if (q->ops->detach) {
         q->ops->detach(q);
     }
-    io_thread_remove_source(q->thread, &q->evt_source);
-    q->running = false;
+    io_thread_remove_source(dq->thread, &q->evt_source);
 }
 
-static void queue_pause(void *opaque)
+static void queue_resume(DeviceQueue *dq, uint64_t ns)
 {
-    XenQueue *q = opaque;
+    XenQueue *q = container_of(dq, XenQueue, q);
 
-    if (!q->paused) {
-        q->paused = true;
-        q->paused_at = clock_ns();
-    }
-}
-
-static void queue_resume(void *opaque)
-{
-    XenQueue *q = opaque;
-
-    if (!q->paused) {
-        return;
-    }
-    q->paused = false;
     if (q->ops->resume) {
-        q->ops->resume(q, clock_ns() - q->paused_at);
+        q->ops->resume(q, ns);
     }
 }
+
+static const DeviceQueueOps xen_queue_device_ops = {
+    .poll = queue_poll,
+    .arm = queue_arm,
+    .attach = queue_attach,
+    .detach = queue_detach,
+    .resume = queue_resume,
+};
 
 /* --- main thread --- */
 
 void xen_queue_init(XenQueue *q, const XenQueueOps *ops, Xen *xen, uint16_t domid, unsigned index,
-                    XenFaults *faults)
+                    DeviceFaults *faults)
 {
     *q = (XenQueue){
         .ops = ops,
         .xen = xen,
         .domid = domid,
-        .index = index,
-        .faults = faults,
-        .poller = { .poll = queue_poll, .arm = queue_arm },
         .evt_source = { .fd = -1, .ready = queue_event },
     };
+    device_queue_init(&q->q, &xen_queue_device_ops, index, faults);
 }
 
 bool xen_queue_open(XenQueue *q, bool grants, GError **error)
@@ -277,7 +198,7 @@ bool xen_queue_bind(XenQueue *q, uint32_t remote, uint64_t *events_received, GEr
     int port = q->xen->ops->evtchn_bind_interdomain(q->evtchn, q->domid, remote);
 
     if (port < 0) {
-        QUEUE_FAIL(error, "queue %u: cannot bind to event-channel %u: %s", q->index, remote,
+        QUEUE_FAIL(error, "queue %u: cannot bind to event-channel %u: %s", q->q.index, remote,
                    xen_strerror(q->xen, -port));
         return false;
     }
@@ -291,7 +212,7 @@ bool xen_queue_alloc_port(XenQueue *q, uint64_t *events_received, GError **error
 
     if (port < 0) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(-port),
-                    "cannot allocate an event channel for queue %u: %s", q->index,
+                    "cannot allocate an event channel for queue %u: %s", q->q.index,
                     xen_strerror(q->xen, -port));
         return false;
     }
@@ -306,49 +227,22 @@ bool xen_queue_map_ring(XenQueue *q, XenRing *ring, const char *name, const uint
 
     g_assert(q->n_maps < XEN_QUEUE_MAX_RINGS);
     if (!pages) {
-        QUEUE_FAIL(error, "queue %u: cannot map %s-ring-ref %u: %s", q->index, name, refs[0],
+        QUEUE_FAIL(error, "queue %u: cannot map %s-ring-ref %u: %s", q->q.index, name, refs[0],
                    g_strerror(errno));
         return false;
     }
     q->map[q->n_maps].pages = pages;
     q->map[q->n_maps++].n = n_pages;
     if (!xen_ring_attach_back(ring, pages, n_pages, entry_size)) {
-        QUEUE_FAIL(error, "queue %u: the %s ring's req_prod is impossible", q->index, name);
+        QUEUE_FAIL(error, "queue %u: the %s ring's req_prod is impossible", q->q.index, name);
         return false;
     }
     return true;
 }
 
-bool xen_queue_start(XenQueue *q, IoThread *thread, const char *name, GError **error)
-{
-    q->thread = thread ? thread : io_thread_new(name, error);
-    q->own_thread = !thread && q->thread;
-    if (!q->thread) {
-        return false;
-    }
-    io_thread_call(q->thread, queue_attach, q);
-    if (!q->running) {
-        QUEUE_FAIL(error, "queue %u: cannot wait for its file descriptors: %s", q->index,
-                   g_strerror(-q->attach_error));
-    }
-    return q->running;
-}
-
-void xen_queue_stop(XenQueue *q)
-{
-    if (q->running) {
-        io_thread_call(q->thread, queue_detach, q);
-    }
-    if (q->own_thread) {
-        io_thread_free(q->thread);
-        q->own_thread = false;
-    }
-    q->thread = NULL;
-}
-
 void xen_queue_done(XenQueue *q)
 {
-    g_assert(!q->running);
+    g_assert(!q->q.running);
     if (q->evtchn) {
         q->xen->ops->evtchn_close(g_steal_pointer(&q->evtchn));
     }
@@ -360,18 +254,4 @@ void xen_queue_done(XenQueue *q)
     if (q->gnttab) {
         q->xen->ops->gnttab_close(g_steal_pointer(&q->gnttab));
     }
-}
-
-void xen_queue_set_paused(XenQueue *q, bool paused)
-{
-    if (q->running) {
-        io_thread_call(q->thread, paused ? queue_pause : queue_resume, q);
-    } else {
-        q->paused = paused;
-    }
-}
-
-const char *xen_queue_fault(const XenQueue *q)
-{
-    return __atomic_load_n(&q->fault, __ATOMIC_ACQUIRE); /* pairs with xen_queue_break() */
 }

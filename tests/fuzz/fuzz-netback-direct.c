@@ -135,13 +135,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     f->copies_fail = h.flags & 2;
     memcpy(f->tx_page.entries, req, sizeof(req));
     f->tx_page.h.req_prod = h.requests;
-    for (unsigned i = 0; i < MAX_POLLS && !f->q.base.violation &&
+    for (unsigned i = 0; i < MAX_POLLS && !f->q.base.q.violation &&
                          f->tx_page.h.rsp_prod != h.requests; i++) {
-        if (netback_tx_poll(&f->q) == XEN_IDLE) {
+        if (netback_tx_poll(&f->q) == QUEUE_IDLE) {
             clock_set_virtual_ns(clock_virtual_ns() + 1000000); /* for who waits for slots */
         }
     }
-    g_assert_true(f->q.base.violation || f->tx_page.h.rsp_prod == h.requests);
+    g_assert_true(f->q.base.q.violation || f->tx_page.h.rsp_prod == h.requests);
     check_responses(p, &h);
     return 0;
 }

@@ -114,13 +114,13 @@ static uint32_t check_packet(const FuzzQueue *f, const netif_rx_request_t *req, 
 
 static void run(FuzzQueue *f, uint16_t requests)
 {
-    for (unsigned i = 0; i < MAX_POLLS && !f->q.base.violation; i++) {
+    for (unsigned i = 0; i < MAX_POLLS && !f->q.base.q.violation; i++) {
         unsigned before = f->notified;
-        XenVerdict v = netback_rx_poll(&f->q);
+        QueueVerdict v = netback_rx_poll(&f->q);
 
         g_assert_cmpuint(f->notified, <=, before + 1);
         g_assert_cmpuint(f->rx_page.h.rsp_prod, <=, requests);
-        if (v == XEN_IDLE && !netback_rx_arm(&f->q)) {
+        if (v == QUEUE_IDLE && !netback_rx_arm(&f->q)) {
             break;
         }
     }
@@ -147,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     run(f, h.requests);
     clock_set_virtual_ns(clock_virtual_ns() + STALL_NS); /* what waits is dropped */
     run(f, h.requests);
-    g_assert_true(h.requests <= 256 || f->q.base.violation);
+    g_assert_true(h.requests <= 256 || f->q.base.q.violation);
     while (i < f->rx_page.h.rsp_prod) {
         i = check_packet(f, req, i, f->rx_page.h.rsp_prod);
     }

@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     f->copies_fail = h.flags & 2;
     memcpy(f->tx_page.entries, req, sizeof(req));
     f->tx_page.h.req_prod = h.requests;
-    for (unsigned i = 0; i < MAX_POLLS && !f->q.base.violation; i++) {
+    for (unsigned i = 0; i < MAX_POLLS && !f->q.base.q.violation; i++) {
         unsigned before = f->notified;
 
         netback_tx_poll(&f->q);
@@ -109,8 +109,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         }
     }
-    g_assert_true(f->q.base.violation || f->tx_page.h.rsp_prod == h.requests);
-    g_assert_true(h.requests <= 256 || f->q.base.violation);
+    g_assert_true(f->q.base.q.violation || f->tx_page.h.rsp_prod == h.requests);
+    g_assert_true(h.requests <= 256 || f->q.base.q.violation);
     check_responses(f, req, f->tx_page.h.rsp_prod);
     return 0;
 }

@@ -146,8 +146,8 @@ void fuzz_queue_reset(FuzzQueue *f)
     memset(&f->rx_page, 0, sizeof(f->rx_page));
     g_assert_true(xen_ring_attach_back(&q->tx, &f->tx_page, 1, sizeof(netif_tx_request_t)));
     g_assert_true(xen_ring_attach_back(&q->rx, &f->rx_page, 1, sizeof(netif_rx_request_t)));
-    q->base.violation = NULL;
-    q->base.poller.wake_ns = 0;
+    q->base.q.violation = NULL;
+    q->base.q.poller.wake_ns = 0;
     q->peer_ready = true;
     q->offload = 0;
     q->sg = true;

@@ -172,8 +172,8 @@ static void run(NetfrontQueue *q, Xen *xen, FuzzInput *in)
         fuzz_take(in, &now, sizeof(now));
         q->peer_ready = true;
         answer(&p, in);
-        if (netfront_rx_poll(q) == XEN_VIOLATION || netfront_tx_poll(q) == XEN_VIOLATION) {
-            g_assert_nonnull(q->base.violation);
+        if (netfront_rx_poll(q) == QUEUE_VIOLATION || netfront_tx_poll(q) == QUEUE_VIOLATION) {
+            g_assert_nonnull(q->base.q.violation);
             break;
         }
         check_requests(&p, xen, before);
@@ -217,7 +217,7 @@ static Fixture *fixture_new(void)
     f->nf.bus.pages = xenbus_front_pages_new();
     f->nf.bus.share = f->xen->ops->share_open(f->xen, &error);
     g_assert_no_error(error);
-    g_assert_true(xen_faults_init(&f->nf.faults, ignore_fault, NULL, &error));
+    g_assert_true(device_faults_init(&f->nf.faults, ignore_fault, NULL, &error));
     f->q = netfront_queue_new(&f->nf, 0, &plan, &error);
     g_assert_no_error(error);
     f->fresh = *f->q;

@@ -31,7 +31,7 @@ void nf_up_stopped(NfTest *f, const NetfrontPlan *plan)
     f->nf.bus.xen = f->xen;
     f->nf.bus.pages = xenbus_front_pages_new();
     f->nf.bus.share = f->xen->ops->share_open(f->xen, NULL);
-    g_assert_true(xen_faults_init(&f->nf.faults, ignore_fault, NULL, &error));
+    g_assert_true(device_faults_init(&f->nf.faults, ignore_fault, NULL, &error));
     f->q = netfront_queue_new(&f->nf, 0, plan, &error);
     g_assert_no_error(error);
     g_assert_true(xen_ring_attach_back(&f->tx, f->q->rings, 1, sizeof(NfSlot)));
@@ -52,7 +52,7 @@ void nf_down(NfTest *f)
     netfront_queue_free(f->q);
     g_assert_cmpuint(fake_xen_n_granted(f->xen), ==, 0);
     xenbus_front_pages_done(&f->nf.bus);
-    xen_faults_done(&f->nf.faults);
+    device_faults_done(&f->nf.faults);
     g_aligned_free(f->stats);
     netdev_free(f->nd);
     xen_close(f->xen);

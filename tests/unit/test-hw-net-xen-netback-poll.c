@@ -171,15 +171,15 @@ static void test_full_netdev(void)
         put_tx(f, &req);
     }
     dev.room = 2;
-    g_assert_cmpint(netback_tx_poll(&f->q), ==, XEN_IDLE);
+    g_assert_cmpint(netback_tx_poll(&f->q), ==, QUEUE_IDLE);
     g_assert_cmpuint(dev.n_sent, ==, 2);
     g_assert_cmpuint(f->tx_page.h.rsp_prod, ==, 0);
-    g_assert_cmpuint(f->q.base.poller.wake_ns, !=, 0); /* nothing else would try again */
+    g_assert_cmpuint(f->q.base.q.poller.wake_ns, !=, 0); /* nothing else would try again */
     dev.room = 1;
-    g_assert_cmpint(netback_tx_poll(&f->q), ==, XEN_IDLE);
+    g_assert_cmpint(netback_tx_poll(&f->q), ==, QUEUE_IDLE);
     g_assert_cmpuint(dev.n_sent, ==, 3);
     dev.room = UINT32_MAX;
-    g_assert_cmpint(netback_tx_poll(&f->q), ==, XEN_WORK);
+    g_assert_cmpint(netback_tx_poll(&f->q), ==, QUEUE_WORK);
     g_assert_cmpuint(f->tx_page.h.rsp_prod, ==, 5);
     g_assert_cmpuint(dev.n_sent, ==, 5);
     for (unsigned i = 0; i < 5; i++) {
@@ -310,12 +310,12 @@ static void test_full_rings(void)
         }
         for (unsigned left = pkts; left > 0; left -= dev.n_sent) {
             dev.n_sent = 0;
-            g_assert_cmpint(netback_tx_poll(&f->q), ==, XEN_WORK);
+            g_assert_cmpint(netback_tx_poll(&f->q), ==, QUEUE_WORK);
             g_assert_cmpuint(dev.n_sent, >=, MIN(left, 8));
             g_assert_cmpuint(f->q.tx_batch.pages, <=, NETBACK_TX_PAGES);
         }
         g_assert_cmpuint(f->tx_page.h.rsp_prod, ==, pkts * n);
-        g_assert_cmpint(netback_tx_poll(&f->q), ==, XEN_IDLE);
+        g_assert_cmpint(netback_tx_poll(&f->q), ==, QUEUE_IDLE);
     }
 }
 

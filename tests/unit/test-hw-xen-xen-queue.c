@@ -15,7 +15,7 @@
 typedef struct Toy {
     XenQueue base;
     Xen *xen;
-    XenFaults faults;
+    DeviceFaults faults;
     uint64_t events[2];
     unsigned told;       /* of faults, in the main loop */
     unsigned attached;
@@ -33,20 +33,20 @@ static unsigned get(unsigned *n)
     return __atomic_load_n(n, __ATOMIC_SEQ_CST);
 }
 
-static XenVerdict toy_poll(XenQueue *q)
+static QueueVerdict toy_poll(XenQueue *q)
 {
     Toy *t = container_of(q, Toy, base);
 
     __atomic_add_fetch(&t->polls, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&t->violate, __ATOMIC_SEQ_CST)) {
         xen_queue_violation(q, "a made-up rule");
-        return XEN_VIOLATION;
+        return QUEUE_VIOLATION;
     }
     if (get(&t->work) > 0) {
         __atomic_sub_fetch(&t->work, 1, __ATOMIC_SEQ_CST);
-        return XEN_WORK;
+        return QUEUE_WORK;
     }
-    return XEN_IDLE;
+    return QUEUE_IDLE;
 }
 
 static bool toy_arm(XenQueue *q)
@@ -89,7 +89,7 @@ static void toy_up(Toy *t, unsigned ports)
     g_autoptr(GError) error = NULL;
 
     *t = (Toy){ .xen = fake_xen_new() };
-    g_assert_true(xen_faults_init(&t->faults, toy_fault, t, &error));
+    g_assert_true(device_faults_init(&t->faults, toy_fault, t, &error));
     xen_queue_init(&t->base, &toy_ops, t->xen, 7, 3, &t->faults);
     g_assert_true(xen_queue_open(&t->base, false, &error));
     for (unsigned i = 0; i < ports; i++) {
@@ -113,8 +113,8 @@ static void toy_down(Toy *t)
     xen_queue_done(&t->base);
     xen_queue_done(&t->base);
     g_assert_cmpuint(t->attached, ==, 0);
-    xen_faults_done(&t->faults);
-    xen_faults_done(&t->faults);
+    device_faults_done(&t->faults);
+    device_faults_done(&t->faults);
     xen_close(t->xen);
 }
 

@@ -1,7 +1,7 @@
 /*
- * What a queue of any Xen device has, backend or frontend: event channels, grants, a thread
- * that polls it, a way to say that the other end broke the protocol. A device embeds it
- * in its own queue, and keeps what its rings mean.
+ * What a queue of any Xen device has, backend or frontend, on top of what any queue has
+ * (device-queue.h): event channels and grants. A device embeds it in its own queue, and keeps
+ * what its rings mean.
  *
  * A queue belongs to the main thread until xen_queue_start() and from xen_queue_stop() on,
  * in between to its iothread.
@@ -15,26 +15,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hw/core/device-queue.h"
 #include "hw/xen/ring.h"
 #include "hw/xen/xen-ops.h"
-#include "util/iothread.h"
 
 #define XEN_QUEUE_MAX_PORTS 2u /* a split pair: one for each direction */
 #define XEN_QUEUE_MAX_RINGS 2u
 
 typedef struct XenQueue XenQueue;
 
-/* What a round came to. */
-typedef enum XenVerdict {
-    XEN_IDLE,      /* there was nothing to do */
-    XEN_WORK,      /* there was something: look again soon */
-    XEN_VIOLATION, /* the other end broke the protocol, XenQueue.violation says how */
-} XenVerdict;
-
 /* All of it runs in the queue's thread. */
 typedef struct XenQueueOps {
-    /* One bounded round. Behind XEN_VIOLATION it is not called again. */
-    XenVerdict (*poll)(XenQueue *q);
+    /* One bounded round. Behind QUEUE_VIOLATION it is not called again. */
+    QueueVerdict (*poll)(XenQueue *q);
     /* About to sleep: asks for events and looks once more. True: there is work already. */
     bool (*arm)(XenQueue *q);
     /* The thread takes the queue, or gives it back: more sources. 0 or -errno. Optional. */
@@ -44,14 +37,6 @@ typedef struct XenQueueOps {
     void (*resume)(XenQueue *q, uint64_t ns);
 } XenQueueOps;
 
-/* Tells the main thread that a queue stopped; one for all queues of a device. */
-typedef struct XenFaults {
-    int fd;
-    guint source;
-    void (*fn)(void *opaque); /* main thread; xen_queue_fault() of each queue says which */
-    void *opaque;
-} XenFaults;
-
 typedef struct XenQueuePort {
     uint32_t port;             /* local */
     bool masked;               /* an event came; unmasked before the thread sleeps */
@@ -59,15 +44,10 @@ typedef struct XenQueuePort {
 } XenQueuePort;
 
 struct XenQueue {
+    DeviceQueue q;
     const XenQueueOps *ops;
     Xen *xen;
     uint16_t domid;      /* the other end */
-    unsigned index;
-    XenFaults *faults;
-    IoThread *thread;
-    bool own_thread;
-    bool running;        /* the thread has it */
-    int attach_error;
 
     XenEvtchn *evtchn;
     XenGnttab *gnttab;   /* NULL: not opened */
@@ -80,26 +60,17 @@ struct XenQueue {
     } map[XEN_QUEUE_MAX_RINGS];
 
     /* the thread's */
-    IoPoller poller;
     IoSource evt_source;
-    bool paused;
-    uint64_t paused_at;      /* in clock_ns() */
     bool worked;             /* since the last unmask */
     unsigned spurious;       /* events in a row that brought nothing */
     uint64_t throttle_until; /* events stay masked until then; 0: they do not */
-    const char *violation;   /* a literal */
-    const char *fault;       /* why nothing moves any more; atomic, set once */
 };
 
 /* --- main thread --- */
 
-/* @fn(@opaque) runs in the main loop. False: no descriptor. */
-bool xen_faults_init(XenFaults *f, void (*fn)(void *opaque), void *opaque, GError **error);
-void xen_faults_done(XenFaults *f); /* fine for a zeroed one */
-
 /* Sets all up, opens nothing. Everything given outlives the queue. */
 void xen_queue_init(XenQueue *q, const XenQueueOps *ops, Xen *xen, uint16_t domid, unsigned index,
-                    XenFaults *faults);
+                    DeviceFaults *faults);
 /* Opens the queue's handles: event channels and, with @grants, others' grants. */
 bool xen_queue_open(XenQueue *q, bool grants, GError **error);
 
@@ -119,36 +90,43 @@ bool xen_queue_map_ring(XenQueue *q, XenRing *ring, const char *name, const uint
                         unsigned n_pages, uint32_t entry_size, GError **error);
 
 /* Hands it to @thread; NULL: one of its own, called @name. */
-bool xen_queue_start(XenQueue *q, IoThread *thread, const char *name, GError **error);
+static inline bool xen_queue_start(XenQueue *q, IoThread *thread, const char *name, GError **error)
+{
+    return device_queue_start(&q->q, thread, name, error);
+}
 /* Takes it back. Idempotent, as the next one; both are fine for a zeroed queue. */
-void xen_queue_stop(XenQueue *q);
+static inline void xen_queue_stop(XenQueue *q)
+{
+    device_queue_stop(&q->q);
+}
 /* Closes ports, unmaps rings, closes handles. Stopped. */
 void xen_queue_done(XenQueue *q);
 
 /* Paused, it is not polled, and its ports stay masked. */
-void xen_queue_set_paused(XenQueue *q, bool paused);
-
-/* Why it stopped by itself; NULL: it did not. Any thread. */
-const char *xen_queue_fault(const XenQueue *q);
-
-/* --- the queue's thread --- */
-
-/* Notes a protocol violation, a literal; false. The round then ends with XEN_VIOLATION. */
-static inline bool xen_queue_violation(XenQueue *q, const char *reason)
+static inline void xen_queue_set_paused(XenQueue *q, bool paused)
 {
-    q->violation = reason;
-    return false;
+    device_queue_set_paused(&q->q, paused);
 }
 
-/* Nothing of this queue moves any more; the main thread is told. @reason: a literal. */
-void xen_queue_break(XenQueue *q, const char *reason);
+/* Why it stopped by itself; NULL: it did not. Any thread. */
+static inline const char *xen_queue_fault(const XenQueue *q)
+{
+    return device_queue_fault(&q->q);
+}
 
-/* Polls again at @ns of clock_ns() at the latest. */
+/* --- the queue's thread; as device_queue_...() --- */
+
+static inline bool xen_queue_violation(XenQueue *q, const char *reason)
+{
+    return device_queue_violation(&q->q, reason);
+}
+static inline void xen_queue_break(XenQueue *q, const char *reason)
+{
+    device_queue_break(&q->q, reason);
+}
 static inline void xen_queue_wake_at(XenQueue *q, uint64_t ns)
 {
-    if (q->poller.wake_ns == 0 || ns < q->poller.wake_ns) {
-        q->poller.wake_ns = ns;
-    }
+    device_queue_wake_at(&q->q, ns);
 }
 
 /* To the other end, through port[@i]. */
