@@ -67,6 +67,21 @@ void *guest_mem_of_user(const GuestMem *mem, uint64_t user, uint64_t size);
 unsigned guest_mem_iov(const GuestMem *mem, uint64_t gpa, uint64_t size, struct iovec *ret_iov,
                        unsigned max);
 
+/* The region that @gpa is in; -1: none. */
+int guest_mem_find(const GuestMem *mem, uint64_t gpa);
+
+/*
+ * The common case in a few instructions: our address of @size bytes from @gpa on if all of them
+ * are in region @hint, any that guest_mem_find() ever told; else NULL, which says nothing.
+ */
+static inline void *guest_mem_at(const GuestMem *mem, unsigned hint, uint64_t gpa, uint64_t size)
+{
+    const GuestRegion *r = &mem->region[hint]; /* one that was removed has size 0 */
+    uint64_t off = gpa - r->gpa;
+
+    return off < r->size && size <= r->size - off ? r->host + off : NULL;
+}
+
 /* Whether somebody keeps a log. */
 static inline bool guest_mem_logs(const GuestMem *mem)
 {
