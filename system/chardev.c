@@ -6,15 +6,9 @@
  */
 #include "system.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "util/bound-path.h"
-#include "util/fd.h"
+#include "util/chardev.h"
 #include "util/log.h"
 
 typedef struct SocketConfig {
@@ -26,15 +20,14 @@ typedef struct SocketConfig {
     bool nowait;
 } SocketConfig;
 
-typedef struct Chardev {
+typedef struct ChardevObject {
     char *id;
     char *filename;      /* as query-chardev shows it */
-    int fd;              /* listening or connected, until a monitor takes it */
+    Chardev *chardev;
     bool server;
     bool wait;
-    BoundPath bound;     /* that we made */
     QmpMonitor *monitor; /* the Qmp's */
-} Chardev;
+} ChardevObject;
 
 static const OptMember socket_members[] = {
     { "id", OPT_STR, offsetof(SocketConfig, id), .required = true, .help = "name, for -mon" },
@@ -93,144 +86,68 @@ char *qmp_help(const char *arg, GError **error)
                  : NULL;
 }
 
-void chardev_free(gpointer opaque)
+void chardev_object_free(gpointer opaque)
 {
-    Chardev *c = opaque;
+    ChardevObject *o = opaque;
 
-    fd_close(&c->fd);
-    bound_path_remove(&c->bound);
-    g_free(c->filename);
-    g_free(c->id);
-    g_free(c);
+    chardev_free(o->chardev);
+    g_free(o->filename);
+    g_free(o->id);
+    g_free(o);
 }
 
-static bool socket_address(const char *path, struct sockaddr_un *ret, GError **error)
+static bool socket_open(ChardevObject *o, const SocketConfig *config, GError **error)
 {
-    *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    if (strlen(path) >= sizeof(ret->sun_path)) {
-        return system_set_error(error, "UNIX socket path '%s' is too long\n"
-                                "Path must be less than %zu bytes", path, sizeof(ret->sun_path));
-    }
-    memcpy(ret->sun_path, path, strlen(path) + 1);
-    return true;
-}
+    ChardevConfig c = { .path = config->path, .server = config->server };
+    uint64_t fd = 0;
 
-static bool socket_connect(Chardev *c, const char *path, GError **error)
-{
-    struct sockaddr_un addr;
-
-    if (!socket_address(path, &addr, error)) {
-        return false;
-    }
-    if (connect(c->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-        return system_set_error(error, "Failed to connect to '%s': %s", path, g_strerror(errno));
-    }
-    return true;
-}
-
-/* A socket that nobody listens on any more is in the way of a new one. */
-static void socket_remove_stale(const struct sockaddr_un *addr)
-{
-    AUTO_FD int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct stat st;
-
-    if (probe >= 0 && stat(addr->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
-        connect(probe, (const struct sockaddr *)addr, sizeof(*addr)) < 0 &&
-        errno == ECONNREFUSED) {
-        unlink(addr->sun_path);
-    }
-}
-
-static bool socket_bind(Chardev *c, const char *path, GError **error)
-{
-    struct sockaddr_un addr;
-
-    if (!socket_address(path, &addr, error)) {
-        return false;
-    }
-    socket_remove_stale(&addr);
-    if (bind(c->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-        return system_set_error(error, "Failed to bind socket to %s: %s", path, g_strerror(errno));
-    }
-    if (!bound_path_set(&c->bound, path) || listen(c->fd, 1) < 0) {
-        return system_set_error(error, "Failed to listen on socket: %s", g_strerror(errno));
-    }
-    return true;
-}
-
-static bool socket_inherit(Chardev *c, const char *text, GError **error)
-{
-    uint64_t fd;
-    int type;
-    socklen_t len = sizeof(type);
-
-    if (!opt_parse_uint(text, G_MAXINT, &fd)) {
-        return system_set_error(error, "Unable to parse FD number %s", text);
-    }
-    if (getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0) {
-        return system_set_error(error, "File descriptor '%s' is not a socket", text);
-    }
-    c->fd = (int)fd;
-    fd_set_cloexec(c->fd, true);
-    if (c->server && listen(c->fd, 1) < 0) {
-        return system_set_error(error, "Failed to listen on socket: %s", g_strerror(errno));
-    }
-    return true;
-}
-
-static bool socket_open(Chardev *c, const SocketConfig *config, GError **error)
-{
     if ((config->path != NULL) == (config->fd != NULL)) {
         return system_set_error(error, "one of path= and fd= must be given");
     }
     if (config->path && config->path[0] == '\0') {
         return system_set_error(error, "path= must not be empty");
     }
-    if (config->fd) {
-        return socket_inherit(c, config->fd, error);
+    if (config->fd && !opt_parse_uint(config->fd, G_MAXINT, &fd)) {
+        return system_set_error(error, "Unable to parse FD number %s", config->fd);
     }
-    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (c->fd < 0) {
-        return system_set_error(error, "Failed to create socket: %s", g_strerror(errno));
-    }
-    return config->server ? socket_bind(c, config->path, error)
-                          : socket_connect(c, config->path, error);
+    c.fd = (int)fd;
+    o->chardev = chardev_new(&c, error);
+    return o->chardev != NULL;
 }
 
-static Chardev *chardev_find(System *s, const char *id)
+static ChardevObject *chardev_find(System *s, const char *id)
 {
     for (guint i = 0; i < s->chardevs->len; i++) {
-        Chardev *c = g_ptr_array_index(s->chardevs, i);
+        ChardevObject *o = g_ptr_array_index(s->chardevs, i);
 
-        if (g_str_equal(c->id, id)) {
-            return c;
+        if (g_str_equal(o->id, id)) {
+            return o;
         }
     }
     return NULL;
 }
 
-static Chardev *chardev_new_socket(System *s, const SocketConfig *config, GError **error)
+static ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError **error)
 {
-    Chardev *c;
+    ChardevObject *o;
 
     if (chardev_find(s, config->id)) {
         system_set_error(error, "Duplicate ID '%s' for chardev", config->id);
         return NULL;
     }
-    c = g_new0(Chardev, 1);
-    c->fd = -1;
-    c->id = g_strdup(config->id);
-    c->server = config->server;
-    c->wait = config->server && config->wait && !config->nowait;
-    c->filename = g_strdup_printf("%s:%s%s", config->path ? "unix" : "fd",
+    o = g_new0(ChardevObject, 1);
+    o->id = g_strdup(config->id);
+    o->server = config->server;
+    o->wait = config->server && config->wait && !config->nowait;
+    o->filename = g_strdup_printf("%s:%s%s", config->path ? "unix" : "fd",
                                   config->path ? config->path : config->fd,
                                   config->server ? ",server=on" : "");
-    if (!socket_open(c, config, error)) {
-        chardev_free(c);
+    if (!socket_open(o, config, error)) {
+        chardev_object_free(o);
         return NULL;
     }
-    g_ptr_array_add(s->chardevs, c);
-    return c;
+    g_ptr_array_add(s->chardevs, o);
+    return o;
 }
 
 bool chardev_add(System *s, const char *arg, GError **error)
@@ -262,16 +179,16 @@ bool chardev_add(System *s, const char *arg, GError **error)
     return ok;
 }
 
-static bool chardev_attach_monitor(System *s, Chardev *c, GError **error)
+static bool chardev_attach_monitor(System *s, ChardevObject *o, GError **error)
 {
-    if (c->monitor) {
-        return system_set_error(error, "Device '%s' is in use", c->id);
+    if (o->monitor) {
+        return system_set_error(error, "Device '%s' is in use", o->id);
     }
-    c->monitor = qmp_monitor_new(s->qmp, c->id, c->filename);
-    if (c->server) {
-        qmp_monitor_listen(c->monitor, g_steal_fd(&c->fd));
+    o->monitor = qmp_monitor_new(s->qmp, o->id, o->filename);
+    if (o->server) {
+        qmp_monitor_listen(o->monitor, chardev_take_fd(o->chardev));
     } else {
-        qmp_monitor_connect(c->monitor, g_steal_fd(&c->fd));
+        qmp_monitor_connect(o->monitor, chardev_take_fd(o->chardev));
     }
     return true;
 }
@@ -280,19 +197,19 @@ bool chardev_monitor(System *s, const char *arg, GError **error)
 {
     g_autoptr(OptDict) args = opt_dict_parse(arg, "chardev", error);
     MonConfig *config = args ? opt_config_new(&mon_options, args, OPT_PARAMETERS, error) : NULL;
-    Chardev *c;
+    ChardevObject *o;
     bool ok = false;
 
     if (!config) {
         return false;
     }
-    c = chardev_find(s, config->chardev);
+    o = chardev_find(s, config->chardev);
     if (!g_str_equal(config->mode, "control")) {
         system_set_error(error, "Parameter 'mode' does not accept value '%s'", config->mode);
-    } else if (!c) {
+    } else if (!o) {
         system_set_error(error, "chardev \"%s\" not found", config->chardev);
     } else {
-        ok = chardev_attach_monitor(s, c, error);
+        ok = chardev_attach_monitor(s, o, error);
     }
     opt_config_free(&mon_options, config);
     return ok;
@@ -304,7 +221,7 @@ bool chardev_qmp(System *s, const char *arg, GError **error)
     g_autofree char *text = NULL;
     g_autoptr(OptDict) args = NULL;
     SocketConfig *config;
-    Chardev *c;
+    ChardevObject *o;
 
     if (g_str_has_prefix(arg, "chardev:")) {
         mon = g_strdup_printf("%s,mode=control", arg + strlen("chardev:"));
@@ -320,20 +237,20 @@ bool chardev_qmp(System *s, const char *arg, GError **error)
     if (!config) {
         return false;
     }
-    c = chardev_new_socket(s, config, error);
+    o = chardev_new_socket(s, config, error);
     opt_config_free(&socket_options, config);
-    return c && chardev_attach_monitor(s, c, error);
+    return o && chardev_attach_monitor(s, o, error);
 }
 
 void chardev_wait(System *s)
 {
     for (guint i = 0; i < s->chardevs->len; i++) {
-        const Chardev *c = g_ptr_array_index(s->chardevs, i);
+        const ChardevObject *o = g_ptr_array_index(s->chardevs, i);
 
-        if (c->wait && c->monitor && !qmp_monitor_is_connected(c->monitor)) {
-            info_report("waiting for connection on: %s", c->filename);
+        if (o->wait && o->monitor && !qmp_monitor_is_connected(o->monitor)) {
+            info_report("waiting for connection on: %s", o->filename);
         }
-        while (c->wait && c->monitor && !qmp_monitor_is_connected(c->monitor) &&
+        while (o->wait && o->monitor && !qmp_monitor_is_connected(o->monitor) &&
                s->state != RUN_SHUTDOWN) {
             g_main_context_iteration(NULL, TRUE);
         }

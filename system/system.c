@@ -41,7 +41,7 @@ void system_init(System *s)
     s->iothreads = g_ptr_array_new_with_free_func(iothread_object_free);
     s->netdev_jobs = g_ptr_array_new();
     s->netdevs = g_ptr_array_new_with_free_func((GDestroyNotify)netdev_free);
-    s->chardevs = g_ptr_array_new_with_free_func(chardev_free);
+    s->chardevs = g_ptr_array_new_with_free_func(chardev_object_free);
     s->devices = devices_new(s);
     s->qmp = qmp_new(RINGTAP_VERSION);
     for (size_t i = 0; system_qmp[i]; i++) {

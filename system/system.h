@@ -203,7 +203,7 @@ bool chardev_qmp(System *s, const char *arg, GError **error);     /* -qmp */
 char *chardev_help(const char *arg, GError **error);
 char *monitor_help(const char *arg, GError **error);
 char *qmp_help(const char *arg, GError **error);
-void chardev_free(gpointer opaque);
+void chardev_object_free(gpointer opaque);
 void chardev_wait(System *s); /* for the first clients of wait=on */
 
 /* devices.c */
