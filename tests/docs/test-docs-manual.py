@@ -15,8 +15,9 @@ import tap  # noqa: E402
 
 BINARY = str(Path(sys.argv[1]).resolve())
 MANUAL = (TOP / 'docs' / 'ringtap.1.rst').read_text(encoding='utf-8')
-# A file of ours, in prose or in a comment: docs/misc is Xen's, a word in capitals stands for one.
-NAMED = re.compile(r'(?<![\w./-])(?!docs/misc/|\S*[A-Z]{3})((?:docs|scripts|tests|include)/[\w./-]*\w\.(?:rst|md|py|txt|h|c))\b')
+# A file of ours, in prose or in a comment: docs/misc is Xen's, docs/interop QEMU's, a word in
+# capitals stands for one.
+NAMED = re.compile(r'(?<![\w./-])(?!docs/misc/|docs/interop/|\S*[A-Z]{3})((?:docs|scripts|tests|include)/[\w./-]*\w\.(?:rst|md|py|txt|h|c))\b')
 
 
 def said(*args):
