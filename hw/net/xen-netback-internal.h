@@ -12,6 +12,7 @@
 #include "hw/xen/xenbus-back.h"
 #include "net/pkt.h"
 #include "netif-offload.h"
+#include "nic-peer.h"
 
 #define NETBACK_RING_SLOTS  256u /* of a tx ring, and of an rx ring */
 #define NETBACK_NO_SG_MTU   1500u
@@ -24,7 +25,6 @@
 
 #define NETBACK_DRAIN_NS         (10000 * 1000000ull) /* a packet waits so long for rx slots */
 #define NETBACK_DRAIN_NOTIFY_NS  (30 * 1000000ull)    /* the same, if no event can be had */
-#define NETBACK_RETRY_NS         (1 * 1000000ull)     /* to look again where no event comes */
 
 /* What a frontend says in XenStore, validated: xen-netback-store.c. */
 typedef struct NetbackQueueKeys {
@@ -123,14 +123,12 @@ typedef struct NetbackQueue {
     XenRing rx;
 
     NetdevQueue *peer;
-    IoSource peer_source;
+    NicPeer peer_end;
     NicQueueStats *stats;
     unsigned offload;    /* what the guest takes */
     unsigned headroom;   /* bytes left free in front of a packet for the guest's XDP program */
     bool sg;
     bool rx_notify;
-    bool peer_ready;     /* the netdev may have packets for the guest */
-    bool peer_blocked;   /* the netdev is full, and tells when it has room */
 
     TxBatch tx_batch;
     RxBatch rx_batch;
@@ -224,9 +222,6 @@ bool netback_queue_buffer(NetbackQueue *q, PktArena *a, size_t size);
 void netback_queue_buffer_done(NetbackQueue *q, PktArena *a);
 
 /* --- the queue's thread --- */
-
-/* The netdev is full: an event, or a time, when it is worth another try. */
-void netback_queue_wait_peer(NetbackQueue *q);
 
 /* xen-netback-tx.c. */
 QueueVerdict netback_tx_poll(NetbackQueue *q);

@@ -5,31 +5,9 @@
  */
 #include "xen-netback-direct.h"
 
-#include <sys/epoll.h>
-
 #include "util/container-of.h"
 
 /* --- in the thread --- */
-
-static void queue_peer_ready(IoSource *s, uint32_t events)
-{
-    NetbackQueue *q = container_of(s, NetbackQueue, peer_source);
-
-    q->peer_ready |= (events & ~(uint32_t)EPOLLOUT) != 0;
-    q->peer_blocked &= (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0;
-}
-
-void netback_queue_wait_peer(NetbackQueue *q)
-{
-    if (!q->peer->nd->ops->tells_writable) {
-        /* nothing tells: what there is without a descriptor of its own has no event to give */
-        xen_queue_wake_at(&q->base, io_clock_ns() + NETBACK_RETRY_NS);
-        return;
-    }
-    /* Asked for behind the failed write: some drivers, as the tap's, tell only who asked then. */
-    q->peer_blocked = true;
-    io_thread_modify_source(q->base.q.thread, &q->peer_source, EPOLLIN | EPOLLOUT | EPOLLET);
-}
 
 static QueueVerdict queue_poll(XenQueue *base)
 {
@@ -57,33 +35,19 @@ static int queue_attach(XenQueue *base)
 {
     NetbackQueue *q = container_of(base, NetbackQueue, base);
 
-    q->peer_ready = true; /* edge-triggered: what is there already is found by the first look */
-    return io_thread_add_source(base->q.thread, &q->peer_source, EPOLLIN | EPOLLET);
+    return nic_peer_attach(&q->peer_end);
 }
 
 static void queue_detach(XenQueue *base)
 {
     NetbackQueue *q = container_of(base, NetbackQueue, base);
 
-    io_thread_remove_source(base->q.thread, &q->peer_source);
+    nic_peer_detach(&q->peer_end);
 }
 
 static void queue_resume(XenQueue *base, uint64_t ns)
 {
     netback_rx_resume(container_of(base, NetbackQueue, base), ns);
-}
-
-/* Closing the former file has taken it out of epoll. */
-static void queue_watch_peer(void *opaque)
-{
-    NetbackQueue *q = opaque;
-
-    io_thread_remove_source(q->base.q.thread, &q->peer_source);
-    if (io_thread_add_source(q->base.q.thread, &q->peer_source, EPOLLIN | EPOLLET) < 0) {
-        xen_queue_break(&q->base, "its thread cannot wait for the netdev");
-    }
-    q->peer_ready = true;
-    q->peer_blocked = false;
 }
 
 typedef struct QueueHeadroom {
@@ -110,9 +74,7 @@ static const XenQueueOps netback_queue_ops = {
 
 void netback_queue_peer_reopened(NetbackQueue *q)
 {
-    if (q->base.q.running) {
-        io_thread_call(q->base.q.thread, queue_watch_peer, q);
-    }
+    nic_peer_reopened(&q->peer_end);
 }
 
 void netback_queue_set_headroom(NetbackQueue *q, unsigned headroom)
@@ -172,7 +134,7 @@ NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys
     q->headroom = keys->headroom;
     q->sg = keys->sg;
     q->rx_notify = keys->rx_notify;
-    q->peer_source = (IoSource) { .fd = q->peer->fd, .ready = queue_peer_ready };
+    nic_peer_init(&q->peer_end, q->peer, &q->base.q);
     if (!xen_queue_open(&q->base, true, error)) {
         goto fail;
     }

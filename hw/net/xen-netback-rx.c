@@ -59,13 +59,13 @@ static void rx_read(NetbackQueue *q, unsigned slots)
     RxBatch *b = &q->rx_batch;
     unsigned max = MIN(NETBACK_BATCH, slots);
 
-    if (!rx_empty(b) || !q->peer_ready) {
+    if (!rx_empty(b) || !q->peer_end.ready) {
         return;
     }
     b->starved = slots == 0;
     if (slots == 0) {
         if (!q->rx_notify) {
-            xen_queue_wake_at(&q->base, io_clock_ns() + NETBACK_RETRY_NS); /* no event tells */
+            xen_queue_wake_at(&q->base, io_clock_ns() + NIC_PEER_RETRY_NS); /* no event tells */
         }
         return;
     }
@@ -74,7 +74,7 @@ static void rx_read(NetbackQueue *q, unsigned slots)
     b->next = 0;
     b->n_pkts = netdev_recv(q->peer, &b->arena, b->pkt, b->iov, max);
     if (b->n_pkts < max && pkt_arena_next(&b->arena)) {
-        q->peer_ready = false; /* it is empty; its fd says when that changes */
+        q->peer_end.ready = false; /* it is empty; its fd says when that changes */
     }
 }
 
@@ -257,7 +257,7 @@ static bool rx_hold(NetbackQueue *q, unsigned slots)
     if (now - b->held_since >= time_out) {
         return false;
     }
-    xen_queue_wake_at(&q->base, q->rx_notify ? b->held_since + time_out : now + NETBACK_RETRY_NS);
+    xen_queue_wake_at(&q->base, q->rx_notify ? b->held_since + time_out : now + NIC_PEER_RETRY_NS);
     return true;
 }
 
@@ -424,7 +424,7 @@ static bool rx_arm(NetbackQueue *q)
 
     if (rx_empty(b)) {
         /* nothing waits for slots but the netdev itself, if there were none at all */
-        return q->peer_ready && xen_ring_arm_requests(&q->rx, 0);
+        return q->peer_end.ready && xen_ring_arm_requests(&q->rx, 0);
     }
     return xen_ring_arm_requests(&q->rx, b->held_slots > 0 ? b->held_slots - 1 : 0);
 }

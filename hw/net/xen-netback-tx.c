@@ -315,7 +315,7 @@ static bool tx_send(NetbackQueue *q)
     TxBatch *b = &q->tx_batch;
     uint64_t refused = q->peer->refused;
 
-    if (q->peer_blocked) {
+    if (q->peer_end.blocked) {
         return false;
     }
     if (b->n_sent < b->n_out) {
@@ -325,7 +325,7 @@ static bool tx_send(NetbackQueue *q)
         counter_add(&q->stats->tx.drop_peer, q->peer->refused - refused);
     }
     if (b->n_sent < b->n_out && q->peer->full) {
-        netback_queue_wait_peer(q);
+        nic_peer_wait(&q->peer_end);
     }
     return b->n_sent == b->n_out;
 }

@@ -12,6 +12,7 @@
 #include "hw/xen/xenbus-front.h"
 #include "net/pkt.h"
 #include "netif-offload.h"
+#include "nic-peer.h"
 #include "xen-netfront-pool.h"
 
 #define NETFRONT_SLOTS     256u /* of a tx ring, and of an rx ring */
@@ -102,11 +103,10 @@ typedef struct NetfrontQueue {
     XenQueue base;
     Netfront *nf;
     NetdevQueue *peer;
-    IoSource peer_source;
+    NicPeer peer_end;
     NicQueueStats *stats;
     unsigned tx_offload;
     uint32_t tx_max_len;
-    bool peer_ready;       /* the netdev may have packets */
 
     void *rings;           /* shared: two pages, tx and rx */
     uint32_t ring_refs[2];

@@ -6,7 +6,6 @@
 #include "xen-netfront-internal.h"
 
 #include <errno.h>
-#include <sys/epoll.h>
 
 #include "util/container-of.h"
 
@@ -29,39 +28,19 @@ static bool queue_arm(XenQueue *base)
     return netfront_tx_arm(q) || work;
 }
 
-static void queue_peer_ready(IoSource *s, uint32_t events)
-{
-    NetfrontQueue *q = container_of(s, NetfrontQueue, peer_source);
-
-    q->peer_ready = true;
-}
-
 static int queue_attach(XenQueue *base)
 {
     NetfrontQueue *q = container_of(base, NetfrontQueue, base);
 
-    q->peer_ready = true; /* edge-triggered: what is there already is found by the first look */
     netfront_notify_rx(q); /* buffers were posted before the backend could hear of them */
-    return io_thread_add_source(base->q.thread, &q->peer_source, EPOLLIN | EPOLLET);
+    return nic_peer_attach(&q->peer_end);
 }
 
 static void queue_detach(XenQueue *base)
 {
     NetfrontQueue *q = container_of(base, NetfrontQueue, base);
 
-    io_thread_remove_source(base->q.thread, &q->peer_source);
-}
-
-/* Closing the former file has taken it out of epoll. */
-static void queue_watch_peer(void *opaque)
-{
-    NetfrontQueue *q = opaque;
-
-    io_thread_remove_source(q->base.q.thread, &q->peer_source);
-    if (io_thread_add_source(q->base.q.thread, &q->peer_source, EPOLLIN | EPOLLET) < 0) {
-        xen_queue_break(&q->base, "its thread cannot wait for the netdev");
-    }
-    q->peer_ready = true;
+    nic_peer_detach(&q->peer_end);
 }
 
 static const XenQueueOps netfront_queue_ops = {
@@ -75,9 +54,7 @@ static const XenQueueOps netfront_queue_ops = {
 
 void netfront_queue_peer_reopened(NetfrontQueue *q)
 {
-    if (q->base.q.running) {
-        io_thread_call(q->base.q.thread, queue_watch_peer, q);
-    }
+    nic_peer_reopened(&q->peer_end);
 }
 
 /* With a single event channel its events count as rx. */
@@ -139,7 +116,7 @@ NetfrontQueue *netfront_queue_new(Netfront *nf, unsigned index, const NetfrontPl
                    &nf->faults);
     q->nf = nf;
     q->peer = nf->env.peer->queue[index];
-    q->peer_source = (IoSource) { .fd = q->peer->fd, .ready = queue_peer_ready };
+    nic_peer_init(&q->peer_end, q->peer, &q->base.q);
     q->stats = &nf->stats[index];
     q->tx_offload = plan->tx_offload;
     q->tx_max_len = plan->tx_max_len;

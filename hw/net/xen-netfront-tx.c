@@ -92,7 +92,7 @@ static void tx_fill(NetfrontQueue *q)
     unsigned max = tx->single > 0 ? 1 : NETFRONT_BATCH;
     PktArena arena;
 
-    if (!q->peer_ready || tx->next < tx->n || tx->next_seg < tx->n_seg) {
+    if (!q->peer_end.ready || tx->next < tx->n || tx->next_seg < tx->n_seg) {
         return;
     }
     netfront_pool_open(&tx->pool, PKT_ARENA_MIN, &arena);
@@ -101,8 +101,8 @@ static void tx_fill(NetfrontQueue *q)
     netfront_pool_take(&tx->pool, &arena, tx->pkt, tx->n);
     if (tx->n < max) {
         /* out of packets, or out of room: then it has more */
-        q->peer_ready = !pkt_arena_next(&arena);
-        tx->stuck = q->peer_ready;
+        q->peer_end.ready = !pkt_arena_next(&arena);
+        tx->stuck = q->peer_end.ready;
     }
 }
 
@@ -308,11 +308,11 @@ QueueVerdict netfront_tx_poll(NetfrontQueue *q)
 bool netfront_tx_arm(NetfrontQueue *q)
 {
     NetfrontTx *tx = &q->tx;
-    bool waiting = tx->next < tx->n || tx->next_seg < tx->n_seg || q->peer_ready;
+    bool waiting = tx->next < tx->n || tx->next_seg < tx->n_seg || q->peer_end.ready;
     uint32_t outstanding = NETFRONT_SLOTS - xen_ring_free_requests(&tx->ring);
     uint32_t ahead = waiting ? outstanding / 2 : NETFRONT_SLOTS * 3 / 4;
 
-    if (q->peer_ready && !tx->stuck && tx->next == tx->n && tx->next_seg == tx->n_seg) {
+    if (q->peer_end.ready && !tx->stuck && tx->next == tx->n && tx->next_seg == tx->n_seg) {
         return true; /* it came after the last look */
     }
     return xen_ring_arm_responses(&tx->ring, ahead);

@@ -138,7 +138,7 @@ static unsigned round_of_rx(FuzzQueue *f, unsigned max)
     }
     f->rx_page.h.req_prod = prod;
     bench.to_give = n;
-    f->q.peer_ready = true;
+    f->q.peer_end.ready = true;
     for (unsigned i = 0; i < MAX_POLLS && f->rx_page.h.rsp_prod != end; i++) {
         bench_rx(&f->q);
     }

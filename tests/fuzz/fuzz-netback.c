@@ -132,6 +132,7 @@ FuzzQueue *fuzz_queue(const NetdevOps *ops)
     f->q.base.port[0].port = 1;
     f->q.base.port[1].port = 2;
     f->q.peer = &f->peer;
+    nic_peer_init(&f->q.peer_end, &f->peer, &f->q.base.q);
     f->q.stats = &f->stats;
     g_assert_true(netback_tx_init(&f->q));
     g_assert_true(netback_rx_init(&f->q));
@@ -148,7 +149,7 @@ void fuzz_queue_reset(FuzzQueue *f)
     g_assert_true(xen_ring_attach_back(&q->rx, &f->rx_page, 1, sizeof(netif_rx_request_t)));
     q->base.q.violation = NULL;
     q->base.q.poller.wake_ns = 0;
-    q->peer_ready = true;
+    q->peer_end.ready = true;
     q->offload = 0;
     q->sg = true;
     q->rx_notify = true;

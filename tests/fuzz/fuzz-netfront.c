@@ -170,7 +170,7 @@ static void run(NetfrontQueue *q, Xen *xen, FuzzInput *in)
         uint32_t before = q->tx.ring.page->req_prod;
 
         fuzz_take(in, &now, sizeof(now));
-        q->peer_ready = true;
+        q->peer_end.ready = true;
         answer(&p, in);
         if (netfront_rx_poll(q) == QUEUE_VIOLATION || netfront_tx_poll(q) == QUEUE_VIOLATION) {
             g_assert_nonnull(q->base.q.violation);

@@ -220,13 +220,13 @@ static void test_tx_segment_fills_ring(void)
     for (unsigned i = 0; i < 3; i++) {
         spec.payload = i < 2 ? 12000 : 1800; /* 120, 120 and 18 pieces */
         nf_give_frame(&f, &spec, 100);
-        f.q->peer_ready = true;
+        f.q->peer_end.ready = true;
         while (netfront_tx_poll(f.q)) {
             continue;
         }
     }
     g_assert_cmpuint(xen_ring_free_requests(&f.q->tx.ring), ==, 0);
-    g_assert_true(f.q->peer_ready);
+    g_assert_true(f.q->peer_end.ready);
     g_assert_false(netfront_tx_arm(f.q));
     asked = f.q->tx.ring.page->rsp_event;
     g_assert_cmpuint(asked, >, 0);
