@@ -1,28 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# For scenarios about a vif: the bridge, ringtap, what is measured. Sourced in dom0
-# after dom0.sh.
+# For scenarios about a vif: ringtap and the other backends. Sourced in dom0.
 
 # shellcheck source=tests/xen/lib/dom0.sh
 . /lab/dom0.sh
-# shellcheck source=tests/xen/lib/both.sh
+# shellcheck source=tests/lab/both.sh
 . /lab/both.sh
+# shellcheck source=tests/lab/measure.sh
+. /lab/measure.sh
 
-declare -A ringtap_pid qemu_pid figure
-measures=()
-seconds=2 # of each iperf3 run
-
-# Dom0's end of the network: a bridge with an address, and servers on two ports.
-bridge_up() {
-    # An address of its own, or it would take that of a port, and change with the ports.
-    ip link add br0 address 00:16:3e:00:00:ff type bridge mcast_snooping 0 &&
-        sysctl -q -w net.ipv6.conf.br0.accept_dad=0 &&
-        ip link set br0 up &&
-        ip addr add 10.9.0.1/24 dev br0 &&
-        ip -6 addr add fd09::1/64 dev br0 nodad &&
-        iperf3 -s -D -p 5201 && iperf3 -s -D -p 5202
-}
+declare -A qemu_pid
 
 # ringtap_start NAME QUEUES MAC [PROPERTY...]: serves the vif of a guest that was created, by
 # a tap in the bridge; it has idx 0, if no PROPERTY of the device is given. How it copies says
@@ -66,18 +54,6 @@ ringtap_start_all() {
     done
 }
 
-tap_exists() { [ -e "/sys/class/net/$1" ]; }
-
-# ringtap_stop NAME: SIGTERM; true if it ends within 10 s with exit status 0
-ringtap_stop() {
-    local pid=${ringtap_pid[$1]} status
-    kill -TERM "$pid" || return
-    wait_for 10 process_ended "$pid" || { echo "ringtap $1 still runs"; return 1; }
-    wait "$pid"
-    status=$?
-    [ "$status" = 0 ] || { echo "exit status $status"; cat "/tmp/$1.log"; return 1; }
-}
-
 # qemu_start NAME MAC: QEMU's own device serves the vif; it has one queue
 qemu_start() {
     local domid=${guest_domid[$1]} vif
@@ -88,149 +64,6 @@ qemu_start() {
     # shellcheck disable=SC2034 # scenarios read it
     qemu_pid[$1]=$!
     wait_for 10 tap_exists "$vif" && ip link set "$vif" master br0 up
-}
-
-# A child that ended and was not waited for is a zombie.
-process_ended() {
-    local state
-    state=$(awk '/^State:/ { print $2 }' "/proc/$1/status" 2>/dev/null)
-    [ -z "$state" ] || [ "$state" = Z ]
-}
-
-# counters_since NAME FILE: the same, less what stands in FILE
-counters_since() {
-    counters "$1" | awk -v before="$2" '
-        BEGIN { while ((getline line < before) > 0) { split(line, f); was[f[1] f[2] f[3]] = f[4] } }
-        { print $1, $2, $3, $4 - was[$1 $2 $3] }'
-}
-
-# counters_show FILE: a table, a line a queue and direction, drops only where there are some
-counters_show() {
-    awk '
-        { value[$1, $2, $3] = $4; queues[$1] = 1 }
-        function rate(a, b) { return b ? sprintf("%.1f", a / b) : "-" }
-        END {
-            fmt = "    %-5s %-3s %9s %12s %9s %10s %9s %9s  %s\n"
-            printf fmt, "queue", "", "packets", "bytes", "slots", "pkts/batch", "evt-sent",
-                "evt-recv", "drops"
-            for (q = 0; q in queues; q++)
-                for (d = 0; d < 2; d++) {
-                    dir = d ? "rx" : "tx"
-                    drops = ""
-                    for (key in value) {
-                        split(key, k, SUBSEP)
-                        if (k[1] == q && k[2] == dir && k[3] ~ /^drop/ && value[key] > 0)
-                            drops = drops substr(k[3], 6) "=" value[key] " "
-                    }
-                    printf fmt, q, dir, value[q, dir, "packets"], value[q, dir, "bytes"],
-                        value[q, dir, "slots"],
-                        rate(value[q, dir, "packets"], value[q, dir, "batches"]),
-                        value[q, dir, "events-sent"], value[q, dir, "events-received"], drops
-                }
-        }' "$1"
-}
-
-# counters_all_busy FILE QUEUES: each of them carried packets in both directions
-counters_all_busy() {
-    awk -v want="$2" '$3 == "packets" && $4 > 0 { n++ } END { exit n != 2 * want }' "$1"
-}
-
-# A datagram on each of 64 ports both ways, so that every queue gets some flow.
-spread_flows() {
-    local i
-    guest "$1" 'many_flows 10.9.0.1 64'
-    for ((i = 0; i < 64; i++)); do
-        echo flow > "/dev/udp/10.9.0.$2/$((7000 + i))"
-    done 2>/dev/null
-    true
-}
-
-# note MEASURE COLUMN VALUE: for the table
-note() {
-    local m
-    figure[$1/$2]=$3
-    for m in ${measures[@]+"${measures[@]}"}; do
-        [ "$m" != "$1" ] || return 0
-    done
-    measures+=("$1")
-}
-
-# table COLUMN...: what was noted
-table() {
-    local m c
-    printf '\n%-30s' ''
-    printf ' %20s' "$@"
-    echo
-    for m in "${measures[@]}"; do
-        printf '%-30s' "$m"
-        for c; do
-            printf ' %20s' "${figure[$m/$c]:--}"
-        done
-        echo
-    done
-    echo
-}
-
-# measure GUEST COLUMN MEASURE COMMAND: runs it in the guest, notes the figure that it prints
-measure() {
-    local value
-    if value=$(guest "$1" "$4"); then
-        note "$3" "$2" "$value"
-    else
-        note "$3" "$2" FAILED
-        fail "$2: $3: $value"
-    fi
-}
-
-# measure_net GUEST COLUMN HOST PORT: everything that goes over one vif
-measure_net() {
-    local before after
-    local g=$1 c=$2 host=$3 t="-t $seconds -c 10.9.0.1 -p $4" t6="-t $seconds -c fd09::1 -p $4"
-    check "$c: ping from the guest" guest "$g" 'quiet_ping 10.9.0.1'
-    check "$c: ping to the guest" quiet_ping "10.9.0.$host"
-    check "$c: ping in fragments" quiet_ping -s 20000 "10.9.0.$host"
-    check "$c: ping over IPv6" guest "$g" 'quiet_ping fd09::1'
-    before="$(guest "$g" tcp_trouble) $(tcp_trouble)"
-    measure "$g" "$c" 'TCP tx, 1 stream, Mbit/s' "tcp $t"
-    measure "$g" "$c" 'TCP rx, 1 stream, Mbit/s' "tcp $t -R"
-    measure "$g" "$c" 'TCP tx, 8 streams, Mbit/s' "tcp $t -P 8"
-    measure "$g" "$c" 'TCP rx, 8 streams, Mbit/s' "tcp $t -P 8 -R"
-    measure "$g" "$c" 'IPv6 TCP tx, Mbit/s' "tcp $t6"
-    measure "$g" "$c" 'IPv6 TCP rx, Mbit/s' "tcp $t6 -R"
-    measure "$g" "$c" 'UDP tx, 64 bytes, lost' "udp $t -b 1M -l 64"
-    measure "$g" "$c" 'UDP rx, 64 bytes, lost' "udp $t -b 1M -l 64 -R"
-    measure "$g" "$c" 'UDP tx, 30000 bytes, lost' "udp $t -b 10M -l 30000"
-    measure "$g" "$c" 'UDP rx, 30000 bytes, lost' "udp $t -b 10M -l 30000 -R"
-    measure_file "$g" "$c" "$host"
-    after="$(guest "$g" tcp_trouble) $(tcp_trouble)"
-    note 'TCP tx, sent again/timeouts' "$c" \
-        "$(awk '{ print $5 - $1 "/" $6 - $2 }' <<< "$before $after")"
-    note 'TCP rx, sent again/timeouts' "$c" \
-        "$(awk '{ print $7 - $3 "/" $8 - $4 }' <<< "$before $after")"
-}
-
-# measure_file GUEST COLUMN HOST: 50 MB there and back
-measure_file() {
-    local want there back start
-    [ -e /tmp/file ] || head -c 50000000 /dev/urandom > /tmp/file
-    want=$(sha256sum < /tmp/file)
-    start=$(now)
-    guest "$1" 'timeout 120 nc.openbsd -l -N 5300 > /tmp/file & nc_pid=$!; sleep 0.5'
-    nc.openbsd -N "10.9.0.$3" 5300 < /tmp/file
-    there=$(guest "$1" 'wait $nc_pid; sha256sum < /tmp/file')
-    timeout 120 nc.openbsd -l -N 5301 > /tmp/back &
-    sleep 0.5
-    guest "$1" 'nc.openbsd -N 10.9.0.1 5301 < /tmp/file; rm /tmp/file'
-    wait $!
-    back=$(sha256sum < /tmp/back)
-    rm /tmp/back
-    note '50 MB there and back, s' "$2" $(($(now) - start))
-    if [ "$there" = "$want" ] && [ "$back" = "$want" ]; then
-        note 'checksum' "$2" equal
-    else
-        note 'checksum' "$2" DIFFERENT
-        fail "$2: the file changed on its way: sent $want, there $there, back $back"
-    fi
 }
 
 # netback_load QUEUES: xen-netback takes each vif of its domain when it is loaded, and each that
@@ -254,10 +87,4 @@ netback_guest() {
     status=$?
     wait $!
     return "$status"
-}
-
-# median "NUMBER..."
-median() {
-    tr ' ' '\n' <<< "$1" | sed '/^$/d' | sort -n |
-        awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : 0 }'
 }

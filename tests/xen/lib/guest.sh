@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The guest's side: does what dom0 writes to its console, a command a line, as
-# "NUMBER COMMAND"; answers with the output and "@@end NUMBER STATUS". The console and
-# not the network, because the network is what is tested.
+# What a guest runs: dom0's commands, which may use these functions.
 
-# shellcheck source=tests/xen/lib/both.sh
+# shellcheck source=tests/lab/both.sh
 . /lab/both.sh
+# shellcheck source=tests/lab/guest-side.sh
+. /lab/guest-side.sh
 
 if [ -e /lab/scenario/guest.sh ]; then
     # shellcheck source=tests/xen/scenarios/netfront/guest.sh
@@ -16,25 +16,6 @@ fi
 # net_up QUEUES HOST: loads netfront; addresses end in HOST
 net_up() {
     modprobe xen-netfront max_queues="$1" && net_address "$2"
-}
-
-# net_address HOST: waits for eth0, gives it addresses, waits for its carrier
-net_address() {
-    local i
-    for ((i = 0; i < 100; i++)); do
-        [ ! -e /sys/class/net/eth0 ] || break
-        sleep 0.1
-    done
-    sysctl -q -w net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth0.autoconf=0
-    ip link set eth0 up &&
-        ip addr add "10.9.0.$1/24" dev eth0 &&
-        ip -6 addr add "fd09::$1/64" dev eth0 nodad || return
-    for ((i = 0; i < 100; i++)); do
-        [ "$(cat /sys/class/net/eth0/carrier)" != 1 ] || return 0
-        sleep 0.1
-    done
-    echo "eth0 has no carrier"
-    return 1
 }
 
 # A driver that is bound to a device cannot be unloaded: xenbus holds on to it.
@@ -51,39 +32,4 @@ net_queues() {
     find /sys/class/net/eth0/queues -name 'tx-*' | wc -l
 }
 
-# tcp ARGUMENT...: Mbit/s that arrived, of all streams together; false if nothing did
-tcp() {
-    iperf3 -f k "$@" > /tmp/iperf 2>&1 || { cat /tmp/iperf; return 1; }
-    awk '/receiver/ { for (i = 2; i <= NF; i++) if ($i == "Kbits/sec") r = $(i - 1) }
-         END { printf r < 100000 ? "%.1f\n" : "%.0f\n", r / 1000; exit !(r > 0) }' /tmp/iperf
-}
-
-# udp ARGUMENT...: "MBIT/S LOST/SENT" as the receiver saw it; false if nothing arrived
-udp() {
-    iperf3 -u -f k "$@" > /tmp/iperf 2>&1 || { cat /tmp/iperf; return 1; }
-    awk '/receiver/ { for (i = 2; i <= NF; i++) if ($i == "Kbits/sec") { r = $(i - 1); n = $(i + 3) } }
-         END { split(n, p, "/"); printf "%.2f %s\n", r / 1000, n; exit !(p[2] > p[1]) }' /tmp/iperf
-}
-
-# How long the last of these took, as the receiver saw it
-iperf_seconds() {
-    awk '/receiver/ { for (i = 2; i <= NF; i++) if ($i == "sec") t = $(i - 1) }
-         END { split(t, p, "-"); print p[2] - p[1] }' /tmp/iperf
-}
-
-# One datagram from each of N ports to a host, so that many flows exist.
-many_flows() {
-    local i
-    for ((i = 0; i < $2; i++)); do
-        echo flow > "/dev/udp/$1/$((7000 + i))"
-    done 2>/dev/null
-    true
-}
-
-dmesg -n 1
-stty -echo -onlcr
-echo "@@ready"
-while read -r number command; do
-    eval "$command" < /dev/null 2>&1
-    printf '\n@@end %s %s\n' "$number" "$?"
-done
+serve_console

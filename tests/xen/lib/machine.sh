@@ -11,21 +11,13 @@ console_filter() {
 }
 
 # smap and smep off: iret at CPL 3, as a PV kernel does it, faults on them in QEMU 7.2.
-# rdtscp off: Xen cannot emulate it there. xsave off, and what needs it: on a busy host
-# with it one process in some hundreds crashed, in dom0 and guests alike.
-# erms off: rep movsb, which the kernels then prefer, is emulated byte by byte, so that a
-# copy costs ten times what it costs a processor, and is most of what --icount counts.
-cpu_default=max,-erms,-smap,-smep,-rdtscp,-xsave,-xsaveopt,-avx,-avx2,-fma,-f16c,-vaes
+# rdtscp off: Xen cannot emulate it there.
+cpu_xen=$cpu_default,-smap,-smep,-rdtscp
 
-# One host thread for all processors, unless --parallel: QEMU then goes on to the next
-# processor when one waits for another (the PAUSE of a spin lock). With a thread each, a
-# host that is busy takes away the thread that holds Xen's scheduler lock, the others
-# burn their time on waiting for it, and a guest that boots in 7 s boots in minutes.
-#
 # machine_run VMLINUX: ends with the scenario's exit status
 machine_run() {
-    local accel=tcg,thread=single clock=() xen_args dom0_args status console filter qemu
-    [ "$parallel" = no ] || accel=tcg,thread=multi
+    local accel clock=() xen_args dom0_args status console filter qemu
+    accel=$(accel_of "$parallel")
     if [ "$icount" = yes ]; then
         clock=(-icount 'shift=0,sleep=off')
     fi

@@ -3,8 +3,9 @@
 #
 # What the machine is made of: Debian's packages, and the program under test.
 
+# need_packages GROUP
 need_packages() {
-    "$top/scripts/deps" xen || cannot "packages are missing"
+    "$top/scripts/deps" "$1" || cannot "packages are missing"
 }
 
 # The program under test, in $ringtap: as given, or a release build of this tree.

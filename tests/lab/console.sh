@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# For scenarios: guests' consoles, by which they are told what to do (guest-side.sh is the other
+# end).
+
+# NAME: descriptors to read what it says, and to write
+declare -A guest_console guest_input
+
+# guest_ready NAME SECONDS: waits for its console to answer
+guest_ready() {
+    local line
+    while read -r -t "$2" -u "${guest_console[$1]}" line; do
+        [ "${line%$'\r'}" != @@ready ] || return 0
+    done
+    fail "guest $1 did not boot"
+    return 1
+}
+
+# guest NAME COMMAND: runs it there; prints what it prints, returns its status
+guest() {
+    local number=$RANDOM$RANDOM fd=${guest_console[$1]} line
+    printf '%s %s\n' "$number" "$2" >&"${guest_input[$1]}"
+    while IFS= read -r -t "${guest_timeout:-180}" -u "$fd" line; do
+        line=${line%$'\r'}
+        case $line in
+            "@@end $number "*) return "${line##* }" ;;
+            '') ;;
+            *) printf '%s\n' "$line" ;;
+        esac
+    done
+    echo "no answer from guest $1"
+    return 124
+}
