@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "util/log.h"
+#include "util/mem-fault.h"
 
 /* A device that does not report its end is not waited for much longer than its timeout. */
 #define CLOSE_GRACE_MS 500
@@ -180,6 +181,7 @@ void run_default_signals(void)
 void run_install_signals(System *s)
 {
     signal(SIGPIPE, SIG_IGN);
+    mem_fault_install();
     for (size_t i = 0; i < G_N_ELEMENTS(run_signals); i++) {
         g_unix_signal_add(run_signals[i], run_signal, s);
     }
