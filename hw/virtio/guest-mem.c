@@ -13,6 +13,8 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "util/mem-fault.h"
+
 #define MEM_FAIL(error, ...) g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, __VA_ARGS__)
 
 /* --- mappings --- */
@@ -28,7 +30,7 @@ static uint64_t mapping_unit(int fd)
     return fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize : (uint64_t)getpagesize();
 }
 
-/* To touch what a file has not got is SIGBUS. */
+/* To touch what a file has not got is a fault: better to say so now. */
 static bool file_reaches(int fd, uint64_t offset, uint64_t size, GError **error)
 {
     struct stat st;
@@ -46,12 +48,27 @@ static bool file_reaches(int fd, uint64_t offset, uint64_t size, GError **error)
     return true;
 }
 
-/* Maps @size bytes of @fd from @offset, which may lie within a page: what is there, or NULL. */
-static uint8_t *map_file(int fd, uint64_t size, uint64_t offset, struct iovec *ret_map,
-                         GError **error)
+static bool map_pages(GuestMapping *map, int fd, uint64_t len, uint64_t offset, int fault_fd)
+{
+    void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+
+    if (at == MAP_FAILED) {
+        return false;
+    }
+    *map = (GuestMapping){ .at = at, .size = len };
+    map->fault_id = mem_fault_add(at, len, fault_fd);
+    if (map->fault_id < 0) {
+        munmap(at, len);
+        *map = (GuestMapping){ 0 };
+        errno = ENOMEM;
+    }
+    return map->at != NULL;
+}
+
+void *guest_mem_map(GuestMapping *map, int fd, uint64_t size, uint64_t offset, int fault_fd,
+                    GError **error)
 {
     uint64_t unit, front, len;
-    void *map;
 
     if (size == 0 || size > INT64_MAX / 2 || offset > INT64_MAX / 2) {
         MEM_FAIL(error, "no memory has 0x%" G_GINT64_MODIFIER "x bytes at offset 0x%"
@@ -64,30 +81,36 @@ static uint8_t *map_file(int fd, uint64_t size, uint64_t offset, struct iovec *r
     unit = mapping_unit(fd);
     front = unit ? offset % unit : 0;
     len = unit ? (front + size + unit - 1) / unit * unit : 0;
-    map = unit ? mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)(offset - front))
-               : MAP_FAILED;
-    if (map == MAP_FAILED) {
+    if (!unit || !map_pages(map, fd, len, offset - front, fault_fd)) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
                     "cannot map memory: %s", g_strerror(errno));
         return NULL;
     }
-    *ret_map = (struct iovec){ map, len };
-    return (uint8_t *)map + front;
+    return (uint8_t *)map->at + front;
+}
+
+void guest_mem_unmap(GuestMapping *map)
+{
+    if (map->at) {
+        mem_fault_remove(map->fault_id);
+        munmap(map->at, map->size);
+    }
+    *map = (GuestMapping){ 0 };
 }
 
 GuestMem *guest_mem_new(void)
 {
-    return g_new0(GuestMem, 1);
+    GuestMem *mem = g_new0(GuestMem, 1);
+
+    mem->fault_fd = -1;
+    return mem;
 }
 
 static void unmap_log(GuestMem *mem)
 {
-    if (mem->log) {
-        munmap(mem->log_map, mem->log_map_size);
-    }
+    guest_mem_unmap(&mem->log_map);
     mem->log = NULL;
-    mem->log_map = NULL;
-    mem->log_size = mem->log_map_size = 0;
+    mem->log_size = 0;
 }
 
 void guest_mem_free(GuestMem *mem)
@@ -154,18 +177,15 @@ bool guest_mem_add(GuestMem *mem, uint64_t gpa, uint64_t size, uint64_t user, in
                    uint64_t offset, GError **error)
 {
     GuestRegion new = { .gpa = gpa, .size = size, .user = user };
-    struct iovec map;
     unsigned at;
 
     if (!check_region(mem, &new, error)) {
         return false;
     }
-    new.host = map_file(fd, size, offset, &map, error);
+    new.host = guest_mem_map(&new.map, fd, size, offset, mem->fault_fd, error);
     if (!new.host) {
         return false;
     }
-    new.map = map.iov_base;
-    new.map_size = map.iov_len;
     at = region_from(mem, gpa);
     memmove(&mem->region[at + 1], &mem->region[at], (mem->n - at) * sizeof(new));
     mem->region[at] = new;
@@ -183,7 +203,7 @@ bool guest_mem_remove(GuestMem *mem, uint64_t gpa, uint64_t size, uint64_t user,
                  G_GINT64_MODIFIER "x", size, gpa);
         return false;
     }
-    munmap(r->map, r->map_size);
+    guest_mem_unmap(&r->map);
     mem->n--;
     memmove(r, r + 1, (mem->n - at) * sizeof(*r));
     mem->region[mem->n] = (GuestRegion){ 0 };
@@ -193,7 +213,7 @@ bool guest_mem_remove(GuestMem *mem, uint64_t gpa, uint64_t size, uint64_t user,
 void guest_mem_clear(GuestMem *mem)
 {
     for (unsigned i = 0; i < mem->n; i++) {
-        munmap(mem->region[i].map, mem->region[i].map_size);
+        guest_mem_unmap(&mem->region[i].map);
         mem->region[i] = (GuestRegion){ 0 };
     }
     mem->n = 0;
@@ -245,11 +265,11 @@ unsigned guest_mem_iov(const GuestMem *mem, uint64_t gpa, uint64_t size, struct 
 
 bool guest_mem_set_log(GuestMem *mem, int fd, uint64_t size, uint64_t offset, GError **error)
 {
-    struct iovec map;
+    GuestMapping map = { 0 };
     uint8_t *log = NULL;
 
     if (fd >= 0) {
-        log = map_file(fd, size, offset, &map, error);
+        log = guest_mem_map(&map, fd, size, offset, mem->fault_fd, error);
         if (!log) {
             return false;
         }
@@ -258,8 +278,7 @@ bool guest_mem_set_log(GuestMem *mem, int fd, uint64_t size, uint64_t offset, GE
     if (log) {
         mem->log = log;
         mem->log_size = size;
-        mem->log_map = map.iov_base;
-        mem->log_map_size = map.iov_len;
+        mem->log_map = map;
     }
     return true;
 }

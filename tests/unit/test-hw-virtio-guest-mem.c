@@ -7,10 +7,12 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "util/fd.h"
+#include "util/mem-fault.h"
 
 #define PAGE 4096u
 
@@ -437,6 +439,74 @@ static void test_log_threads(Log *l, gconstpointer data)
     }
 }
 
+/* The VMM truncates its file: zeros are there, and the owner is told. */
+static void test_fault(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    volatile uint8_t *at;
+    uint64_t n;
+
+    mem_fault_install();
+    f->mem->fault_fd = told;
+    add(f, 0, 16 * PAGE, 0);
+    at = guest_mem_of_user(f->mem, USER(0), 16 * PAGE);
+    g_assert_cmpint(ftruncate(f->fd, PAGE), ==, 0);
+    g_assert_cmpint(read(told, &n, sizeof(n)), <, 0);
+    g_assert_cmpuint(at[15 * PAGE + 16], ==, 0);
+    g_assert_cmpint(read(told, &n, sizeof(n)), ==, sizeof(n));
+    guest_mem_clear(f->mem);
+    f->mem->fault_fd = -1;
+}
+
+static void test_log_fault(Log *l, gconstpointer data)
+{
+    AUTO_FD int told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    AUTO_FD int fd = memory_file(1);
+    g_autoptr(GError) error = NULL;
+    uint64_t n;
+
+    mem_fault_install();
+    l->f.mem->fault_fd = told;
+    g_assert_true(guest_mem_set_log(l->f.mem, fd, PAGE, 0, &error));
+    g_assert_cmpint(ftruncate(fd, 0), ==, 0);
+    guest_mem_dirty(l->f.mem, 0, 1);
+    g_assert_cmpint(read(told, &n, sizeof(n)), ==, sizeof(n));
+    g_assert_true(guest_mem_set_log(l->f.mem, -1, 0, 0, &error));
+    l->f.mem->fault_fd = -1;
+}
+
+/* What is unmapped is not registered for faults any more: the places there are limited. */
+static void test_places(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    for (unsigned i = 0; i <= MEM_FAULT_MAX / 3; i++) {
+        add(f, 0, PAGE, 0);
+        g_assert_true(guest_mem_remove(f->mem, 0, PAGE, USER(0), &error));
+        add(f, 0, PAGE, 0);
+        guest_mem_clear(f->mem);
+        g_assert_true(guest_mem_set_log(f->mem, f->fd, PAGE, 0, &error));
+    }
+    g_assert_true(guest_mem_set_log(f->mem, -1, 0, 0, &error));
+}
+
+static void test_too_many_places(Fixture *f, gconstpointer data)
+{
+    g_autofree int *id = g_new(int, MEM_FAULT_MAX);
+    g_autoptr(GError) error = NULL;
+    unsigned n = 0;
+
+    while (n < MEM_FAULT_MAX && (id[n] = mem_fault_add(f, 1, -1)) >= 0) {
+        n++;
+    }
+    g_assert_false(guest_mem_add(f->mem, 0, PAGE, USER(0), f->fd, 0, &error));
+    g_assert_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM);
+    g_assert_cmpuint(f->mem->n, ==, 0);
+    while (n > 0) {
+        mem_fault_remove(id[--n]);
+    }
+}
+
 static void test_free_null(void)
 {
     guest_mem_free(NULL);
@@ -462,6 +532,9 @@ int main(int argc, char **argv)
     ADD("unaligned", test_unaligned);
     ADD("remove", test_remove);
     ADD("hint", test_hint);
+    ADD("fault", test_fault);
+    ADD("places", test_places);
+    ADD("too-many-places", test_too_many_places);
     ADD_LOG("pages", test_log_pages);
     ADD_LOG("keeps-bits", test_log_keeps_bits);
     ADD_LOG("bounds", test_log_bounds);
@@ -470,6 +543,7 @@ int main(int argc, char **argv)
     ADD_LOG("off", test_log_off);
     ADD_LOG("outlives-regions", test_log_outlives_regions);
     ADD_LOG("threads", test_log_threads);
+    ADD_LOG("fault", test_log_fault);
     g_test_add_func("/hw/virtio/guest-mem/free-null", test_free_null);
     return g_test_run();
 }

@@ -18,13 +18,19 @@
 #define GUEST_MEM_MAX_REGIONS 509u /* as KVM has memory slots for guests, and libvhost-user */
 #define GUEST_MEM_LOG_PAGE    4096u /* VHOST_LOG_PAGE: a bit of the dirty log */
 
+/* What is mapped of a file of the VMM, in whole pages. All zeros: nothing. */
+typedef struct GuestMapping {
+    void *at;
+    size_t size;
+    int fault_id;     /* of mem_fault_add() */
+} GuestMapping;
+
 typedef struct GuestRegion {
     uint64_t gpa;
     uint64_t size;
     uint64_t user;
     uint8_t *host;    /* of gpa */
-    void *map;        /* what is mapped, with what the file has in front of the region */
-    size_t map_size;
+    GuestMapping map;
 } GuestRegion;
 
 typedef struct GuestMem {
@@ -32,8 +38,13 @@ typedef struct GuestMem {
     GuestRegion region[GUEST_MEM_MAX_REGIONS]; /* by gpa, none reaches into another */
     uint8_t *log;     /* a bit a page of the guest, set with an atomic OR; NULL: nobody asks */
     uint64_t log_size; /* bytes */
-    void *log_map;
-    size_t log_map_size;
+    GuestMapping log_map;
+    /*
+     * The VMM can truncate a file that we have mapped. Our touch of it finds zeros then, if
+     * mem_fault_install() was called, and 1 is added to this eventfd, which is the owner's and
+     * set while there is nothing mapped. -1: nobody is told.
+     */
+    int fault_fd;
 } GuestMem;
 
 /* --- main thread --- */
@@ -54,6 +65,14 @@ void guest_mem_clear(GuestMem *mem); /* regions; the log stays */
 
 /* Pages that are written from now on are marked in @size bytes of @fd at @offset; -1: no more. */
 bool guest_mem_set_log(GuestMem *mem, int fd, uint64_t size, uint64_t offset, GError **error);
+
+/*
+ * Maps @size bytes of @fd from @offset, which need not be at a page, for something else that the
+ * VMM shares: returns where they are. What @map had is kept by the caller, or unmapped before.
+ */
+void *guest_mem_map(GuestMapping *map, int fd, uint64_t size, uint64_t offset, int fault_fd,
+                    GError **error);
+void guest_mem_unmap(GuestMapping *map); /* nothing is fine */
 
 /* Where the VMM's @user is, if all of @size bytes are in one region; else NULL. */
 void *guest_mem_of_user(const GuestMem *mem, uint64_t user, uint64_t size);
