@@ -17,12 +17,12 @@
 
 #include "qmp-internal.h"
 #include "util/fd.h"
+#include "util/log.h"
 
 #define READ_SIZE      4096
 #define MAX_PASSED_FDS 16         /* in one message, and waiting for getfd */
 #define OUT_PAUSE      (256u << 10) /* no commands are executed while so much waits */
 #define OUT_MAX        (4u << 20)
-#define ACCEPT_PAUSE_S 1          /* after a failure, which would come again at once */
 
 static void qmp_monitor_watch(QmpMonitor *m);
 
@@ -38,9 +38,11 @@ static void qmp_monitor_close_fds(QmpMonitor *m)
     }
 }
 
-/* The client is gone, or has to go. The monitor listens again. */
+/* The client is gone, or has to go: the next one may come. */
 static void qmp_monitor_drop(QmpMonitor *m)
 {
+    bool connected = m->session != NULL;
+
     g_clear_handle_id(&m->in_tag, g_source_remove);
     g_clear_handle_id(&m->out_tag, g_source_remove);
     g_clear_pointer(&m->session, qmp_session_free);
@@ -49,7 +51,9 @@ static void qmp_monitor_drop(QmpMonitor *m)
     fd_close(&m->fd);
     qmp_monitor_close_fds(m);
     m->doomed = false;
-    qmp_monitor_watch(m);
+    if (connected && m->chardev) {
+        chardev_disconnected(m->chardev);
+    }
 }
 
 /* False: the connection is broken. */
@@ -207,65 +211,24 @@ void qmp_monitor_go_on(QmpMonitor *m)
     }
 }
 
-void qmp_monitor_connect(QmpMonitor *m, int fd)
+/* Waits for commands. */
+static void qmp_monitor_watch(QmpMonitor *m)
 {
-    fd_set_nonblock(fd, true);
+    if (m->session && m->in_tag == 0 && !qmp_session_is_waiting(m->session)) {
+        m->in_tag = g_unix_fd_add(m->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, qmp_monitor_readable, m);
+    }
+}
+
+static void qmp_monitor_connected(void *opaque, int fd)
+{
+    QmpMonitor *m = opaque;
+
     m->fd = fd;
     m->session = qmp_session_new(m, qmp_monitor_write, m);
     qmp_monitor_watch(m);
 }
 
-static gboolean qmp_monitor_accept_again(gpointer opaque)
-{
-    QmpMonitor *m = opaque;
-
-    m->listen_tag = 0;
-    qmp_monitor_watch(m);
-    return G_SOURCE_REMOVE;
-}
-
-static gboolean qmp_monitor_accept(gint listen_fd, GIOCondition cond, gpointer opaque)
-{
-    QmpMonitor *m = opaque;
-    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-    if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) {
-        return G_SOURCE_CONTINUE;
-    }
-    if (fd < 0) {
-        warn_report_limited(&m->accept_limit, "monitor %s: cannot accept a client: %s", m->label,
-                            g_strerror(errno));
-        m->listen_tag = g_timeout_add_seconds(ACCEPT_PAUSE_S, qmp_monitor_accept_again, m);
-        return G_SOURCE_REMOVE;
-    }
-    m->listen_tag = 0;
-    qmp_monitor_connect(m, fd);
-    return G_SOURCE_REMOVE;
-}
-
-/* Waits for what comes next: a client, or its commands. */
-static void qmp_monitor_watch(QmpMonitor *m)
-{
-    if (m->session && m->in_tag == 0 && !qmp_session_is_waiting(m->session)) {
-        m->in_tag = g_unix_fd_add(m->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, qmp_monitor_readable, m);
-    } else if (!m->session && m->listen_fd >= 0 && m->listen_tag == 0) {
-        m->listen_tag = g_unix_fd_add(m->listen_fd, G_IO_IN, qmp_monitor_accept, m);
-    }
-}
-
-void qmp_monitor_listen(QmpMonitor *m, int fd)
-{
-    fd_set_nonblock(fd, true);
-    m->listen_fd = fd;
-    qmp_monitor_watch(m);
-}
-
-bool qmp_monitor_is_connected(const QmpMonitor *m)
-{
-    return m->session != NULL;
-}
-
-QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, const char *filename)
+QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, const char *filename, Chardev *c)
 {
     QmpMonitor *m = g_new0(QmpMonitor, 1);
 
@@ -273,13 +236,15 @@ QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, const char *filename)
     m->label = g_strdup(label);
     m->filename = g_strdup(filename);
     m->named_fds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, qmp_close_fd);
-    m->listen_fd = -1;
     m->fd = -1;
-    m->accept_limit = (LogLimit){ .burst = 1, .interval_ms = 60000 };
     m->in = g_byte_array_new();
     m->out = g_byte_array_new();
     g_queue_init(&m->fds);
     g_ptr_array_add(q->monitors, m);
+    if (c) {
+        m->chardev = c;
+        chardev_set_handler(c, qmp_monitor_connected, m);
+    }
     return m;
 }
 
@@ -287,8 +252,9 @@ static void qmp_monitor_free(gpointer opaque)
 {
     QmpMonitor *m = opaque;
 
-    g_clear_handle_id(&m->listen_tag, g_source_remove);
-    fd_close(&m->listen_fd);
+    if (m->chardev) {
+        chardev_set_handler(g_steal_pointer(&m->chardev), NULL, NULL);
+    }
     qmp_monitor_drop(m);
     g_hash_table_unref(m->named_fds);
     g_byte_array_unref(m->in);

@@ -6,7 +6,6 @@
 
 #include "qmp/qmp.h"
 #include "session.h"
-#include "util/log.h"
 
 #define QMP_MAX_NAMED_FDS 1024
 
@@ -29,9 +28,7 @@ struct QmpMonitor {
     char *label;
     char *filename;
     GHashTable *named_fds; /* char * -> fd; they outlive the client, as in QEMU */
-    int listen_fd;         /* -1: none */
-    guint listen_tag;      /* or of the pause after a failed accept */
-    LogLimit accept_limit;
+    Chardev *chardev;      /* from where its clients come; NULL: a test's */
     int fd;                /* -1: no client */
     guint in_tag;
     guint out_tag;

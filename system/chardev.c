@@ -24,9 +24,8 @@ typedef struct ChardevObject {
     char *id;
     char *filename;      /* as query-chardev shows it */
     Chardev *chardev;
-    bool server;
     bool wait;
-    QmpMonitor *monitor; /* the Qmp's */
+    bool in_use;
 } ChardevObject;
 
 static const OptMember socket_members[] = {
@@ -98,7 +97,7 @@ void chardev_object_free(gpointer opaque)
 
 static bool socket_open(ChardevObject *o, const SocketConfig *config, GError **error)
 {
-    ChardevConfig c = { .path = config->path, .server = config->server };
+    ChardevConfig c = { .label = config->id, .path = config->path, .server = config->server };
     uint64_t fd = 0;
 
     if ((config->path != NULL) == (config->fd != NULL)) {
@@ -137,7 +136,6 @@ static ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, 
     }
     o = g_new0(ChardevObject, 1);
     o->id = g_strdup(config->id);
-    o->server = config->server;
     o->wait = config->server && config->wait && !config->nowait;
     o->filename = g_strdup_printf("%s:%s%s", config->path ? "unix" : "fd",
                                   config->path ? config->path : config->fd,
@@ -181,15 +179,11 @@ bool chardev_add(System *s, const char *arg, GError **error)
 
 static bool chardev_attach_monitor(System *s, ChardevObject *o, GError **error)
 {
-    if (o->monitor) {
+    if (o->in_use) {
         return system_set_error(error, "Device '%s' is in use", o->id);
     }
-    o->monitor = qmp_monitor_new(s->qmp, o->id, o->filename);
-    if (o->server) {
-        qmp_monitor_listen(o->monitor, chardev_take_fd(o->chardev));
-    } else {
-        qmp_monitor_connect(o->monitor, chardev_take_fd(o->chardev));
-    }
+    o->in_use = true;
+    qmp_monitor_new(s->qmp, o->id, o->filename, o->chardev);
     return true;
 }
 
@@ -247,10 +241,10 @@ void chardev_wait(System *s)
     for (guint i = 0; i < s->chardevs->len; i++) {
         const ChardevObject *o = g_ptr_array_index(s->chardevs, i);
 
-        if (o->wait && o->monitor && !qmp_monitor_is_connected(o->monitor)) {
+        if (o->wait && o->in_use && !chardev_is_connected(o->chardev)) {
             info_report("waiting for connection on: %s", o->filename);
         }
-        while (o->wait && o->monitor && !qmp_monitor_is_connected(o->monitor) &&
+        while (o->wait && o->in_use && !chardev_is_connected(o->chardev) &&
                s->state != RUN_SHUTDOWN) {
             g_main_context_iteration(NULL, TRUE);
         }

@@ -1,133 +1,148 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "util/chardev.h"
+/*
+ * Who has the connection of a chardev, and what is waited for while nobody has one.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "chardev-internal.h"
 
 #include <errno.h>
-#include <string.h>
+#include <glib-unix.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "util/bound-path.h"
 #include "util/fd.h"
+#include "util/log.h"
+
+#define ACCEPT_PAUSE_S 1 /* after a failure, which would come again at once */
 
 struct Chardev {
-    int fd;          /* listening or connected, until somebody takes it; -1: none */
-    BoundPath bound; /* that we made */
+    char *label;
+    int listen_fd;    /* -1: it does not listen */
+    BoundPath bound;  /* that we made */
+    int fd;           /* a connection that is to be handed over; -1: none */
+    bool handed_over; /* and not back yet */
+    bool early;       /* a client is welcome before there is a handler */
+    guint tag;        /* source of what comes next; 0: nothing does */
+    LogLimit accept_limit;
+    void (*connected)(void *opaque, int fd);
+    void *opaque;
 };
 
-static bool G_GNUC_PRINTF(2, 3) chardev_set_error(GError **error, const char *fmt, ...)
-{
-    va_list ap;
+static void chardev_watch(Chardev *c);
 
-    va_start(ap, fmt);
-    g_propagate_error(error, g_error_new_valist(G_FILE_ERROR, G_FILE_ERROR_FAILED, fmt, ap));
-    va_end(ap);
-    return false;
+static gboolean chardev_hand_over(gpointer opaque)
+{
+    Chardev *c = opaque;
+
+    c->tag = 0;
+    c->handed_over = true;
+    c->connected(c->opaque, g_steal_fd(&c->fd));
+    return G_SOURCE_REMOVE;
 }
 
-static bool chardev_address(const char *path, struct sockaddr_un *ret, GError **error)
+static gboolean chardev_accept_again(gpointer opaque)
 {
-    *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    if (strlen(path) >= sizeof(ret->sun_path)) {
-        return chardev_set_error(error, "UNIX socket path '%s' is too long\n"
-                                 "Path must be less than %zu bytes", path, sizeof(ret->sun_path));
-    }
-    memcpy(ret->sun_path, path, strlen(path) + 1);
-    return true;
+    Chardev *c = opaque;
+
+    c->tag = 0;
+    chardev_watch(c);
+    return G_SOURCE_REMOVE;
 }
 
-static bool chardev_connect(Chardev *c, const char *path, GError **error)
+static gboolean chardev_accept(gint listen_fd, GIOCondition cond, gpointer opaque)
 {
-    struct sockaddr_un addr;
+    Chardev *c = opaque;
 
-    if (!chardev_address(path, &addr, error)) {
-        return false;
+    c->fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (c->fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) {
+        return G_SOURCE_CONTINUE;
     }
-    if (connect(c->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-        return chardev_set_error(error, "Failed to connect to '%s': %s", path, g_strerror(errno));
+    if (c->fd < 0) {
+        warn_report_limited(&c->accept_limit, "chardev %s: cannot accept a client: %s", c->label,
+                            g_strerror(errno));
+        c->tag = g_timeout_add_seconds(ACCEPT_PAUSE_S, chardev_accept_again, c);
+        return G_SOURCE_REMOVE;
     }
-    return true;
+    c->tag = 0;
+    c->early = false;
+    if (c->connected) {
+        chardev_hand_over(c);
+    }
+    return G_SOURCE_REMOVE;
 }
 
-/* A socket that nobody listens on any more is in the way of a new one. */
-static void chardev_remove_stale(const struct sockaddr_un *addr)
+/* Waits for what comes next, unless that is up to the handler. */
+static void chardev_watch(Chardev *c)
 {
-    AUTO_FD int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct stat st;
-
-    if (probe >= 0 && stat(addr->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
-        connect(probe, (const struct sockaddr *)addr, sizeof(*addr)) < 0 &&
-        errno == ECONNREFUSED) {
-        unlink(addr->sun_path);
+    if (c->tag != 0 || c->handed_over) {
+        return;
     }
-}
-
-static bool chardev_bind(Chardev *c, const char *path, GError **error)
-{
-    struct sockaddr_un addr;
-
-    if (!chardev_address(path, &addr, error)) {
-        return false;
+    if (c->fd >= 0) {
+        if (c->connected) {
+            c->tag = g_idle_add_full(G_PRIORITY_DEFAULT, chardev_hand_over, c, NULL);
+        }
+    } else if (c->listen_fd >= 0 && (c->connected || c->early)) {
+        c->tag = g_unix_fd_add(c->listen_fd, G_IO_IN, chardev_accept, c);
     }
-    chardev_remove_stale(&addr);
-    if (bind(c->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-        return chardev_set_error(error, "Failed to bind socket to %s: %s", path,
-                                 g_strerror(errno));
-    }
-    if (!bound_path_set(&c->bound, path) || listen(c->fd, 1) < 0) {
-        return chardev_set_error(error, "Failed to listen on socket: %s", g_strerror(errno));
-    }
-    return true;
-}
-
-static bool chardev_inherit(Chardev *c, const ChardevConfig *config, GError **error)
-{
-    int type;
-    socklen_t len = sizeof(type);
-
-    if (getsockopt(config->fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0) {
-        return chardev_set_error(error, "File descriptor '%d' is not a socket", config->fd);
-    }
-    if (config->server && listen(config->fd, 1) < 0) {
-        return chardev_set_error(error, "Failed to listen on socket: %s", g_strerror(errno));
-    }
-    c->fd = config->fd;
-    fd_set_cloexec(c->fd, true);
-    return true;
 }
 
 static bool chardev_open(Chardev *c, const ChardevConfig *config, GError **error)
 {
-    if (!config->path) {
-        return chardev_inherit(c, config, error);
+    int *fd = config->server ? &c->listen_fd : &c->fd;
+
+    if (config->path) {
+        *fd = config->server ? chardev_socket_listen(config->path, &c->bound, error)
+                             : chardev_socket_connect(config->path, error);
+    } else if (chardev_socket_inherit(config->fd, config->server, error)) {
+        *fd = config->fd;
     }
-    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (c->fd < 0) {
-        return chardev_set_error(error, "Failed to create socket: %s", g_strerror(errno));
-    }
-    return config->server ? chardev_bind(c, config->path, error)
-                          : chardev_connect(c, config->path, error);
+    return *fd >= 0;
 }
 
 Chardev *chardev_new(const ChardevConfig *config, GError **error)
 {
     g_autoptr(Chardev) c = g_new0(Chardev, 1);
 
+    c->label = g_strdup(config->label);
+    c->listen_fd = -1;
     c->fd = -1;
+    c->accept_limit = (LogLimit){ .burst = 1, .interval_ms = 60000 };
     return chardev_open(c, config, error) ? g_steal_pointer(&c) : NULL;
 }
 
 void chardev_free(Chardev *c)
 {
     if (c) {
+        g_clear_handle_id(&c->tag, g_source_remove);
         fd_close(&c->fd);
+        fd_close(&c->listen_fd);
         bound_path_remove(&c->bound);
+        g_free(c->label);
         g_free(c);
     }
 }
 
-int chardev_take_fd(Chardev *c)
+void chardev_set_handler(Chardev *c, void (*connected)(void *opaque, int fd), void *opaque)
 {
-    return g_steal_fd(&c->fd);
+    g_clear_handle_id(&c->tag, g_source_remove);
+    c->handed_over = false;
+    c->connected = connected;
+    c->opaque = opaque;
+    chardev_watch(c);
+}
+
+void chardev_disconnected(Chardev *c)
+{
+    c->handed_over = false;
+    chardev_watch(c);
+}
+
+void chardev_accept_early(Chardev *c)
+{
+    c->early = true;
+    chardev_watch(c);
+}
+
+bool chardev_is_connected(const Chardev *c)
+{
+    return c->fd >= 0 || c->handed_over;
 }

@@ -12,6 +12,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "util/chardev.h"
 #include "util/options.h"
 
 typedef struct Qmp Qmp;
@@ -75,13 +76,11 @@ void qmp_event_send(Qmp *q, const QmpEvent *event, const void *data);
 void qmp_flush(Qmp *q, unsigned timeout_ms);
 bool qmp_has_monitors(const Qmp *q);
 
-/* @filename is for query-chardev: "unix:/path,server=on". Owned by @q. */
-QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, const char *filename);
-/* Takes a listening socket, serves whoever connects, one after the other. */
-void qmp_monitor_listen(QmpMonitor *m, int fd);
-/* Takes a connected socket. When it ends, the monitor is dead. */
-void qmp_monitor_connect(QmpMonitor *m, int fd);
-bool qmp_monitor_is_connected(const QmpMonitor *m);
+/*
+ * Serves whoever connects to @c, one after the other; it outlives @q, and is NULL in tests that
+ * have no socket. @filename is for query-chardev: "unix:/path,server=on". Owned by @q.
+ */
+QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, const char *filename, Chardev *c);
 
 /* The descriptor that getfd called @name, the caller's from now on; -1: there is none. */
 int qmp_monitor_take_fd(void *monitor, const char *name);

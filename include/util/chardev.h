@@ -1,6 +1,7 @@
 /*
- * A unix socket that hands its connections over to one user, as QEMU's -chardev socket: it listens
- * for them, connects, or was inherited.
+ * A unix socket that hands its connections over to one user, one at a time, as QEMU's -chardev
+ * socket: it listens for them, connects, or was inherited. Main thread only, driven by the
+ * default GMainContext; nothing here waits, but for chardev_new() where it says so.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,18 +14,42 @@
 typedef struct Chardev Chardev;
 
 typedef struct ChardevConfig {
-    const char *path; /* where to listen or to connect; NULL: there is fd instead */
-    int fd;           /* an inherited socket, kept by the caller if it comes to nothing */
-    bool server;      /* listen; else it connects, or fd is connected */
+    const char *label; /* in warnings: its id */
+    const char *path;  /* where to listen or to connect; NULL: there is fd instead */
+    int fd;            /* an inherited socket, kept by the caller if it comes to nothing */
+    bool server;       /* listen; else it connects, or fd is connected */
 } ChardevConfig;
 
-/* Main thread. NULL and an error in QEMU's words: nothing is left of it then. */
+/*
+ * Listens, or connects; that waits as long as a server is behind with its clients. NULL and an
+ * error in QEMU's words: nothing is left of it then. Copies @config.
+ */
 Chardev *chardev_new(const ChardevConfig *config, GError **error);
-/* Closes the socket and removes the file that listening made. NULL is fine. */
+/*
+ * Closes the socket and removes the file that listening made, not a connection that was handed
+ * over. Not from within the handler. NULL is fine.
+ */
 void chardev_free(Chardev *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Chardev, chardev_free)
 
-/* Its socket, listening or connected: the caller's. */
-int chardev_take_fd(Chardev *c);
+/*
+ * @connected gets the next connection, from the main loop: @fd, non-blocking and close-on-exec, is
+ * the handler's. There is one at a time: until chardev_disconnected(), or until another handler
+ * is set, others wait in the backlog. NULL: nobody takes connections; one that was handed
+ * over is no more.
+ */
+void chardev_set_handler(Chardev *c, void (*connected)(void *opaque, int fd), void *opaque);
+
+/*
+ * The connection that was handed over has been closed by the handler: a listening socket accepts
+ * the next one. Also from within the handler.
+ */
+void chardev_disconnected(Chardev *c);
+
+/* A listening socket accepts a first client even if there is no handler for it yet. */
+void chardev_accept_early(Chardev *c);
+
+/* There is a connection: with the handler, or about to be handed over. */
+bool chardev_is_connected(const Chardev *c);
 
 #endif

@@ -279,7 +279,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     piece = data[0] ? data[0] : size;
     fake_system_init(&system);
-    s = qmp_session_new(qmp_monitor_new(system.qmp, "m", "unix:m"), check_line, &n_lines);
+    s = qmp_session_new(qmp_monitor_new(system.qmp, "m", "unix:m", NULL), check_line, &n_lines);
     g_assert_cmpuint(n_lines, ==, 1);
     for (size_t at = 1; at < size; at += piece) {
         feed(s, (const char *)data + at, MIN(piece, size - at));

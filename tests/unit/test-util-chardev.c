@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "util/chardev.h"
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "util/fd.h"
+
+typedef struct Fixture {
+    char *dir;
+    char *path;
+    Chardev *c;
+    /* what the handler got */
+    int fd;
+    unsigned n;
+    bool reject;   /* the handler closes it, and says so at once */
+} Fixture;
+
+static void setup(Fixture *f, gconstpointer data)
+{
+    f->dir = g_dir_make_tmp("test-chardev-XXXXXX", NULL);
+    f->path = g_build_filename(f->dir, "s", NULL);
+    f->fd = -1;
+}
+
+static void teardown(Fixture *f, gconstpointer data)
+{
+    chardev_free(f->c);
+    fd_close(&f->fd);
+    g_unlink(f->path);
+    g_assert_cmpint(g_rmdir(f->dir), ==, 0);
+    g_free(f->path);
+    g_free(f->dir);
+}
+
+static void connected(void *opaque, int fd)
+{
+    Fixture *f = opaque;
+
+    g_assert_cmpint(f->fd, ==, -1);
+    f->fd = fd;
+    f->n++;
+    if (f->reject) {
+        fd_close(&f->fd);
+        chardev_disconnected(f->c);
+    }
+}
+
+static void open_path(Fixture *f, bool server)
+{
+    ChardevConfig config = { .label = "c", .path = f->path, .server = server };
+    g_autoptr(GError) error = NULL;
+
+    f->c = chardev_new(&config, &error);
+    g_assert_no_error(error);
+}
+
+static void open_fd(Fixture *f, int fd, bool server)
+{
+    ChardevConfig config = { .label = "c", .fd = fd, .server = server };
+    g_autoptr(GError) error = NULL;
+
+    f->c = chardev_new(&config, &error);
+    g_assert_no_error(error);
+}
+
+static void expect_error(const ChardevConfig *config, const char *want)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(chardev_new(config, &error));
+    g_assert_nonnull(error);
+    g_assert_true(g_str_has_prefix(error->message, want));
+}
+
+static struct sockaddr_un address(const Fixture *f)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+    g_assert_cmpuint(g_strlcpy(addr.sun_path, f->path, sizeof(addr.sun_path)), <,
+                     sizeof(addr.sun_path));
+    return addr;
+}
+
+static int client(const Fixture *f)
+{
+    struct sockaddr_un addr = address(f);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), ==, 0);
+    return fd;
+}
+
+static int server(const Fixture *f)
+{
+    struct sockaddr_un addr = address(f);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), ==, 0);
+    g_assert_cmpint(listen(fd, 8), ==, 0);
+    return fd;
+}
+
+/* All that is to be done at present. */
+static void settle(void)
+{
+    while (g_main_context_iteration(NULL, FALSE)) {
+    }
+}
+
+static void wait_for(const Fixture *f, unsigned n)
+{
+    while (f->n < n) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_assert_cmpuint(f->n, ==, n);
+}
+
+/* The other end of what the handler got is @peer. */
+static void expect_peer(const Fixture *f, int peer)
+{
+    char c = 0;
+
+    g_assert_cmpint(send(peer, "x", 1, 0), ==, 1);
+    g_assert_cmpint(recv(f->fd, &c, 1, 0), ==, 1);
+    g_assert_cmpint(c, ==, 'x');
+    g_assert_cmpint(recv(f->fd, &c, 1, 0), ==, -1); /* it would block */
+    g_assert_cmpint(fcntl(f->fd, F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
+}
+
+static void hand_back(Fixture *f)
+{
+    fd_close(&f->fd);
+    chardev_disconnected(f->c);
+}
+
+static void test_one_client_at_a_time(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int a = -1;
+    AUTO_FD int b = -1;
+
+    open_path(f, true);
+    chardev_set_handler(f->c, connected, f);
+    settle();
+    g_assert_false(chardev_is_connected(f->c));
+    a = client(f);
+    b = client(f);
+    wait_for(f, 1);
+    expect_peer(f, a);
+    settle();
+    g_assert_cmpuint(f->n, ==, 1);
+    g_assert_true(chardev_is_connected(f->c));
+    hand_back(f);
+    g_assert_false(chardev_is_connected(f->c));
+    wait_for(f, 2);
+    expect_peer(f, b);
+}
+
+static void test_handler_may_reject(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int a = -1;
+    AUTO_FD int b = -1;
+
+    open_path(f, true);
+    f->reject = true;
+    chardev_set_handler(f->c, connected, f);
+    a = client(f);
+    b = client(f);
+    wait_for(f, 2);
+    g_assert_false(chardev_is_connected(f->c));
+}
+
+static void test_clients_wait_for_a_handler(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int a = -1;
+
+    open_path(f, true);
+    a = client(f);
+    settle();
+    g_assert_false(chardev_is_connected(f->c));
+    chardev_set_handler(f->c, connected, f);
+    wait_for(f, 1);
+    expect_peer(f, a);
+}
+
+static void test_handler_goes(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int a = -1;
+    AUTO_FD int b = -1;
+
+    open_path(f, true);
+    chardev_set_handler(f->c, connected, f);
+    a = client(f);
+    wait_for(f, 1);
+    b = client(f);
+    fd_close(&f->fd);
+    chardev_set_handler(f->c, NULL, NULL);
+    g_assert_false(chardev_is_connected(f->c));
+    settle();
+    g_assert_cmpuint(f->n, ==, 1);
+    chardev_set_handler(f->c, connected, f);
+    wait_for(f, 2);
+    expect_peer(f, b);
+}
+
+static void test_first_client_may_be_early(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int a = -1;
+    AUTO_FD int b = -1;
+
+    open_path(f, true);
+    chardev_accept_early(f->c);
+    a = client(f);
+    b = client(f);
+    while (!chardev_is_connected(f->c)) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    settle();
+    chardev_set_handler(f->c, connected, f);
+    wait_for(f, 1);
+    expect_peer(f, a);
+    chardev_set_handler(f->c, NULL, NULL);
+    fd_close(&f->fd);
+    settle();
+    g_assert_false(chardev_is_connected(f->c)); /* that was for the first one */
+    chardev_set_handler(f->c, connected, f);
+    wait_for(f, 2);
+    expect_peer(f, b);
+}
+
+static void test_early_client_of_nobody_is_closed(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int a = -1;
+    char c;
+
+    open_path(f, true);
+    chardev_accept_early(f->c);
+    a = client(f);
+    while (!chardev_is_connected(f->c)) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_clear_pointer(&f->c, chardev_free);
+    g_assert_cmpint(recv(a, &c, 1, 0), ==, 0);
+}
+
+static void test_freed_with_a_client(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int a = -1;
+
+    open_path(f, true);
+    chardev_set_handler(f->c, connected, f);
+    a = client(f);
+    wait_for(f, 1);
+    g_clear_pointer(&f->c, chardev_free);
+    g_assert_false(g_file_test(f->path, G_FILE_TEST_EXISTS));
+    expect_peer(f, a);
+}
+
+static void test_connects(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int listener = server(f);
+    AUTO_FD int peer = -1;
+
+    open_path(f, false);
+    g_assert_true(chardev_is_connected(f->c));
+    peer = accept(listener, NULL, NULL);
+    chardev_set_handler(f->c, connected, f);
+    g_assert_cmpuint(f->n, ==, 0); /* not before the caller returns */
+    wait_for(f, 1);
+    expect_peer(f, peer);
+    hand_back(f);
+    settle();
+    g_assert_cmpuint(f->n, ==, 1);
+    g_assert_false(chardev_is_connected(f->c));
+}
+
+static void test_handler_goes_before_it_was_called(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int listener = server(f);
+    AUTO_FD int peer = -1;
+
+    open_path(f, false);
+    chardev_set_handler(f->c, connected, f);
+    chardev_set_handler(f->c, NULL, NULL);
+    settle();
+    g_assert_cmpuint(f->n, ==, 0);
+    chardev_set_handler(f->c, connected, f); /* it is still there */
+    wait_for(f, 1);
+    peer = accept(listener, NULL, NULL);
+    expect_peer(f, peer);
+}
+
+static void test_inherits_a_connection(Fixture *f, gconstpointer data)
+{
+    int fds[2];
+    AUTO_FD int peer = -1;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    peer = fds[0];
+    open_fd(f, fds[1], false);
+    chardev_set_handler(f->c, connected, f);
+    wait_for(f, 1);
+    expect_peer(f, peer);
+}
+
+static void test_inherits_a_listener(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int a = -1;
+
+    open_fd(f, server(f), true);
+    chardev_set_handler(f->c, connected, f);
+    a = client(f);
+    wait_for(f, 1);
+    expect_peer(f, a);
+    g_clear_pointer(&f->c, chardev_free);
+    g_assert_true(g_file_test(f->path, G_FILE_TEST_EXISTS)); /* not ours */
+}
+
+static void test_makes_a_bound_one_listen(Fixture *f, gconstpointer data)
+{
+    struct sockaddr_un addr = address(f);
+    AUTO_FD int a = -1;
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), ==, 0);
+    open_fd(f, fd, true);
+    chardev_set_handler(f->c, connected, f);
+    a = client(f);
+    wait_for(f, 1);
+    expect_peer(f, a);
+}
+
+static void test_errors(Fixture *f, gconstpointer data)
+{
+    g_autofree char *far = g_strnfill(sizeof(((struct sockaddr_un *)NULL)->sun_path), 'x');
+    int fds[2];
+    AUTO_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    expect_error(&(ChardevConfig){ .path = far, .server = true }, "UNIX socket path 'xxx");
+    expect_error(&(ChardevConfig){ .path = far }, "UNIX socket path 'xxx");
+    expect_error(&(ChardevConfig){ .path = "/nonexistent/x", .server = true },
+                 "Failed to bind socket to /nonexistent/x: No such file or directory");
+    expect_error(&(ChardevConfig){ .path = "/nonexistent/x" },
+                 "Failed to connect to '/nonexistent/x': No such file or directory");
+    expect_error(&(ChardevConfig){ .fd = null }, "File descriptor '");
+    g_assert_cmpint(fcntl(null, F_GETFD), >=, 0); /* still the caller's */
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    expect_error(&(ChardevConfig){ .fd = fds[0], .server = true },
+                 "Failed to listen on socket: Invalid argument");
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void test_no_file_is_left_of_a_failure(Fixture *f, gconstpointer data)
+{
+    g_assert_true(g_file_set_contents(f->path, "precious", -1, NULL));
+    expect_error(&(ChardevConfig){ .path = f->path, .server = true }, "Failed to bind socket to ");
+    g_assert_true(g_file_test(f->path, G_FILE_TEST_IS_REGULAR));
+    g_unlink(f->path);
+    close(server(f)); /* nobody listens there any more */
+    open_path(f, true);
+    expect_error(&(ChardevConfig){ .path = f->path, .server = true }, "Failed to bind socket to ");
+    g_assert_true(g_file_test(f->path, G_FILE_TEST_EXISTS)); /* somebody does now */
+}
+
+#define ADD(name, function) \
+    g_test_add("/chardev/" name, Fixture, NULL, setup, function, teardown)
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ADD("one-client-at-a-time", test_one_client_at_a_time);
+    ADD("handler-may-reject", test_handler_may_reject);
+    ADD("clients-wait-for-a-handler", test_clients_wait_for_a_handler);
+    ADD("handler-goes", test_handler_goes);
+    ADD("first-client-may-be-early", test_first_client_may_be_early);
+    ADD("early-client-of-nobody-is-closed", test_early_client_of_nobody_is_closed);
+    ADD("freed-with-a-client", test_freed_with_a_client);
+    ADD("connects", test_connects);
+    ADD("handler-goes-before-it-was-called", test_handler_goes_before_it_was_called);
+    ADD("inherits-a-connection", test_inherits_a_connection);
+    ADD("inherits-a-listener", test_inherits_a_listener);
+    ADD("makes-a-bound-one-listen", test_makes_a_bound_one_listen);
+    ADD("errors", test_errors);
+    ADD("no-file-is-left-of-a-failure", test_no_file_is_left_of_a_failure);
+    return g_test_run();
+}

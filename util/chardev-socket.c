@@ -1,0 +1,119 @@
+/*
+ * How the socket of a chardev is opened, with QEMU's words for what can go wrong.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "chardev-internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "util/fd.h"
+
+static bool G_GNUC_PRINTF(2, 3) chardev_socket_set_error(GError **error, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    g_propagate_error(error, g_error_new_valist(G_FILE_ERROR, G_FILE_ERROR_FAILED, fmt, ap));
+    va_end(ap);
+    return false;
+}
+
+static bool chardev_socket_address(const char *path, struct sockaddr_un *ret, GError **error)
+{
+    *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    if (strlen(path) >= sizeof(ret->sun_path)) {
+        return chardev_socket_set_error(error, "UNIX socket path '%s' is too long\n"
+                                        "Path must be less than %zu bytes", path,
+                                        sizeof(ret->sun_path));
+    }
+    memcpy(ret->sun_path, path, strlen(path) + 1);
+    return true;
+}
+
+static int chardev_socket_new(const char *path, struct sockaddr_un *ret_addr, GError **error)
+{
+    int fd;
+
+    if (!chardev_socket_address(path, ret_addr, error)) {
+        return -1;
+    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        chardev_socket_set_error(error, "Failed to create socket: %s", g_strerror(errno));
+    }
+    return fd;
+}
+
+/* A socket that nobody listens on any more is in the way of a new one. */
+static void chardev_socket_remove_stale(const struct sockaddr_un *addr)
+{
+    AUTO_FD int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct stat st;
+
+    if (probe >= 0 && stat(addr->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+        connect(probe, (const struct sockaddr *)addr, sizeof(*addr)) < 0 &&
+        errno == ECONNREFUSED) {
+        unlink(addr->sun_path);
+    }
+}
+
+int chardev_socket_listen(const char *path, BoundPath *bound, GError **error)
+{
+    struct sockaddr_un addr;
+    AUTO_FD int fd = chardev_socket_new(path, &addr, error);
+
+    if (fd < 0) {
+        return -1;
+    }
+    chardev_socket_remove_stale(&addr);
+    if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+        chardev_socket_set_error(error, "Failed to bind socket to %s: %s", path,
+                                 g_strerror(errno));
+        return -1;
+    }
+    if (!bound_path_set(bound, path) || listen(fd, 1) < 0) {
+        chardev_socket_set_error(error, "Failed to listen on socket: %s", g_strerror(errno));
+        return -1;
+    }
+    fd_set_nonblock(fd, true);
+    return g_steal_fd(&fd);
+}
+
+int chardev_socket_connect(const char *path, GError **error)
+{
+    struct sockaddr_un addr;
+    AUTO_FD int fd = chardev_socket_new(path, &addr, error);
+
+    if (fd < 0) {
+        return -1;
+    }
+    if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+        chardev_socket_set_error(error, "Failed to connect to '%s': %s", path, g_strerror(errno));
+        return -1;
+    }
+    fd_set_nonblock(fd, true);
+    return g_steal_fd(&fd);
+}
+
+bool chardev_socket_inherit(int fd, bool server, GError **error)
+{
+    int type;
+    socklen_t len = sizeof(type);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0) {
+        return chardev_socket_set_error(error, "File descriptor '%d' is not a socket", fd);
+    }
+    if (server && listen(fd, 1) < 0) {
+        return chardev_socket_set_error(error, "Failed to listen on socket: %s",
+                                        g_strerror(errno));
+    }
+    fd_set_cloexec(fd, true);
+    fd_set_nonblock(fd, true);
+    return true;
+}
