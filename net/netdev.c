@@ -2,6 +2,7 @@
 #include "net/netdev.h"
 
 #include "netdev-internal.h"
+#include "pkt-buffers-internal.h"
 #include "util/log.h"
 
 #define SCRATCH_SEGMENTS 64 /* made at once */
@@ -160,21 +161,52 @@ unsigned netdev_discard(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec 
     return 0;
 }
 
+/* For netdevs that can't read into buffers: one by one, by way of the spill. */
+static unsigned recv_copied(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
+{
+    unsigned n = 0;
+
+    for (unsigned tries = 0; n < max && tries < 4 * max && pkt_buffers_ready(b); tries++) {
+        struct iovec iov;
+        Pkt p;
+
+        pkt_arena_reset(&b->spill);
+        if (q->nd->ops->recv(q, &b->spill, &p, &iov, 1) == 0) {
+            b->more = false;
+            break;
+        }
+        *pkt[n].hdr = *p.hdr;
+        n += pkt_buffers_copy(b, &pkt[n], iov.iov_base, p.len);
+    }
+    return n;
+}
+
+/* Also what was read already, and waits. */
+static void discard_into(NetdevQueue *q, PktBuffers *b)
+{
+    struct iovec iov;
+    Pkt pkt;
+
+    (void)pkt_buffers_drop(b);
+    pkt_arena_reset(&b->spill);
+    netdev_discard(q, &b->spill, &pkt, &iov, 1);
+    b->starved = false;
+    b->more = false;
+}
+
 unsigned netdev_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
 {
-    unsigned start = b->next;
-    unsigned done = 0;
     unsigned n;
 
-    if (!netdev_link_off(q->nd)) {
-        return q->nd->ops->recv_into(q, b, pkt, max);
+    if (netdev_link_off(q->nd)) {
+        discard_into(q, b);
+        return 0;
     }
-    do {
-        n = q->nd->ops->recv_into(q, b, pkt, max);
-        b->next = start;
-        done += n;
-    } while (n > 0 && done < DISCARD_MAX);
-    return 0;
+    n = pkt_buffers_begin(b, pkt, max);
+    if (q->nd->ops->recv_into) {
+        return n + q->nd->ops->recv_into(q, b, pkt + n, max - n);
+    }
+    return n + recv_copied(q, b, pkt + n, max - n);
 }
 
 static void update_link(Netdev *nd, bool mtu_changed)

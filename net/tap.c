@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "netdev-internal.h"
+#include "pkt-buffers-internal.h"
 #include "util/container-of.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -140,72 +141,33 @@ static unsigned tap_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec
     return n;
 }
 
-/*
- * The buffers of the next packet, as far as the longest one may reach. Returns how many; 0: they
- * are too few, or in too many pieces.
- */
-static unsigned tap_gather(const PktBuffers *b, struct iovec *ret_iov)
-{
-    size_t left = b->max_len;
-    unsigned n;
-
-    g_assert(b->next <= b->n && b->max_len <= PKT_MAX_LEN);
-    for (n = 0; left > 0; n++) {
-        if (n == PKT_MAX_IOV || b->next + n == b->n) {
-            return 0;
-        }
-        ret_iov[n] = b->iov[b->next + n];
-        ret_iov[n].iov_len = MIN(ret_iov[n].iov_len, left);
-        left -= ret_iov[n].iov_len;
-    }
-    return n;
-}
-
-/* @pkt has the next @len bytes of the buffers. */
-static void tap_fill_buffers(PktBuffers *b, Pkt *pkt, uint32_t len)
-{
-    uint32_t left = len;
-
-    pkt->iov = &b->out[b->next];
-    pkt->len = len;
-    for (pkt->n_iov = 0; left > 0; pkt->n_iov++) {
-        struct iovec *piece = &b->out[b->next];
-
-        g_assert(b->next < b->n);
-        *piece = b->iov[b->next++];
-        piece->iov_len = MIN(piece->iov_len, left);
-        left -= (uint32_t)piece->iov_len;
-    }
-}
-
 static unsigned tap_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
 {
     size_t hdr_len = q->nd->has_vnet_hdr ? PKT_HDR_LEN : 0;
-    struct iovec iov[PKT_MAX_IOV + 2];
-    uint8_t more; /* of a frame that is too long */
+    struct iovec iov[1 + PKT_BUFFERS_MAX_IOV];
     unsigned n = 0;
     unsigned tries;
 
     for (tries = 0; n < max && tries < 4 * max; tries++) {
-        unsigned pieces = tap_gather(b, iov + 1);
-        struct virtio_net_hdr_v1 *hdr = pkt[n].hdr;
+        unsigned pieces = pkt_buffers_gather(b, iov + 1);
         long r;
 
         if (pieces == 0) {
             break;
         }
-        memset(hdr, 0, PKT_HDR_LEN);
-        iov[0] = (struct iovec){ .iov_base = hdr, .iov_len = hdr_len };
-        iov[pieces + 1] = (struct iovec){ .iov_base = &more, .iov_len = 1 };
-        r = syscall(SYS_readv, q->fd, iov, pieces + 2);
+        iov[0] = (struct iovec){ .iov_base = pkt[n].hdr, .iov_len = hdr_len };
+        r = syscall(SYS_readv, q->fd, iov, pieces + 1);
         if (r < 0) {
+            b->more = false;
             break;
         }
-        if ((size_t)r < hdr_len + FRAME_MIN || (size_t)r > hdr_len + b->max_len) {
+        if ((size_t)r < hdr_len + FRAME_MIN) {
             continue;
         }
-        hdr->num_buffers = 0;
-        tap_fill_buffers(b, &pkt[n++], (uint32_t)((size_t)r - hdr_len));
+        if (hdr_len == 0) {
+            memset(pkt[n].hdr, 0, PKT_HDR_LEN);
+        }
+        n += pkt_buffers_put(b, &pkt[n], (uint32_t)((size_t)r - hdr_len));
     }
     return n;
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "net/pkt-buffers.h"
 #include "net/pkt.h"
 
 typedef struct Netdev Netdev;
@@ -37,10 +38,7 @@ typedef struct NetdevOps {
      * more, @max is reached or the arena is too full. Returns how many.
      */
     unsigned (*recv)(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov, unsigned max);
-    /*
-     * The same into @b, while it has room for a packet of @b->max_len bytes in PKT_MAX_IOV
-     * pieces. pkt[].hdr is the caller's, private memory. Optional.
-     */
+    /* netdev_recv_into(), by way of pkt_buffers_gather(). Optional: else packets are copied. */
     unsigned (*recv_into)(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max);
     /*
      * The memory that most packets to be sent will be in, headers included; NULL before
@@ -141,7 +139,13 @@ static inline unsigned netdev_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, st
     return q->nd->ops->recv(q, arena, pkt, iov, max);
 }
 
-/* The same into a guest's buffers. What is forgotten while the link is off was written there. */
+/*
+ * The same into a guest's buffers, of any netdev. Returns how many packets are complete. Of each,
+ * pkt[].hdr is private memory of the caller's, where the header is written to (zeros if the netdev
+ * has none) with the number of buffers taken in num_buffers; pkt[].iov and n_iov are all pieces of
+ * these buffers as they are in @b, headroom and room behind the frame included; pkt[].len is the
+ * frame's length alone. While the link is off a packet that waits is forgotten, too.
+ */
 unsigned netdev_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max);
 
 /*

@@ -66,19 +66,6 @@ static inline void pkt_arena_reset(PktArena *a)
     a->used = 0;
 }
 
-/*
- * Buffers of a NIC's guest that packets are read into without a copy, in their order: a packet
- * begins with a buffer of its own and takes as many as it fills. @iov and what it points to is the
- * NIC's, and stays as it is; @out has room for @n pieces, which the packets' iov point to.
- */
-typedef struct PktBuffers {
-    const struct iovec *iov;
-    struct iovec *out;
-    unsigned n;
-    unsigned next;    /* the first one that no packet has */
-    uint32_t max_len; /* bytes of a frame, up to PKT_MAX_LEN: a longer one is dropped */
-} PktBuffers;
-
 /* What the headers of a packet say; offsets from the frame's first byte. */
 typedef struct PktHeaders {
     uint8_t ip_version; /* 4, 6; 0: not IP, or broken */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "frames.h"
+#include "guest-buffers.h"
 #include "netns.h"
 #include "tap-internal.h"
 #include "util/container-of.h"
@@ -388,51 +389,6 @@ static void test_recv_stops_at_a_full_arena(void)
     close(fd);
 }
 
-#define BUFFERS 30
-#define BUFFER  1000
-
-/* Buffers as a guest has them, none next to another. */
-typedef struct Guest {
-    PktBuffers b;
-    struct iovec iov[BUFFERS];
-    struct iovec out[BUFFERS];
-    struct virtio_net_hdr_v1 hdr[BATCH];
-    Pkt pkt[BATCH];
-    uint8_t memory[BUFFERS][BUFFER + 100];
-} Guest;
-
-static Guest *guest_new(uint32_t max_len)
-{
-    Guest *g = g_new0(Guest, 1);
-    unsigned i;
-
-    memset(g->memory, 0xaa, sizeof(g->memory));
-    memset(g->hdr, 0xaa, sizeof(g->hdr));
-    for (i = 0; i < BUFFERS; i++) {
-        g->iov[i] = (struct iovec){ g->memory[i], BUFFER };
-    }
-    for (i = 0; i < BATCH; i++) {
-        g->pkt[i].hdr = &g->hdr[i];
-    }
-    g->b = (PktBuffers){ .iov = g->iov, .out = g->out, .n = BUFFERS, .max_len = max_len };
-    return g;
-}
-
-static void guest_check(const Guest *g, unsigned i, const uint8_t *frame, size_t len)
-{
-    static const struct virtio_net_hdr_v1 zero;
-    const Pkt *pkt = &g->pkt[i];
-    unsigned v;
-
-    g_assert_cmpuint(pkt->len, ==, len);
-    g_assert_cmpuint(pkt->n_iov, ==, (len + BUFFER - 1) / BUFFER);
-    g_assert_cmpmem(pkt->hdr, sizeof(zero), &zero, sizeof(zero));
-    for (v = 0; v < pkt->n_iov; v++) {
-        g_assert_cmpmem(pkt->iov[v].iov_base, pkt->iov[v].iov_len, frame + v * BUFFER,
-                        MIN(len - v * BUFFER, BUFFER));
-    }
-}
-
 static void tap_of_mtu_9000(Netdev **nd, int *fd, OnOffAuto vnet_hdr)
 {
     *nd = open_tap("tt0", 1, vnet_hdr);
@@ -440,22 +396,34 @@ static void tap_of_mtu_9000(Netdev **nd, int *fd, OnOffAuto vnet_hdr)
     *fd = netns_packet_socket("tt0", false);
 }
 
-/* A packet has the buffers that it fills, and no byte behind it or between them is touched. */
+/* Packet number @i of the last call, which asked for nothing, is in the buffers from @first on. */
+static unsigned check_in_buffers(const GuestBuffers *g, unsigned i, unsigned first,
+                                 const uint8_t *frame, size_t len)
+{
+    struct virtio_net_hdr_v1 plain = { .num_buffers = g->pkt[i].hdr->num_buffers };
+
+    g_assert_cmpmem(g->pkt[i].hdr, sizeof(plain), &plain, sizeof(plain));
+    return guest_buffers_check(g, &g->pkt[i], first, frame, (uint32_t)len);
+}
+
+/* With a vnet header and without one; of what length the buffers are makes no difference. */
 static void test_recv_into_buffers(void)
 {
-    static const size_t lens[] = { 60, 1000, 1001, 3000, 3456, 1000, 14 };
+    static const size_t lens[] = { 60, 988, 989, 3000, 3456, 1000, 14 };
     g_autofree uint8_t *frame = g_malloc0(10000);
     FrameSpec s = { .ip_version = 4, .payload = 4000 };
     OnOffAuto vnet_hdr;
 
     frame_build(frame, &s);
     for (vnet_hdr = ON_OFF_AUTO_AUTO; vnet_hdr <= ON_OFF_AUTO_OFF; vnet_hdr++) {
-        g_autofree Guest *g = guest_new(9018);
+        GuestBuffers *g = guest_buffers_new();
         g_autoptr(Netdev) nd = NULL;
+        unsigned first = 0;
         unsigned i;
         int fd;
 
         if (!netns_enter()) {
+            guest_buffers_free(g);
             return;
         }
         tap_of_mtu_9000(&nd, &fd, vnet_hdr);
@@ -463,29 +431,31 @@ static void test_recv_into_buffers(void)
             g_assert_cmpint(send(fd, frame, lens[i], 0), ==, (ssize_t)lens[i]);
         }
         g_assert_true(netns_wait(nd->queue[0]->fd));
+        guest_buffers_add_n(g, 30, 1000);
+        g->b.headroom = 12;
+        memset(g->hdr, 0xaa, sizeof(g->hdr));
         g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, i);
-        g_assert_cmpuint(g->b.next, ==, 1 + 1 + 2 + 3 + 4 + 1 + 1);
+        g_assert_false(g->b.starved || g->b.more);
         for (i = 0; i < G_N_ELEMENTS(lens); i++) {
-            guest_check(g, i, frame, lens[i]);
+            first += check_in_buffers(g, i, first, frame, lens[i]);
         }
-        g_assert_cmphex(g->memory[0][60], ==, 0xaa);
-        for (i = 0; i < BUFFERS; i++) {
-            g_assert_cmphex(g->memory[i][BUFFER], ==, 0xaa);
-        }
+        g_assert_cmpuint(g->b.next, ==, first);
+        guest_buffers_free(g);
         close(fd);
     }
 }
 
-/* None is read that might not fit, none comes shortened. */
+/* None comes shortened, or before its time, or is read for nothing. */
 static void test_recv_into_few_buffers(void)
 {
     g_autofree uint8_t *frame = g_malloc0(10000);
-    g_autofree Guest *g = guest_new(3000);
+    GuestBuffers *g = guest_buffers_new();
     g_autoptr(Netdev) nd = NULL;
     unsigned i;
     int fd;
 
     if (!netns_enter()) {
+        guest_buffers_free(g);
         return;
     }
     tap_of_mtu_9000(&nd, &fd, ON_OFF_AUTO_AUTO);
@@ -493,17 +463,46 @@ static void test_recv_into_few_buffers(void)
         g_assert_cmpint(send(fd, frame, i == 0 ? 3001 : 2500, 0), >, 0);
     }
     g_assert_true(netns_wait(nd->queue[0]->fd));
-    g->b.n = 8;
-    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 2);
-    g_assert_cmpuint(g->b.next, ==, 6);
-    guest_check(g, 0, frame, 2500);
-    guest_check(g, 1, frame, 2500);
-    g->b.n = BUFFERS;
+    guest_buffers_add_n(g, 5, 1000);
+    g->b.max_len = 3000;
+    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 1);
+    g_assert_cmpuint(g->b.too_long, ==, 1);
+    g_assert_true(g->b.starved);
+    check_in_buffers(g, 0, 0, frame, 2500);
+    guest_buffers_add_n(g, 1, 1000);
+    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 1);
+    g_assert_true(g->b.starved);
+    check_in_buffers(g, 0, 3, frame, 2500);
+    guest_buffers_add_n(g, 3, 1000);
+    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 1);
+    check_in_buffers(g, 0, 6, frame, 2500);
+    guest_buffers_free(g);
+    close(fd);
+}
+
+/* A packet that nobody saw when the link was on is not there when it is on again. */
+static void test_recv_into_with_the_link_off(void)
+{
+    g_autofree uint8_t *frame = g_malloc0(10000);
+    GuestBuffers *g = guest_buffers_new();
+    g_autoptr(Netdev) nd = NULL;
+    int fd;
+
+    if (!netns_enter()) {
+        guest_buffers_free(g);
+        return;
+    }
+    tap_of_mtu_9000(&nd, &fd, ON_OFF_AUTO_AUTO);
+    g_assert_cmpint(send(fd, frame, 2500, 0), ==, 2500);
+    g_assert_cmpint(send(fd, frame, 2500, 0), ==, 2500);
+    g_assert_true(netns_wait(nd->queue[0]->fd));
+    guest_buffers_add_n(g, 8, 1000);
     netdev_set_link(nd, false);
     g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 0);
-    g_assert_cmpuint(g->b.next, ==, 6);
     netdev_set_link(nd, true);
     g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 0);
+    g_assert_false(g->b.starved || g->b.more);
+    guest_buffers_free(g);
     close(fd);
 }
 
@@ -900,6 +899,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap/recv-stops-at-a-full-arena", test_recv_stops_at_a_full_arena);
     g_test_add_func("/net/tap/recv-into-buffers", test_recv_into_buffers);
     g_test_add_func("/net/tap/recv-into-few-buffers", test_recv_into_few_buffers);
+    g_test_add_func("/net/tap/recv-into-with-the-link-off", test_recv_into_with_the_link_off);
     g_test_add_func("/net/tap/kernel-segments-what-we-send", test_kernel_segments_what_we_send);
     g_test_add_func("/net/tap/offloads-as-asked", test_offloads_as_asked);
     g_test_add_func("/net/tap/ethtool-is-kept", test_ethtool_is_kept);

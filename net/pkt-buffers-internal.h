@@ -1,0 +1,42 @@
+/*
+ * PktBuffers for those who read packets into them: netdevs, and netdev.c for the others.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef NET_PKT_BUFFERS_INTERNAL_H
+#define NET_PKT_BUFFERS_INTERNAL_H
+
+#include "net/pkt-buffers.h"
+
+/*
+ * Pieces that a packet is read into at once: 64 of the guest's, which are 64 KiB in buffers of
+ * 1 KiB, and the spill. More than 8 cost the kernel an allocation, so fewer are used where they do.
+ */
+#define PKT_BUFFERS_MAX_IOV (64u + 1u)
+
+/*
+ * A call of netdev_recv_into() begins: sets starved and more, and goes on with a packet that
+ * waited. Returns how many are complete now, 0 or, if @max is not 0, 1.
+ */
+unsigned pkt_buffers_begin(PktBuffers *b, Pkt *pkt, unsigned max);
+
+/* There is a buffer for the next packet. False: no, and b->starved says so. */
+bool pkt_buffers_ready(PktBuffers *b);
+
+/*
+ * The pieces that the next packet is to be read into, one byte more than it may have so that a
+ * longer one is noticed. @ret_iov has room for PKT_BUFFERS_MAX_IOV. Returns how many: 0
+ * if it is not pkt_buffers_ready().
+ */
+unsigned pkt_buffers_gather(PktBuffers *b, struct iovec *ret_iov);
+
+/*
+ * A packet was read there, a frame of @len bytes; its header is in @pkt->hdr. True: it is complete,
+ * and @pkt says what it has. False: it was dropped, or waits.
+ */
+bool pkt_buffers_put(PktBuffers *b, Pkt *pkt, uint32_t len);
+
+/* The same of a frame that is in one piece at @data in b->spill, where there is a buffer for it. */
+bool pkt_buffers_copy(PktBuffers *b, Pkt *pkt, const uint8_t *data, uint32_t len);
+
+#endif
