@@ -1,0 +1,622 @@
+/*
+ * Packets into a guest's buffers: where they are put, what waits and what is dropped.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <glib.h>
+#include <string.h>
+
+#include "guest-buffers.h"
+#include "net/netdev.h"
+#include "pkt-buffers-internal.h"
+
+#define LARGE 9000u
+
+/* Of all frames: number @id has the bytes from @id on. */
+static const uint8_t *frame_of(unsigned id)
+{
+    static uint8_t bytes[PKT_MAX_LEN + 300];
+
+    for (unsigned i = 0; bytes[0] == 0 && i < sizeof(bytes); i++) {
+        bytes[sizeof(bytes) - 1 - i] = (uint8_t)(i % 157 + 1); /* never NOTHING for long */
+    }
+    return bytes + id;
+}
+
+/* As readv() would. Returns how many bytes there was room for. */
+static uint32_t scatter(const struct iovec *iov, unsigned n, const uint8_t *frame, uint32_t len)
+{
+    uint32_t off = 0;
+
+    for (unsigned i = 0; i < n && off < len; i++) {
+        size_t part = MIN(iov[i].iov_len, len - off);
+
+        memcpy(iov[i].iov_base, frame + off, part);
+        off += (uint32_t)part;
+    }
+    return off;
+}
+
+/*
+ * A netdev that has the frames of these lengths, one after the other; number @i with a header that
+ * says so. It reads into buffers, or leaves that to netdev.c.
+ */
+typedef struct Source {
+    Netdev nd;
+    NetdevQueue q;
+    const uint32_t *len;
+    unsigned n;
+    unsigned done;
+    unsigned calls;
+    unsigned pieces; /* that the last frame was read into, with the spill */
+} Source;
+
+static unsigned source_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
+{
+    Source *s = (Source *)q->nd;
+    struct iovec iov[PKT_BUFFERS_MAX_IOV];
+    unsigned n = 0;
+
+    while (n < max && (s->pieces = pkt_buffers_gather(b, iov)) > 0) {
+        if (s->done == s->n) {
+            b->more = false;
+            break;
+        }
+        g_assert_cmpuint(s->pieces, <=, PKT_BUFFERS_MAX_IOV);
+        *pkt[n].hdr = (struct virtio_net_hdr_v1){ .hdr_len = (uint16_t)(1000 + s->done) };
+        n += pkt_buffers_put(b, &pkt[n], scatter(iov, s->pieces, frame_of(s->done),
+                                                 s->len[s->done]));
+        s->done++;
+    }
+    return n;
+}
+
+static unsigned source_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
+                            unsigned max)
+{
+    Source *s = (Source *)q->nd;
+    unsigned n = 0;
+    uint8_t *data;
+
+    s->calls++;
+    for (; n < max && s->done < s->n && (data = pkt_arena_next(arena)); n++, s->done++) {
+        iov[n] = (struct iovec){ data, s->len[s->done] };
+        pkt[n] = (Pkt){ .hdr = (void *)(data - PKT_HDR_LEN), .iov = &iov[n], .n_iov = 1,
+                        .len = s->len[s->done] };
+        *pkt[n].hdr = (struct virtio_net_hdr_v1){ .hdr_len = (uint16_t)(1000 + s->done) };
+        memcpy(data, frame_of(s->done), s->len[s->done]);
+        pkt_arena_take(arena, s->len[s->done]);
+    }
+    return n;
+}
+
+static const NetdevOps into_ops = { .type = "into", .recv = source_recv,
+                                    .recv_into = source_recv_into };
+static const NetdevOps plain_ops = { .type = "plain", .recv = source_recv };
+
+static void source_init(Source *s, const NetdevOps *ops, const uint32_t *len, unsigned n)
+{
+    *s = (Source){ .nd.ops = ops, .len = len, .n = n };
+    s->q.nd = &s->nd;
+}
+
+static unsigned source_read(Source *s, GuestBuffers *g, unsigned max)
+{
+    return netdev_recv_into(&s->q, &g->b, g->pkt, max);
+}
+
+/* Packet number @i of the last call is frame number @id, in the buffers from @first on. */
+static unsigned check(const GuestBuffers *g, unsigned i, unsigned id, unsigned first, uint32_t len)
+{
+    g_assert_cmpuint(g->pkt[i].hdr->hdr_len, ==, 1000 + id);
+    return guest_buffers_check(g, &g->pkt[i], first, frame_of(id), len);
+}
+
+/* Each test is made of a netdev that reads into buffers, and of one that does not. */
+static void with_both(void (*test)(const NetdevOps *ops))
+{
+    test(&into_ops);
+    test(&plain_ops);
+}
+
+/* A packet has as many buffers as it fills, whatever pieces they are in. */
+static void check_packets_follow_each_other(const NetdevOps *ops)
+{
+    static const uint32_t lens[] = { 60, 988, 989, 5000, 14, 3988, 1 };
+    static const uint32_t pieces[] = { 7, 1, 5, 0, 487, 500 };
+    GuestBuffers *g = guest_buffers_new();
+    unsigned first = 0;
+    Source s;
+
+    source_init(&s, ops, lens, G_N_ELEMENTS(lens));
+    for (unsigned i = 0; i < 30; i++) {
+        guest_buffers_add(g, pieces, G_N_ELEMENTS(pieces));
+    }
+    g->b.headroom = 12;
+    g_assert_cmpuint(source_read(&s, g, 64), ==, s.n);
+    for (unsigned i = 0; i < s.n; i++) {
+        unsigned n = check(g, i, i, first, lens[i]);
+
+        g_assert_cmpuint(n, ==, (lens[i] + 12 + 999) / 1000);
+        first += n;
+    }
+    g_assert_cmpuint(g->b.next, ==, first);
+    g_assert_false(g->b.starved);
+    g_assert_false(g->b.more);
+    guest_buffers_free(g);
+}
+
+static void test_packets_follow_each_other(void)
+{
+    with_both(check_packets_follow_each_other);
+}
+
+static void check_headroom_in_any_pieces(const NetdevOps *ops)
+{
+    static const uint32_t lens[] = { 100, 1500 };
+    static const uint32_t pieces[][3] = { { 24, 0, 700 }, { 23, 1, 700 }, { 10, 2, 700 },
+                                          { 1, 700, 23 }, { 25, 700, 0 }, { 700, 24, 1 } };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(pieces); i++) {
+        for (uint32_t headroom = 0; headroom <= 24; headroom++) {
+            GuestBuffers *g = guest_buffers_new();
+            Source s;
+
+            source_init(&s, ops, lens, 2);
+            for (unsigned k = 0; k < 10; k++) {
+                guest_buffers_add(g, pieces[i], 3);
+            }
+            g->b.headroom = headroom;
+            g_assert_cmpuint(source_read(&s, g, 64), ==, 2);
+            check(g, 0, 0, 0, 100);
+            check(g, 1, 1, 1, 1500);
+            guest_buffers_free(g);
+        }
+    }
+}
+
+static void test_headroom_in_any_pieces(void)
+{
+    with_both(check_headroom_in_any_pieces);
+}
+
+/* It needs no more than its own bytes, whatever the longest packet might. */
+static void check_small_packet_in_the_only_buffer(const NetdevOps *ops)
+{
+    static const uint32_t lens[] = { 64 };
+    GuestBuffers *g = guest_buffers_new();
+    Source s;
+
+    source_init(&s, ops, lens, 1);
+    guest_buffers_add_n(g, 1, 76);
+    g->b.headroom = 12;
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 1);
+    check(g, 0, 0, 0, 64);
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 0);
+    g_assert_true(g->b.starved);
+    guest_buffers_free(g);
+}
+
+static void test_small_packet_in_the_only_buffer(void)
+{
+    with_both(check_small_packet_in_the_only_buffer);
+}
+
+/* No packet, no buffers, and more packets than were asked for are three things. */
+static void check_why_it_ended(const NetdevOps *ops)
+{
+    static const uint32_t lens[] = { 60, 60, 60, 60 };
+    GuestBuffers *g = guest_buffers_new();
+    Source s;
+
+    source_init(&s, ops, lens, 4);
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 0);
+    g_assert_true(g->b.starved && !g->b.more);
+    guest_buffers_add_n(g, 3, 100);
+    g_assert_cmpuint(source_read(&s, g, 2), ==, 2);
+    g_assert_true(!g->b.starved && g->b.more);
+    g_assert_cmpuint(source_read(&s, g, 2), ==, 1);
+    g_assert_true(g->b.starved && !g->b.more);
+    guest_buffers_add_n(g, 2, 100);
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 1);
+    g_assert_true(!g->b.starved && !g->b.more);
+    g_assert_cmpuint(g->b.next, ==, 4);
+    guest_buffers_free(g);
+}
+
+static void test_why_it_ended(void)
+{
+    with_both(check_why_it_ended);
+}
+
+/*
+ * It comes before those behind it, with its own header, and only when it is whole; its buffers may
+ * come one by one, and stand elsewhere.
+ */
+static void check_packet_waits_for_buffers(const NetdevOps *ops)
+{
+    static const uint32_t lens[] = { 60, 4000, 60 };
+
+    for (unsigned compact = 0; compact < 2; compact++) {
+        GuestBuffers *g = guest_buffers_new();
+        unsigned first = compact ? 0 : 1;
+        Source s;
+
+        source_init(&s, ops, lens, 3);
+        g->b.headroom = 12;
+        guest_buffers_add_n(g, 3, 1000);
+        g_assert_cmpuint(source_read(&s, g, 64), ==, 1);
+        check(g, 0, 0, 0, 60);
+        for (unsigned i = 0; i < 2; i++) {
+            g_assert_true(g->b.starved && !g->b.more);
+            g_assert_cmpuint(g->b.next, ==, i == 0 ? 1 : first);
+            g_assert_cmpuint(s.done, ==, 2);
+            if (compact) {
+                guest_buffers_compact(g);
+            }
+            memset(g->hdr, 0xff, sizeof(g->hdr));
+            guest_buffers_add_n(g, 1, 1000);
+            g_assert_cmpuint(source_read(&s, g, 64), ==, 0);
+        }
+        g_assert_cmpuint(source_read(&s, g, 64), ==, 0); /* nothing came */
+        guest_buffers_add_n(g, 2, 1000);
+        g_assert_cmpuint(source_read(&s, g, 0), ==, 0);
+        g_assert_cmpuint(source_read(&s, g, 1), ==, 1);
+        g_assert_cmpuint(check(g, 0, 1, first, 4000), ==, 5);
+        g_assert_cmpuint(s.done, ==, 2);
+        g_assert_cmpuint(source_read(&s, g, 1), ==, 1);
+        check(g, 0, 2, first + 5, 60);
+        g_assert_cmpuint(g->b.too_long, ==, 0);
+        guest_buffers_free(g);
+    }
+}
+
+static void test_packet_waits_for_buffers(void)
+{
+    with_both(check_packet_waits_for_buffers);
+}
+
+/* All that the ring can hold is there: it would wait for ever. The next one is not harmed. */
+static void check_packet_that_never_fits(const NetdevOps *ops)
+{
+    static const uint32_t lens[] = { 60, 2988, 2989, 60 };
+    GuestBuffers *g = guest_buffers_new();
+    Source s;
+
+    source_init(&s, ops, lens, 4);
+    g->b.headroom = 12;
+    g->b.last = true;
+    guest_buffers_add_n(g, 3, 1000);
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 1);
+    g_assert_true(g->b.starved); /* the second fits when the first was given back */
+    guest_buffers_compact(g);
+    guest_buffers_add_n(g, 1, 1000);
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 1);
+    g_assert_cmpuint(check(g, 0, 1, 0, 2988), ==, 3);
+    guest_buffers_compact(g);
+    guest_buffers_add_n(g, 3, 1000);
+    g_assert_cmpuint(g->b.too_long, ==, 0);
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 1);
+    check(g, 0, 3, 0, 60);
+    g_assert_cmpuint(g->b.too_long, ==, 1);
+    guest_buffers_free(g);
+}
+
+static void test_packet_that_never_fits(void)
+{
+    with_both(check_packet_that_never_fits);
+}
+
+/* It is known only when it waits already that the ring has no more. */
+static void check_waiting_packet_that_never_fits(const NetdevOps *ops)
+{
+    static const uint32_t lens[] = { 5000, 60 };
+    GuestBuffers *g = guest_buffers_new();
+    Source s;
+
+    source_init(&s, ops, lens, 2);
+    guest_buffers_add_n(g, 2, 1000);
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 0);
+    g_assert_true(g->b.starved);
+    guest_buffers_add_n(g, 1, 1000);
+    g->b.last = true;
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 1);
+    check(g, 0, 1, 0, 60);
+    g_assert_cmpuint(g->b.too_long, ==, 1);
+    g_assert_cmpuint(g->b.next, ==, 1);
+    guest_buffers_free(g);
+}
+
+static void test_waiting_packet_that_never_fits(void)
+{
+    with_both(check_waiting_packet_that_never_fits);
+}
+
+static void check_without_merging(const NetdevOps *ops)
+{
+    static const uint32_t lens[] = { 60, 1489, 1488, 65550, 3000, 60 };
+    static const uint32_t pieces[] = { 12, 500, 500, 488 };
+    GuestBuffers *g = guest_buffers_new();
+    Source s;
+
+    source_init(&s, ops, lens, G_N_ELEMENTS(lens));
+    g->b.headroom = 12;
+    g->b.merge = false;
+    for (unsigned i = 0; i < 3; i++) {
+        guest_buffers_add(g, pieces, 4);
+    }
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 3);
+    check(g, 0, 0, 0, 60);
+    check(g, 1, 2, 1, 1488);
+    check(g, 2, 5, 2, 60);
+    g_assert_cmpuint(g->b.too_long, ==, 3);
+    g_assert_cmpuint(g->b.next, ==, 3);
+    g_assert_true(g->b.starved);
+    guest_buffers_free(g);
+}
+
+static void test_without_merging(void)
+{
+    with_both(check_without_merging);
+}
+
+static void check_longest_frame(const NetdevOps *ops)
+{
+    static const uint32_t lens[] = { 1514, 1515, PKT_MAX_LEN, 60 };
+    static const uint32_t max_len[] = { 1514, PKT_MAX_LEN };
+
+    for (unsigned i = 0; i < 2; i++) {
+        GuestBuffers *g = guest_buffers_new();
+        Source s;
+
+        source_init(&s, ops, lens, 4);
+        g->b.max_len = max_len[i];
+        guest_buffers_add_n(g, 100, 2000);
+        g_assert_cmpuint(source_read(&s, g, 64), ==, i == 0 ? 2 : 4);
+        g_assert_cmpuint(g->b.too_long, ==, i == 0 ? 2 : 0);
+        check(g, 0, 0, 0, 1514);
+        if (i == 0) {
+            check(g, 1, 3, 1, 60);
+        } else {
+            g_assert_cmpuint(check(g, 2, 2, 2, PKT_MAX_LEN), ==, 33);
+        }
+        guest_buffers_free(g);
+    }
+}
+
+static void test_longest_frame(void)
+{
+    with_both(check_longest_frame);
+}
+
+/* A driver at play: a header has no room in its first buffer, and a buffer has no room at all. */
+static void check_odd_buffers(const NetdevOps *ops)
+{
+    static const uint32_t lens[] = { 60, 61, 62 };
+    static const uint32_t zeros[] = { 0, 0, 0 };
+    GuestBuffers *g = guest_buffers_new();
+    Source s;
+
+    source_init(&s, ops, lens, 3);
+    g->b.headroom = 12;
+    guest_buffers_add_n(g, 1, 11);
+    guest_buffers_add_n(g, 5, 100);
+    g_assert_cmpuint(source_read(&s, g, 2), ==, 0);
+    g_assert_cmpuint(g->b.too_long, >=, 2);
+    g->b.next = 6;
+    s.done = 0;
+    guest_buffers_add_n(g, 1, 12);
+    guest_buffers_add(g, zeros, 3);
+    guest_buffers_add(g, zeros, 0);
+    guest_buffers_add_n(g, 200, 1);
+    g_assert_cmpuint(source_read(&s, g, 1), ==, 1);
+    g_assert_cmpuint(check(g, 0, 0, 6, 60), ==, 1 + 2 + 60);
+    guest_buffers_free(g);
+}
+
+static void test_odd_buffers(void)
+{
+    with_both(check_odd_buffers);
+}
+
+/* The buffers are others now. */
+static void check_dropped_packet(const NetdevOps *ops)
+{
+    static const uint32_t lens[] = { 5000, 60 };
+    GuestBuffers *g = guest_buffers_new();
+    Source s;
+
+    source_init(&s, ops, lens, 2);
+    g_assert_false(pkt_buffers_drop(&g->b));
+    guest_buffers_add_n(g, 2, 1000);
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 0);
+    g_assert_true(pkt_buffers_drop(&g->b));
+    g_assert_false(pkt_buffers_drop(&g->b));
+    g->b.next = g->b.n;
+    guest_buffers_add_n(g, 1, 100);
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 1);
+    check(g, 0, 1, 2, 60);
+    guest_buffers_free(g);
+}
+
+static void test_dropped_packet(void)
+{
+    with_both(check_dropped_packet);
+}
+
+/* What was read already, and what was not. */
+static void check_link_off(const NetdevOps *ops)
+{
+    static const uint32_t lens[] = { 5000, 60, 60, 61 };
+    GuestBuffers *g = guest_buffers_new();
+    Source s;
+
+    source_init(&s, ops, lens, 3);
+    guest_buffers_add_n(g, 2, 1000);
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 0);
+    netdev_set_link(&s.nd, false);
+    memset(g->memory, 0xa5, GUEST_MEMORY);
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 0);
+    g_assert_true(!g->b.starved && !g->b.more);
+    g_assert_cmpuint(s.done, ==, 3);
+    g_assert_cmphex(g->memory[8], ==, 0xa5); /* not by way of the guest's memory */
+    netdev_set_link(&s.nd, true);
+    s.n = 4;
+    g_assert_cmpuint(source_read(&s, g, 64), ==, 1);
+    check(g, 0, 3, 0, 61);
+    guest_buffers_free(g);
+}
+
+static void test_link_off(void)
+{
+    with_both(check_link_off);
+}
+
+/* A guest whose buffers are never large enough: a call ends all the same, and says why. */
+static void test_drops_are_bounded(void)
+{
+    static uint32_t lens[1000];
+    GuestBuffers *g = guest_buffers_new();
+    Source s;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(lens); i++) {
+        lens[i] = 200;
+    }
+    source_init(&s, &plain_ops, lens, 200);
+    g->b.merge = false;
+    guest_buffers_add_n(g, 1, 199);
+    g_assert_cmpuint(source_read(&s, g, 16), ==, 0);
+    g_assert_cmpuint(s.done, ==, 64);
+    g_assert_cmpuint(g->b.too_long, ==, 64);
+    g_assert_true(g->b.more && !g->b.starved);
+    guest_buffers_free(g);
+}
+
+/* --- how many pieces the kernel is given --- */
+
+static unsigned pieces_for(GuestBuffers *g, Source *s, uint32_t len)
+{
+    s->len = &len;
+    s->n = 1;
+    s->done = 0;
+    g->b.next = 0;
+    g_assert_cmpuint(source_read(s, g, 1), ==, 1);
+    g_assert_cmpuint(s->done, ==, 1);
+    return s->pieces;
+}
+
+static void test_one_buffer_while_packets_are_small(void)
+{
+    GuestBuffers *g = guest_buffers_new();
+    Source s;
+
+    source_init(&s, &into_ops, NULL, 0);
+    guest_buffers_add_n(g, 100, 1526);
+    g->b.headroom = 12;
+    for (unsigned i = 0; i < 100; i++) {
+        g_assert_cmpuint(pieces_for(g, &s, 1514), ==, 1 + 1);
+    }
+    g_assert_cmpuint(pieces_for(g, &s, LARGE), ==, 1 + 1); /* by way of the spill */
+    g_assert_cmpuint(pieces_for(g, &s, LARGE), ==, 43 + 0); /* 43 of 1526 are 65606 */
+    for (unsigned i = 0; i < 15; i++) {
+        g_assert_cmpuint(pieces_for(g, &s, 60), ==, 43);
+    }
+    g_assert_cmpuint(pieces_for(g, &s, 1515), ==, 43); /* needs two */
+    for (unsigned i = 0; i < 16; i++) {
+        g_assert_cmpuint(pieces_for(g, &s, 1514), ==, 43);
+    }
+    g_assert_cmpuint(pieces_for(g, &s, 60), ==, 1 + 1);
+    guest_buffers_free(g);
+}
+
+/* As without mergeable buffers: one for 64 KiB, of which most packets need the beginning. */
+static void test_beginning_of_a_large_buffer_while_packets_are_small(void)
+{
+    uint32_t pieces[18] = { 12 };
+    GuestBuffers *g = guest_buffers_new();
+    Source s;
+
+    for (unsigned i = 1; i < 18; i++) {
+        pieces[i] = 4096;
+    }
+    source_init(&s, &into_ops, NULL, 0);
+    guest_buffers_add(g, pieces, 18);
+    guest_buffers_add(g, pieces, 18);
+    g->b.headroom = 12;
+    g->b.merge = false;
+    g_assert_cmpuint(pieces_for(g, &s, 1514), ==, 1 + 1);
+    g_assert_cmpuint(pieces_for(g, &s, 4096), ==, 1 + 1); /* fits: nothing was copied */
+    g_assert_cmpuint(pieces_for(g, &s, 4097), ==, 1 + 1);
+    g_assert_cmpuint(pieces_for(g, &s, LARGE), ==, 17);
+    for (unsigned i = 0; i < 100; i++) {
+        g_assert_cmpuint(pieces_for(g, &s, 2049), ==, 17); /* in one buffer, and not small */
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        g_assert_cmpuint(pieces_for(g, &s, 2048), ==, 17);
+    }
+    g_assert_cmpuint(pieces_for(g, &s, 1514), ==, 1 + 1);
+    guest_buffers_free(g);
+}
+
+/* All that a frame may have is in buffers: nothing for the spill, and no byte behind it. */
+static void test_no_more_than_the_longest_frame(void)
+{
+    GuestBuffers *g = guest_buffers_new();
+    Source s;
+
+    source_init(&s, &into_ops, NULL, 0);
+    guest_buffers_add_n(g, 10, 1600);
+    g->b.headroom = 12;
+    g->b.max_len = 1514;
+    g_assert_cmpuint(pieces_for(g, &s, 1514), ==, 1);
+    g_assert_cmpuint(g->b.direct, ==, 1515);
+    g_assert_cmphex(((uint8_t *)g->iov[0].iov_base)[12 + 1515], ==, 0xa5);
+    g->b.max_len = 1588;
+    g_assert_cmpuint(pieces_for(g, &s, 1514), ==, 2);
+    guest_buffers_free(g);
+}
+
+/* The kernel's own limit is 1024, and each costs something. */
+static void test_not_more_than_64_pieces(void)
+{
+    uint32_t ones[1000];
+    GuestBuffers *g = guest_buffers_new();
+    Source s;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        ones[i] = 1;
+    }
+    source_init(&s, &into_ops, NULL, 0);
+    guest_buffers_add(g, ones, 1000);
+    guest_buffers_add_n(g, 100, 100);
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_cmpuint(pieces_for(g, &s, 1500), ==, 64 + 1);
+        check(g, 0, 0, 0, 1500);
+    }
+    guest_buffers_free(g);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define TEST(name, fn) g_test_add_func("/net/pkt-buffers/" name, fn)
+    TEST("packets-follow-each-other", test_packets_follow_each_other);
+    TEST("headroom-in-any-pieces", test_headroom_in_any_pieces);
+    TEST("small-packet-in-the-only-buffer", test_small_packet_in_the_only_buffer);
+    TEST("why-it-ended", test_why_it_ended);
+    TEST("packet-waits-for-buffers", test_packet_waits_for_buffers);
+    TEST("packet-that-never-fits", test_packet_that_never_fits);
+    TEST("waiting-packet-that-never-fits", test_waiting_packet_that_never_fits);
+    TEST("without-merging", test_without_merging);
+    TEST("longest-frame", test_longest_frame);
+    TEST("odd-buffers", test_odd_buffers);
+    TEST("dropped-packet", test_dropped_packet);
+    TEST("link-off", test_link_off);
+    TEST("drops-are-bounded", test_drops_are_bounded);
+    TEST("one-buffer-while-packets-are-small", test_one_buffer_while_packets_are_small);
+    TEST("beginning-of-a-large-buffer-while-packets-are-small",
+         test_beginning_of_a_large_buffer_while_packets_are_small);
+    TEST("no-more-than-the-longest-frame", test_no_more_than_the_longest_frame);
+    TEST("not-more-than-64-pieces", test_not_more_than_64_pieces);
+    return g_test_run();
+}
