@@ -29,8 +29,12 @@ typedef struct VirtqSetup {
     void *driver;        /* avail ring; packed: the driver's event suppression */
     void *device;        /* used ring; packed: the device's */
     uint64_t features;   /* negotiated VIRTIO_F_* and VIRTIO_RING_F_* */
-    uint64_t log_gpa;    /* of the used ring (packed: of the ring), for the dirty log */
-    bool log;            /* writes to the ring itself are logged, at log_gpa */
+    /*
+     * Writes to the ring itself are marked in the dirty log: split, of the used ring at @log_gpa;
+     * packed, where its two parts are in memory, as what VMMs say of them differs.
+     */
+    bool log;
+    uint64_t log_gpa;
     /*
      * Where to go on. Split: the avail index, and where that differs from the used ring's index,
      * the latter, as chains go back in order. Packed: low half avail, high half used, each 15
@@ -55,28 +59,30 @@ typedef struct VirtqChain {
      * NULL: it is fine.
      */
     const char *bad;
+    uint16_t pos;        /* where it was in the ring: virtq*.c's */
 } VirtqChain;
 
 /* The device's own state of a ring; its fields are virtq*.c's. */
 typedef struct Virtq {
     const GuestMem *mem;
     VirtqSetup s;
+    const char *violation;  /* why it is broken, a literal; NULL: it is not */
     bool packed;
     bool event_idx;
     bool indirect;
     bool running;
+    bool disarmed;          /* the driver was told that no kicks are wanted */
+    bool told;              /* a flush said whether to call; before that we don't know what was */
+    bool avail_wrap;        /* packed */
+    bool used_wrap;
     uint16_t avail;         /* next chain to pop: split, free running; packed, an offset */
     uint16_t used;          /* next chain to give back, likewise */
     uint16_t used_flushed;  /* visible to the driver up to here */
     uint16_t avail_seen;    /* split: the driver's index as last read */
-    bool avail_wrap;        /* packed */
-    bool used_wrap;
-    bool flushed_wrap;
-    uint16_t in_flight;     /* popped slots that are not pushed */
-    bool told_valid;        /* the driver was told at @told: event index */
-    uint16_t told;
+    uint16_t in_flight;     /* packed: slots that are popped and not pushed */
+    uint16_t unflushed;     /* packed: slots that are pushed and not visible */
+    uint64_t first;         /* packed: the first of those, written by the flush */
     unsigned last_region;   /* where the last address was found */
-    const char *violation;  /* why it is broken, a literal; NULL: it is not */
 } Virtq;
 
 /*
@@ -84,7 +90,10 @@ typedef struct Virtq {
  * then *@ret_why is a literal). Keeps @mem and what @s points to until virtq_stop().
  */
 bool virtq_start(Virtq *vq, const GuestMem *mem, const VirtqSetup *s, const char **ret_why);
-/* Gives back what was popped and not pushed, and returns where to go on: VirtqSetup.base. */
+/*
+ * Gives back what was popped and not pushed, and returns where to go on: VirtqSetup.base. What was
+ * pushed should have been flushed: it is published, and nobody told.
+ */
 uint32_t virtq_stop(Virtq *vq);
 
 /*
@@ -104,12 +113,16 @@ void virtq_unpop(Virtq *vq, const VirtqChain *chain, unsigned n);
  */
 void virtq_push(Virtq *vq, const VirtqChain *chain, uint32_t written);
 
-/* Publishes what was pushed. True: the driver wants to be told. */
+/*
+ * Publishes what was pushed. True: the driver wants to be told. The first one after virtq_start()
+ * says so in any case, as who had the ring before us may have published, and not told.
+ */
 bool virtq_flush(Virtq *vq);
 
 /*
  * Asks the driver for a kick when it adds a chain beyond those popped, then looks once more.
- * True: there is one already. virtq_disarm(): no kicks are wanted, somebody looks anyway.
+ * True: there is one already. virtq_disarm(): no kicks are wanted, somebody looks anyway; a few
+ * may come all the same. A ring that starts has asked.
  */
 bool virtq_arm(Virtq *vq);
 void virtq_disarm(Virtq *vq);
