@@ -1,0 +1,271 @@
+/*
+ * Split virtqueues, from the device's side (VIRTIO 1.2, 2.7): descriptor table, avail ring of the
+ * driver, used ring of the device.
+ *
+ * The driver is told to kick by avail_event, or by a flag without VIRTIO_RING_F_EVENT_IDX. In
+ * both cases a full fence stands between the question and the last look at the ring, and one
+ * between used->idx and the look at what the driver asked for: each side writes, then reads what
+ * the other one writes, and at least one of them sees it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "virtq-internal.h"
+
+static struct vring_avail *avail_ring(const Virtq *vq)
+{
+    return vq->s.driver;
+}
+
+static struct vring_used *used_ring(const Virtq *vq)
+{
+    return vq->s.device;
+}
+
+/* Behind the entries of the other's ring (2.7.6, 2.7.8). */
+static uint16_t *used_event(const Virtq *vq)
+{
+    return &avail_ring(vq)->ring[vq->s.size];
+}
+
+static uint16_t *avail_event(const Virtq *vq)
+{
+    return (uint16_t *)&used_ring(vq)->ring[vq->s.size];
+}
+
+static uint16_t load16(const uint16_t *p)
+{
+    return le16toh(__atomic_load_n(p, __ATOMIC_RELAXED));
+}
+
+static void store16(uint16_t *p, uint16_t value)
+{
+    __atomic_store_n(p, htole16(value), __ATOMIC_RELAXED);
+}
+
+/* --- chains --- */
+
+static inline VirtqDesc read_desc(const Virtq *vq, unsigned i)
+{
+    const uint64_t *p = (const uint64_t *)vq->s.desc + 2 * i;
+    uint64_t addr = le64toh(__atomic_load_n(&p[0], __ATOMIC_RELAXED));
+    uint64_t rest = le64toh(__atomic_load_n(&p[1], __ATOMIC_RELAXED));
+
+    return (VirtqDesc){ addr, (uint32_t)rest, (uint16_t)(rest >> 32), (uint16_t)(rest >> 48) };
+}
+
+/* Any chain; one of more descriptors than the ring has is a loop (2.7.5.1). */
+static VirtqRead read_chain(Virtq *vq, unsigned at, VirtqChain *c, struct iovec *iov,
+                            unsigned n_iov)
+{
+    VirtqWalk w;
+
+    virtq_walk_begin(&w, vq, c, iov, n_iov);
+    for (unsigned seen = 0;; seen++) {
+        VirtqDesc d = read_desc(vq, at);
+
+        if (seen == MIN(vq->s.size, VIRTQ_MAX_IOV)) {
+            virtq_walk_bad(&w, "a loop, or too many pieces");
+            break;
+        }
+        if (d.flags & VRING_DESC_F_INDIRECT) {
+            virtq_walk_table(&w, &d);
+            break;
+        }
+        if (!virtq_walk_add(&w, &d) || !(d.flags & VRING_DESC_F_NEXT)) {
+            break;
+        }
+        at = d.next;
+        if (at >= vq->s.size) {
+            virtq_walk_bad(&w, "an index beyond the descriptor table");
+            break;
+        }
+    }
+    return virtq_walk_end(&w);
+}
+
+/* A chain of one or two descriptors, nothing unusual about them: most are. */
+static inline bool read_plain(Virtq *vq, VirtqWindow *w, unsigned head, VirtqChain *c,
+                              struct iovec *iov)
+{
+    VirtqDesc a = read_desc(vq, head), b;
+
+    if (G_UNLIKELY(a.flags & VRING_DESC_F_INDIRECT || !virtq_piece(vq, w, &a, &iov[0]))) {
+        return false;
+    }
+    if (!(a.flags & VRING_DESC_F_NEXT)) {
+        virtq_chain_one(c, iov, &a);
+        return true;
+    }
+    if (G_UNLIKELY(a.next >= vq->s.size)) {
+        return false;
+    }
+    b = read_desc(vq, a.next);
+    return G_LIKELY(!(b.flags & (VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT))
+                    && virtq_piece(vq, w, &b, &iov[1]) && virtq_chain_two(c, iov, &a, &b));
+}
+
+/* How many chains there are, not more than @max if it can be known so; -1: the index is absurd. */
+static int chains_waiting(Virtq *vq, unsigned max)
+{
+    uint16_t n = (uint16_t)(vq->avail_seen - vq->avail);
+
+    if (n < max) {
+        uint16_t idx = le16toh(__atomic_load_n(&avail_ring(vq)->idx, __ATOMIC_ACQUIRE));
+
+        n = (uint16_t)(idx - vq->avail);
+        if (n > vq->s.size - (uint16_t)(vq->avail - vq->used_flushed)) {
+            vq->violation = "more chains than the ring has descriptors";
+            return -1;
+        }
+        vq->avail_seen = idx;
+    }
+    return (int)MIN(n, max);
+}
+
+int virtq_split_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *iov, unsigned n_iov)
+{
+    const uint16_t *ring = avail_ring(vq)->ring, mask = (uint16_t)(vq->s.size - 1);
+    VirtqWindow w = virtq_window(vq);
+    int n = chains_waiting(vq, max);
+
+    for (int i = 0; i < n; i++) {
+        VirtqChain *c = &chain[i];
+        uint16_t head = load16(&ring[vq->avail & mask]);
+        unsigned pieces;
+
+        if (G_UNLIKELY(head >= vq->s.size)) {
+            if (i > 0) {
+                return i; /* what came before it is fine */
+            }
+            vq->violation = "a chain that begins beyond the descriptor table";
+            return -1;
+        }
+        if (G_UNLIKELY(n_iov < 2 || !read_plain(vq, &w, head, c, iov))) {
+            if (read_chain(vq, head, c, iov, n_iov) == VIRTQ_NO_ROOM) {
+                return i;
+            }
+            w = virtq_window(vq);
+        }
+        c->id = head;
+        c->n_slots = 1;
+        c->pos = vq->avail++;
+        pieces = (unsigned)c->n_out + c->n_in;
+        iov += pieces;
+        n_iov -= pieces;
+    }
+    return n;
+}
+
+void virtq_split_unpop(Virtq *vq, const VirtqChain *chain, unsigned n)
+{
+    g_assert((uint16_t)(chain[n - 1].pos + 1) == vq->avail
+             && n <= (uint16_t)(vq->avail - vq->used));
+    vq->avail = chain[0].pos;
+}
+
+void virtq_split_push(Virtq *vq, const VirtqChain *chain, uint32_t written)
+{
+    g_assert(chain->pos == vq->used && vq->used != vq->avail);
+    used_ring(vq)->ring[vq->used & (vq->s.size - 1)] = (struct vring_used_elem){
+        htole32(chain->id), htole32(written)
+    };
+    vq->used++;
+}
+
+static void log_used(const Virtq *vq, uint16_t from, uint16_t n)
+{
+    uint16_t first = from & (uint16_t)(vq->s.size - 1), before_end = (uint16_t)(vq->s.size - first);
+    uint64_t ring = offsetof(struct vring_used, ring), entry = sizeof(struct vring_used_elem);
+
+    virtq_log(vq, ring + first * entry, MIN(n, before_end) * entry);
+    if (n > before_end) {
+        virtq_log(vq, ring, (uint64_t)(n - before_end) * entry);
+    }
+    virtq_log(vq, offsetof(struct vring_used, idx), sizeof(uint16_t));
+}
+
+bool virtq_split_flush(Virtq *vq)
+{
+    uint16_t old = vq->used_flushed, n = (uint16_t)(vq->used - old);
+
+    if (n > 0) {
+        __atomic_store_n(&used_ring(vq)->idx, htole16(vq->used), __ATOMIC_RELEASE);
+        vq->used_flushed = vq->used;
+        if (vq->s.log) {
+            log_used(vq, old, n);
+        }
+    }
+    if (!vq->told) {
+        vq->told = true;
+        return true;
+    }
+    if (n == 0) {
+        return false;
+    }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (vq->event_idx) {
+        return vring_need_event(load16(used_event(vq)), vq->used, old);
+    }
+    return !(load16(&avail_ring(vq)->flags) & VRING_AVAIL_F_NO_INTERRUPT);
+}
+
+/* --- notifications --- */
+
+static void set_flags(Virtq *vq, uint16_t flags)
+{
+    store16(&used_ring(vq)->flags, flags);
+    virtq_log(vq, offsetof(struct vring_used, flags), sizeof(uint16_t));
+}
+
+/* Without a look back: see virtq_arm(). */
+void virtq_split_arm(Virtq *vq)
+{
+    if (vq->event_idx) {
+        store16(avail_event(vq), vq->avail);
+        virtq_log(vq, offsetof(struct vring_used, ring)
+                  + vq->s.size * sizeof(struct vring_used_elem), sizeof(uint16_t));
+    } else if (vq->disarmed) {
+        set_flags(vq, 0);
+    }
+}
+
+/* With avail_event nothing is to be done: the driver has passed it, or kicks once. */
+void virtq_split_disarm(Virtq *vq)
+{
+    if (!vq->event_idx && !vq->disarmed) {
+        set_flags(vq, VRING_USED_F_NO_NOTIFY);
+    }
+}
+
+bool virtq_split_ready(Virtq *vq)
+{
+    return load16(&avail_ring(vq)->idx) != vq->avail;
+}
+
+/* --- life --- */
+
+/* What is not given back is taken again: chains go back in order, so all of it is behind used. */
+bool virtq_split_start(Virtq *vq, const char **ret_why)
+{
+    const VirtqSetup *s = &vq->s;
+    uint16_t used;
+
+    if (s->size == 0 || s->size > VIRTQ_MAX_SIZE || (s->size & (s->size - 1))) {
+        *ret_why = "the size is no power of 2";
+        return false;
+    }
+    if ((uintptr_t)s->desc % VRING_DESC_ALIGN_SIZE || (uintptr_t)s->driver % VRING_AVAIL_ALIGN_SIZE
+        || (uintptr_t)s->device % VRING_USED_ALIGN_SIZE) {
+        *ret_why = "an address is not aligned";
+        return false;
+    }
+    used = load16(&used_ring(vq)->idx);
+    vq->avail = vq->used = vq->used_flushed = vq->avail_seen = used;
+    if (chains_waiting(vq, 1) < 0) {
+        vq->violation = NULL;
+        *ret_why = "more chains than the ring has descriptors";
+        return false;
+    }
+    vq->disarmed = true; /* whatever is there is overwritten */
+    return true;
+}
