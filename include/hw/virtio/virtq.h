@@ -41,7 +41,12 @@ typedef struct VirtqSetup {
      * bits and the wrap counter (vhost-user: VHOST_USER_SET_VRING_BASE).
      */
     uint32_t base;
-    struct VirtqInflight *inflight; /* kept up to date while it runs; NULL: none */
+    /*
+     * The ring's region of inflight memory (virtq-inflight.h), virtq_inflight_size() bytes at
+     * least, 8-byte aligned, zeros when it is new; kept up to date while the ring runs. Where to go
+     * on is in there, not in @base. NULL: none.
+     */
+    void *inflight;
 } VirtqSetup;
 
 /* A buffer from the driver. @iov is the caller's memory, given to virtq_pop(). */
