@@ -5,11 +5,15 @@
 #include "util/bound-path.h"
 #include "util/chardev.h"
 
-/* Each: a socket of the caller's, close-on-exec and non-blocking; or -1 and an error. */
+/*
+ * Each: a socket of the caller's, close-on-exec and non-blocking; or -1 and an error, which is
+ * G_FILE_ERROR_NAMETOOLONG if it would come each time.
+ */
 int chardev_socket_listen(const char *path, BoundPath *bound, GError **error);
-int chardev_socket_connect(const char *path, GError **error); /* waits for a full backlog */
+/* @wait: as long as the server's backlog is full; else that is an error. */
+int chardev_socket_connect(const char *path, bool wait, GError **error);
 
-/* Makes @fd, an inherited one, as those are. False: it is not what it should be. */
+/* Makes @fd, an inherited one, as those are. False: it neither is nor can be. */
 bool chardev_socket_inherit(int fd, bool server, GError **error);
 
 #endif

@@ -28,9 +28,9 @@ static bool chardev_socket_address(const char *path, struct sockaddr_un *ret, GE
 {
     *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
     if (strlen(path) >= sizeof(ret->sun_path)) {
-        return chardev_socket_set_error(error, "UNIX socket path '%s' is too long\n"
-                                        "Path must be less than %zu bytes", path,
-                                        sizeof(ret->sun_path));
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NAMETOOLONG, "UNIX socket path '%s' is too "
+                    "long\nPath must be less than %zu bytes", path, sizeof(ret->sun_path));
+        return false;
     }
     memcpy(ret->sun_path, path, strlen(path) + 1);
     return true;
@@ -85,7 +85,7 @@ int chardev_socket_listen(const char *path, BoundPath *bound, GError **error)
     return g_steal_fd(&fd);
 }
 
-int chardev_socket_connect(const char *path, GError **error)
+int chardev_socket_connect(const char *path, bool wait, GError **error)
 {
     struct sockaddr_un addr;
     AUTO_FD int fd = chardev_socket_new(path, &addr, error);
@@ -93,6 +93,7 @@ int chardev_socket_connect(const char *path, GError **error)
     if (fd < 0) {
         return -1;
     }
+    fd_set_nonblock(fd, !wait);
     if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
         chardev_socket_set_error(error, "Failed to connect to '%s': %s", path, g_strerror(errno));
         return -1;
@@ -103,11 +104,20 @@ int chardev_socket_connect(const char *path, GError **error)
 
 bool chardev_socket_inherit(int fd, bool server, GError **error)
 {
+    struct sockaddr_storage peer;
+    socklen_t peer_len = sizeof(peer);
     int type;
     socklen_t len = sizeof(type);
 
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0) {
         return chardev_socket_set_error(error, "File descriptor '%d' is not a socket", fd);
+    }
+    if (type != SOCK_STREAM) {
+        return chardev_socket_set_error(error, "File descriptor '%d' is not a stream socket", fd);
+    }
+    if (!server && getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0) {
+        return chardev_socket_set_error(error, "File descriptor '%d' is not connected: is "
+                                        "server=on missing?", fd);
     }
     if (server && listen(fd, 1) < 0) {
         return chardev_socket_set_error(error, "Failed to listen on socket: %s",

@@ -16,11 +16,14 @@
 
 struct Chardev {
     char *label;
+    char *path;       /* where to connect; NULL: it does not */
+    guint reconnect_ms;
     int listen_fd;    /* -1: it does not listen */
     BoundPath bound;  /* that we made */
     int fd;           /* a connection that is to be handed over; -1: none */
     bool handed_over; /* and not back yet */
     bool early;       /* a client is welcome before there is a handler */
+    bool reported;    /* that it cannot connect, since it last could */
     guint tag;        /* source of what comes next; 0: nothing does */
     LogLimit accept_limit;
     void (*connected)(void *opaque, int fd);
@@ -70,6 +73,37 @@ static gboolean chardev_accept(gint listen_fd, GIOCondition cond, gpointer opaqu
     return G_SOURCE_REMOVE;
 }
 
+/* A server that is not there is told once, as in QEMU: it will be so for each try until it is. */
+static bool chardev_try_to_connect(Chardev *c, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+
+    c->fd = chardev_socket_connect(c->path, false, &why);
+    if (g_error_matches(why, G_FILE_ERROR, G_FILE_ERROR_NAMETOOLONG)) {
+        g_propagate_error(error, g_steal_pointer(&why));
+        return false;
+    }
+    if (why && !c->reported) {
+        warn_report("Unable to connect character device %s: %s", c->label, why->message);
+    }
+    c->reported = why != NULL;
+    return true;
+}
+
+static gboolean chardev_reconnect(gpointer opaque)
+{
+    Chardev *c = opaque;
+
+    c->tag = 0;
+    chardev_try_to_connect(c, NULL);
+    if (c->fd >= 0) {
+        chardev_hand_over(c);
+    } else {
+        chardev_watch(c);
+    }
+    return G_SOURCE_REMOVE;
+}
+
 /* Waits for what comes next, unless that is up to the handler. */
 static void chardev_watch(Chardev *c)
 {
@@ -82,6 +116,8 @@ static void chardev_watch(Chardev *c)
         }
     } else if (c->listen_fd >= 0 && (c->connected || c->early)) {
         c->tag = g_unix_fd_add(c->listen_fd, G_IO_IN, chardev_accept, c);
+    } else if (c->reconnect_ms > 0 && c->connected) {
+        c->tag = g_timeout_add(c->reconnect_ms, chardev_reconnect, c);
     }
 }
 
@@ -89,9 +125,12 @@ static bool chardev_open(Chardev *c, const ChardevConfig *config, GError **error
 {
     int *fd = config->server ? &c->listen_fd : &c->fd;
 
+    if (c->reconnect_ms > 0) {
+        return chardev_try_to_connect(c, error);
+    }
     if (config->path) {
         *fd = config->server ? chardev_socket_listen(config->path, &c->bound, error)
-                             : chardev_socket_connect(config->path, error);
+                             : chardev_socket_connect(config->path, true, error);
     } else if (chardev_socket_inherit(config->fd, config->server, error)) {
         *fd = config->fd;
     }
@@ -103,6 +142,12 @@ Chardev *chardev_new(const ChardevConfig *config, GError **error)
     g_autoptr(Chardev) c = g_new0(Chardev, 1);
 
     c->label = g_strdup(config->label);
+    if (config->path && !config->server) {
+        /* a daemon changes directory */
+        c->path = g_path_is_absolute(config->path) ? g_strdup(config->path)
+                                                   : g_canonicalize_filename(config->path, NULL);
+        c->reconnect_ms = (guint)MIN(config->reconnect_ms, G_MAXUINT);
+    }
     c->listen_fd = -1;
     c->fd = -1;
     c->accept_limit = (LogLimit){ .burst = 1, .interval_ms = 60000 };
@@ -116,6 +161,7 @@ void chardev_free(Chardev *c)
         fd_close(&c->fd);
         fd_close(&c->listen_fd);
         bound_path_remove(&c->bound);
+        g_free(c->path);
         g_free(c->label);
         g_free(c);
     }

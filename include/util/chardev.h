@@ -10,6 +10,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct Chardev Chardev;
 
@@ -18,11 +19,13 @@ typedef struct ChardevConfig {
     const char *path;  /* where to listen or to connect; NULL: there is fd instead */
     int fd;            /* an inherited socket, kept by the caller if it comes to nothing */
     bool server;       /* listen; else it connects, or fd is connected */
+    uint64_t reconnect_ms; /* connect again so long after it failed or ended; 0: never */
 } ChardevConfig;
 
 /*
- * Listens, or connects; that waits as long as a server is behind with its clients. NULL and an
- * error in QEMU's words: nothing is left of it then. Copies @config.
+ * Listens, or connects; without reconnect_ms that waits for a server that is behind with its
+ * clients, and with it a failure is no error. NULL and an error in QEMU's words: nothing is left
+ * of it then. Copies @config.
  */
 Chardev *chardev_new(const ChardevConfig *config, GError **error);
 /*
@@ -35,14 +38,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Chardev, chardev_free)
 /*
  * @connected gets the next connection, from the main loop: @fd, non-blocking and close-on-exec, is
  * the handler's. There is one at a time: until chardev_disconnected(), or until another handler
- * is set, others wait in the backlog. NULL: nobody takes connections; one that was handed
- * over is no more.
+ * is set, others wait in the backlog. NULL: nobody takes connections, and none is made; one that
+ * was handed over is no more.
  */
 void chardev_set_handler(Chardev *c, void (*connected)(void *opaque, int fd), void *opaque);
 
 /*
  * The connection that was handed over has been closed by the handler: a listening socket accepts
- * the next one. Also from within the handler.
+ * the next one, one with reconnect_ms connects again, another one is done. Also from within the
+ * handler.
  */
 void chardev_disconnected(Chardev *c);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "util/fd.h"
+#include "util/log.h"
 
 typedef struct Fixture {
     char *dir;
@@ -52,6 +53,15 @@ static void connected(void *opaque, int fd)
 static void open_path(Fixture *f, bool server)
 {
     ChardevConfig config = { .label = "c", .path = f->path, .server = server };
+    g_autoptr(GError) error = NULL;
+
+    f->c = chardev_new(&config, &error);
+    g_assert_no_error(error);
+}
+
+static void open_reconnecting(Fixture *f, uint64_t ms)
+{
+    ChardevConfig config = { .label = "c", .path = f->path, .reconnect_ms = ms };
     g_autoptr(GError) error = NULL;
 
     f->c = chardev_new(&config, &error);
@@ -108,6 +118,23 @@ static int server(const Fixture *f)
 static void settle(void)
 {
     while (g_main_context_iteration(NULL, FALSE)) {
+    }
+}
+
+static gboolean set_flag(gpointer flag)
+{
+    *(bool *)flag = true;
+    return G_SOURCE_REMOVE;
+}
+
+/* What a timer of less than @ms does is done then. */
+static void outlast(guint ms)
+{
+    bool over = false;
+
+    g_timeout_add(ms, set_flag, &over);
+    while (!over) {
+        g_main_context_iteration(NULL, TRUE);
     }
 }
 
@@ -277,6 +304,162 @@ static void test_connects(Fixture *f, gconstpointer data)
     g_assert_false(chardev_is_connected(f->c));
 }
 
+/* What is logged, from now on. */
+static void log_to(const Fixture *f)
+{
+    g_autofree char *path = g_build_filename(f->dir, "log", NULL);
+
+    g_assert_true(log_open_file(path, NULL));
+}
+
+static void expect_log(const Fixture *f, const char *want)
+{
+    g_autofree char *path = g_build_filename(f->dir, "log", NULL);
+    g_autofree char *text = NULL;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, want);
+    g_unlink(path);
+}
+
+static void test_connects_again(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int listener = server(f);
+    AUTO_FD int peer = -1;
+
+    open_reconnecting(f, 1);
+    g_assert_true(chardev_is_connected(f->c));
+    peer = accept(listener, NULL, NULL);
+    chardev_set_handler(f->c, connected, f);
+    wait_for(f, 1);
+    expect_peer(f, peer);
+    fd_close(&peer);
+    for (unsigned i = 2; i < 5; i++) {
+        hand_back(f);
+        wait_for(f, i);
+        peer = accept(listener, NULL, NULL);
+        expect_peer(f, peer);
+        fd_close(&peer);
+    }
+}
+
+static void test_connects_again_not_before_its_time(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int listener = server(f);
+    gint64 start;
+
+    open_reconnecting(f, 20);
+    chardev_set_handler(f->c, connected, f);
+    wait_for(f, 1);
+    start = g_get_monotonic_time();
+    hand_back(f);
+    wait_for(f, 2);
+    g_assert_cmpint(g_get_monotonic_time() - start, >=, 19 * 1000);
+}
+
+static void test_server_that_is_late(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int listener = -1;
+    AUTO_FD int peer = -1;
+    g_autofree char *want = g_strdup_printf("prog: warning: Unable to connect character device c: "
+                                            "Failed to connect to '%s': No such file or "
+                                            "directory\n", f->path);
+
+    log_to(f);
+    open_reconnecting(f, 1);
+    g_assert_false(chardev_is_connected(f->c));
+    chardev_set_handler(f->c, connected, f);
+    outlast(5);
+    expect_log(f, want);
+    listener = server(f);
+    wait_for(f, 1);
+    peer = accept(listener, NULL, NULL);
+    expect_peer(f, peer);
+}
+
+static void test_each_outage_is_told(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int listener = server(f);
+    g_autofree char *want = g_strdup_printf("prog: warning: Unable to connect character device c: "
+                                            "Failed to connect to '%s': Connection refused\n",
+                                            f->path);
+    g_autofree char *twice = g_strdup_printf("%s%s", want, want);
+
+    open_reconnecting(f, 1);
+    chardev_set_handler(f->c, connected, f);
+    wait_for(f, 1);
+    log_to(f);
+    for (unsigned n = 1; n < 3; n++) {
+        fd_close(&listener);
+        hand_back(f);
+        outlast(5);
+        g_unlink(f->path);
+        listener = server(f);
+        wait_for(f, n + 1);
+    }
+    expect_log(f, twice);
+}
+
+/* Nobody would read what a server says, and wait for an answer. */
+static void test_connects_for_a_handler_only(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int listener = server(f);
+    AUTO_FD int peer = -1;
+
+    open_reconnecting(f, 1);
+    chardev_set_handler(f->c, connected, f);
+    wait_for(f, 1);
+    peer = accept(listener, NULL, NULL);
+    fd_close(&f->fd);
+    chardev_set_handler(f->c, NULL, NULL);
+    g_assert_cmpint(fd_set_nonblock(listener, true), ==, 0);
+    outlast(5);
+    g_assert_cmpint(accept(listener, NULL, NULL), ==, -1);
+    chardev_set_handler(f->c, connected, f);
+    wait_for(f, 2);
+}
+
+/* Its backlog is full: to wait for it would hold up everybody. */
+static void test_server_that_is_busy(Fixture *f, gconstpointer data)
+{
+    AUTO_FD int listener = server(f);
+    AUTO_FD int first = -1;
+    AUTO_FD int peer = -1;
+
+    g_autofree char *want = g_strdup_printf("prog: warning: Unable to connect character device c: "
+                                            "Failed to connect to '%s': Resource temporarily "
+                                            "unavailable\n", f->path);
+
+    g_assert_cmpint(listen(listener, 0), ==, 0);
+    first = client(f);
+    log_to(f);
+    open_reconnecting(f, 1);
+    g_assert_false(chardev_is_connected(f->c));
+    chardev_set_handler(f->c, connected, f);
+    outlast(5);
+    g_assert_cmpuint(f->n, ==, 0);
+    expect_log(f, want);
+    close(accept(listener, NULL, NULL));
+    wait_for(f, 1);
+    peer = accept(listener, NULL, NULL);
+    expect_peer(f, peer);
+}
+
+static void test_relative_path_outlives_chdir(Fixture *f, gconstpointer data)
+{
+    g_autofree char *old = g_get_current_dir();
+    AUTO_FD int listener = server(f);
+    ChardevConfig config = { .label = "c", .path = "s", .reconnect_ms = 1 };
+
+    g_assert_cmpint(g_chdir(f->dir), ==, 0);
+    f->c = chardev_new(&config, NULL);
+    g_assert_cmpint(g_chdir(old), ==, 0);
+    chardev_set_handler(f->c, connected, f);
+    wait_for(f, 1);
+    hand_back(f);
+    wait_for(f, 2);
+}
+
 static void test_handler_goes_before_it_was_called(Fixture *f, gconstpointer data)
 {
     AUTO_FD int listener = server(f);
@@ -341,6 +524,7 @@ static void test_errors(Fixture *f, gconstpointer data)
 
     expect_error(&(ChardevConfig){ .path = far, .server = true }, "UNIX socket path 'xxx");
     expect_error(&(ChardevConfig){ .path = far }, "UNIX socket path 'xxx");
+    expect_error(&(ChardevConfig){ .path = far, .reconnect_ms = 1 }, "UNIX socket path ");
     expect_error(&(ChardevConfig){ .path = "/nonexistent/x", .server = true },
                  "Failed to bind socket to /nonexistent/x: No such file or directory");
     expect_error(&(ChardevConfig){ .path = "/nonexistent/x" },
@@ -352,6 +536,13 @@ static void test_errors(Fixture *f, gconstpointer data)
                  "Failed to listen on socket: Invalid argument");
     close(fds[0]);
     close(fds[1]);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), ==, 0);
+    expect_error(&(ChardevConfig){ .fd = fds[0] }, "File descriptor '");
+    close(fds[0]);
+    close(fds[1]);
+    fds[0] = server(f);
+    expect_error(&(ChardevConfig){ .fd = fds[0] }, "File descriptor '");
+    close(fds[0]);
 }
 
 static void test_no_file_is_left_of_a_failure(Fixture *f, gconstpointer data)
@@ -372,6 +563,7 @@ static void test_no_file_is_left_of_a_failure(Fixture *f, gconstpointer data)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    log_init("prog");
     ADD("one-client-at-a-time", test_one_client_at_a_time);
     ADD("handler-may-reject", test_handler_may_reject);
     ADD("clients-wait-for-a-handler", test_clients_wait_for_a_handler);
@@ -380,6 +572,13 @@ int main(int argc, char **argv)
     ADD("early-client-of-nobody-is-closed", test_early_client_of_nobody_is_closed);
     ADD("freed-with-a-client", test_freed_with_a_client);
     ADD("connects", test_connects);
+    ADD("connects-again", test_connects_again);
+    ADD("connects-again-not-before-its-time", test_connects_again_not_before_its_time);
+    ADD("server-that-is-late", test_server_that_is_late);
+    ADD("each-outage-is-told", test_each_outage_is_told);
+    ADD("connects-for-a-handler-only", test_connects_for_a_handler_only);
+    ADD("server-that-is-busy", test_server_that_is_busy);
+    ADD("relative-path-outlives-chdir", test_relative_path_outlives_chdir);
     ADD("handler-goes-before-it-was-called", test_handler_goes_before_it_was_called);
     ADD("inherits-a-connection", test_inherits_a_connection);
     ADD("inherits-a-listener", test_inherits_a_listener);
