@@ -17,7 +17,12 @@ typedef struct SocketConfig {
     char *fd;
     bool server;
     bool wait;
+    bool has_wait;
     bool nowait;
+    uint32_t reconnect;
+    bool has_reconnect;
+    uint32_t reconnect_ms;
+    bool has_reconnect_ms;
 } SocketConfig;
 
 typedef struct ChardevObject {
@@ -32,13 +37,19 @@ static const OptMember socket_members[] = {
     { "id", OPT_STR, offsetof(SocketConfig, id), .required = true, .help = "name, for -mon" },
     { "path", OPT_STR, offsetof(SocketConfig, path), .help = "of the unix socket" },
     { "fd", OPT_STR, offsetof(SocketConfig, fd),
-      .help = "instead of path: an inherited descriptor of a socket" },
+      .help = "instead of path: an inherited descriptor of a socket, with server one to listen at, "
+              "else connected" },
     { "server", OPT_BOOL, offsetof(SocketConfig, server),
       .help = "listen at it; else connect to it" },
-    { "wait", OPT_BOOL, offsetof(SocketConfig, wait), .def = "on",
+    { "wait", OPT_BOOL, offsetof(SocketConfig, wait), offsetof(SocketConfig, has_wait), "on",
       .help = "with server: start when the first client is there" },
     { "nowait", OPT_BOOL, offsetof(SocketConfig, nowait), .help = "the old way to say wait=off" },
-    { "reconnect", OPT_STR, .ignored = true, .help = "accepted for compatibility, no effect" },
+    { "reconnect", OPT_UINT32, offsetof(SocketConfig, reconnect),
+      offsetof(SocketConfig, has_reconnect),
+      .help = "without server: seconds until it connects again, after it failed or ended; 0 or "
+              "absent: never" },
+    { "reconnect-ms", OPT_UINT32, offsetof(SocketConfig, reconnect_ms),
+      offsetof(SocketConfig, has_reconnect_ms), .help = "the same, in milliseconds" },
     { 0 },
 };
 static const OptTable socket_options = { "socket", sizeof(SocketConfig), socket_members };
@@ -95,16 +106,48 @@ void chardev_object_free(gpointer opaque)
     g_free(o);
 }
 
-static bool socket_open(ChardevObject *o, const SocketConfig *config, GError **error)
+/* In QEMU's words, and in its order. */
+static bool socket_check(const SocketConfig *config, GError **error)
 {
-    ChardevConfig c = { .label = config->id, .path = config->path, .server = config->server };
-    uint64_t fd = 0;
+    const char *reconnect = config->has_reconnect      ? "reconnect"
+                            : config->has_reconnect_ms ? "reconnect-ms"
+                                                       : NULL;
 
     if ((config->path != NULL) == (config->fd != NULL)) {
         return system_set_error(error, "one of path= and fd= must be given");
     }
     if (config->path && config->path[0] == '\0') {
         return system_set_error(error, "path= must not be empty");
+    }
+    if (config->fd && reconnect) {
+        return system_set_error(error, "'%s' option is incompatible with 'fd' address type",
+                                reconnect);
+    }
+    if (config->server && reconnect) {
+        return system_set_error(error, "'%s' option is incompatible with socket in server listen "
+                                "mode", reconnect);
+    }
+    if (!config->server && (config->has_wait || config->nowait)) {
+        return system_set_error(error, "'wait' option is incompatible with socket in client "
+                                "connect mode");
+    }
+    return !(config->has_reconnect && config->has_reconnect_ms) ||
+           system_set_error(error, "'reconnect' and 'reconnect-ms' are mutually exclusive");
+}
+
+static bool socket_open(ChardevObject *o, const SocketConfig *config, GError **error)
+{
+    ChardevConfig c = {
+        .label = config->id,
+        .path = config->path,
+        .server = config->server,
+        .reconnect_ms = config->has_reconnect ? config->reconnect * UINT64_C(1000)
+                                              : config->reconnect_ms,
+    };
+    uint64_t fd = 0;
+
+    if (!socket_check(config, error)) {
+        return false;
     }
     if (config->fd && !opt_parse_uint(config->fd, G_MAXINT, &fd)) {
         return system_set_error(error, "Unable to parse FD number %s", config->fd);

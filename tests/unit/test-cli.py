@@ -335,6 +335,25 @@ def test_chardev_and_monitor_errors():
              'Failed to bind socket to /nonexistent/x: No such file or directory'),
             (['-chardev', 'socket,id=a,path=,server=on'], 'path= must not be empty'),
             (['-chardev', 'socket,id=a,fd=x'], 'Unable to parse FD number x'),
+            (['-chardev', 'socket,id=a,fd=0'], "File descriptor '0' is not a socket"),
+            (['-chardev', 'socket,id=a'], 'one of path= and fd= must be given'),
+            (['-chardev', 'socket,id=a,path=/x,fd=0'], 'one of path= and fd= must be given'),
+            (['-chardev', 'socket,id=a,path=/x,server=on,reconnect=1'],
+             "'reconnect' option is incompatible with socket in server listen mode"),
+            (['-chardev', 'socket,id=a,path=/x,server=on,reconnect-ms=0'],
+             "'reconnect-ms' option is incompatible with socket in server listen mode"),
+            (['-chardev', 'socket,id=a,fd=0,reconnect=1'],
+             "'reconnect' option is incompatible with 'fd' address type"),
+            (['-chardev', 'socket,id=a,path=/x,reconnect=1,reconnect-ms=5'],
+             "'reconnect' and 'reconnect-ms' are mutually exclusive"),
+            (['-chardev', 'socket,id=a,path=/x,reconnect=soon'],
+             "Parameter 'reconnect' expects a uint64 value"),
+            (['-chardev', 'socket,id=a,path=/x,wait=off'],
+             "'wait' option is incompatible with socket in client connect mode"),
+            (['-chardev', 'socket,id=a,path=/x,nowait'],
+             "'wait' option is incompatible with socket in client connect mode"),
+            (['-chardev', 'socket,id=a,path=/nonexistent/x,reconnect=0'],
+             "Failed to connect to '/nonexistent/x': No such file or directory"),
             (['-mon', 'chardev=x'], "Parameter 'mode' does not accept value 'readline'"),
             (['-mon', 'chardev=x,mode=control'], 'chardev "x" not found'),
             (['-mon', 'mode=control'], "Parameter 'chardev' is missing"),
@@ -876,6 +895,25 @@ def test_monitor_that_connects():
             q.close()
             assert r.end()[0] == 0
         assert files_of(d) == ['q']
+
+
+def test_monitor_that_connects_again():
+    """The first time nobody is there: that is no error."""
+    for reconnect in ('reconnect=1', 'reconnect-ms=20'):
+        with Ringtap(BINARY, *NONE, '-chardev', f'socket,path=@DIR@/q,id=c,{reconnect}', '-mon',
+                     'chardev=c,mode=control', qmp=False) as r:
+            assert r.process.stderr.readline() == (
+                'ringtap: warning: Unable to connect character device c: Failed to connect to '
+                f"'{r.dir}/q': No such file or directory\n")
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.settimeout(WAIT)
+                listener.bind(f'{r.dir}/q')
+                listener.listen(1)
+                for _ in range(2):
+                    q = Qmp(sock=listener.accept()[0])
+                    assert q.command('query-status')['running']
+                    q.close()
+            assert r.end() == (0, '')
 
 
 def test_chardev_is_used_once():
