@@ -147,8 +147,8 @@ static void help_category(GString *out, const char *category)
         const DeviceClass *c = system_classes[i];
 
         if (g_str_equal(c->category, category)) {
-            g_string_append_printf(out, "name \"%s\", bus %s, desc \"%s\"\n",
-                                   device_class_name(c), c->bus, c->desc);
+            g_string_append_printf(out, "name \"%s\"%s%s, desc \"%s\"\n", device_class_name(c),
+                                   c->bus ? ", bus " : "", c->bus ? c->bus : "", c->desc);
         }
     }
 }

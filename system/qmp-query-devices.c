@@ -71,7 +71,7 @@ typedef struct DeviceResult {
 static const OptMember device_members[] = {
     { "id", OPT_STR, offsetof(DeviceResult, id), .required = true },
     { "class", OPT_STR, offsetof(DeviceResult, class), .required = true },
-    { "bus", OPT_STR, offsetof(DeviceResult, bus), .required = true },
+    { "bus", OPT_STR, offsetof(DeviceResult, bus) },
     { "guest", OPT_INT32, offsetof(DeviceResult, guest), offsetof(DeviceResult, has_guest) },
     { "idx", OPT_UINT32, offsetof(DeviceResult, idx), offsetof(DeviceResult, has_idx) },
     { "address", OPT_STR, offsetof(DeviceResult, address) },
@@ -200,7 +200,7 @@ typedef struct ClassResult {
 static const OptMember class_members[] = {
     { "name", OPT_STR, offsetof(ClassResult, name), .required = true },
     { "description", OPT_STR, offsetof(ClassResult, description), .required = true },
-    { "bus", OPT_STR, offsetof(ClassResult, bus), .required = true },
+    { "bus", OPT_STR, offsetof(ClassResult, bus) },
     { "counters", OPT_LIST, offsetof(ClassResult, counters), .required = true,
       .item = &class_counter_item },
     { 0 },

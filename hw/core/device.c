@@ -154,7 +154,7 @@ bool device_realize(Device *d, GError **error)
     if (!device_set_id(d, error)) {
         return false;
     }
-    if (!d->bus) {
+    if (d->class->bus && !d->bus) {
         return device_set_error(error, "No '%s' bus found for device '%s'", d->class->bus,
                                 device_class_name(d->class));
     }

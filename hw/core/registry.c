@@ -82,15 +82,19 @@ Device *device_registry_nth(const DeviceRegistry *r, unsigned n)
     return g_ptr_array_index(r->devices, n);
 }
 
-static const DeviceBus *registry_class_bus(const DeviceRegistry *r, const DeviceClass *c)
+/* What devices of the class get from their bus; NULL: it has none, or that is not there. */
+static void *registry_get_bus(const DeviceRegistry *r, const DeviceClass *c)
 {
     const DeviceBus *const *bus = r->host->buses;
 
+    if (!c->bus) {
+        return NULL;
+    }
     while (!g_str_equal((*bus)->type, c->bus)) {
         bus++;
         g_assert(*bus); /* a class's bus is in the table */
     }
-    return *bus;
+    return (*bus)->get(r->opaque);
 }
 
 /* bus=, which is no property. A path that begins with another bus ends there. */
@@ -112,7 +116,7 @@ static bool registry_check_bus(const DeviceRegistry *r, const DeviceClass *c, Op
     if (!bus || !bus->get(r->opaque)) {
         return device_set_error(error, "Bus '%.*s' not found", (int)strcspn(name, "/"), name);
     }
-    if (!g_str_equal(bus->type, c->bus)) {
+    if (g_strcmp0(bus->type, c->bus) != 0) {
         return device_set_error(error, "Device '%s' can't go on %s bus", device_class_name(c),
                                 bus->type);
     }
@@ -145,7 +149,7 @@ Device *device_add(DeviceRegistry *r, OptDict *args, GError **error)
     if (!config) {
         return NULL;
     }
-    d = device_new(r, c, registry_class_bus(r, c)->get(r->opaque), config);
+    d = device_new(r, c, registry_get_bus(r, c), config);
     if (!device_realize(d, error)) {
         device_free(d);
         return NULL;

@@ -20,6 +20,7 @@ static const OptMember members[] = {
 static const OptTable fake_options = { "fake", sizeof(FakeConfig), members };
 static const OptTable plain_options = { "plain", sizeof(FakeConfig), members };
 static const OptTable other_options = { "other", sizeof(FakeConfig), members };
+static const OptTable loose_options = { "loose", sizeof(FakeConfig), members };
 
 static const Counter counters[] = {
     { "requests", "requests", "answered", 0 },
@@ -165,6 +166,30 @@ static const DeviceClass other_class = {
     .info = fake_info,
 };
 
+static bool loose_realize(Device *d, GError **error)
+{
+    g_assert_null(d->bus);
+    d->impl = d;
+    return true;
+}
+
+static void loose_unrealize(Device *d)
+{
+}
+
+static void loose_info(Device *d, DeviceInfo *ret_info)
+{
+    ret_info->state = "waiting";
+}
+
+static const DeviceClass loose_class = {
+    .options = &loose_options,
+    .id_offset = OFF(id),
+    .realize = loose_realize,
+    .unrealize = loose_unrealize,
+    .info = loose_info,
+};
+
 static void *first_get(void *opaque)
 {
     FakeHost *h = opaque;
@@ -267,7 +292,8 @@ void fake_host_up(FakeHost *h)
     static const DeviceBus first = { "first", "first.0", first_get };
     static const DeviceBus second = { "second", "second.0", second_get };
     static const DeviceBackendKind store = { "store", store_find, store_claim, store_release };
-    static const DeviceClass *const classes[] = { &fake_class, &plain_class, &other_class, NULL };
+    static const DeviceClass *const classes[] = { &fake_class, &plain_class, &other_class,
+                                                  &loose_class, NULL };
     static const DeviceBus *const buses[] = { &first, &second, NULL };
     static const DeviceBackendKind *const backends[] = { &store, NULL };
     static const DeviceHost host = {

@@ -55,7 +55,7 @@ typedef struct FakeHost {
 
 /*
  * Classes: "fake" (all callbacks and a store) and "plain" (no more than must be) on bus "first",
- * "other" on "second".
+ * "other" on "second", "loose" on none (which writes down no calls).
  */
 void fake_host_up(FakeHost *h);
 void fake_host_down(FakeHost *h); /* and checks that nothing is claimed any more */

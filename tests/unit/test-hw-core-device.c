@@ -120,6 +120,19 @@ static void test_no_number_is_not_compared(void)
     fake_host_down(&h);
 }
 
+static void test_no_bus(void)
+{
+    FakeHost h;
+
+    fake_host_up(&h);
+    h.bus_is_there = false;
+    g_assert_null(fake_add(&h, "loose,id=a", NULL)->bus);
+    expect_error(&h, "loose,bus=second.0", "Device 'loose' can't go on second bus");
+    expect_error(&h, "loose,bus=first.0", "Bus 'first.0' not found");
+    expect_error(&h, "loose,bus=", "Bus '' not found");
+    fake_host_down(&h);
+}
+
 static void test_bus(void)
 {
     FakeHost h;
@@ -311,6 +324,7 @@ int main(int argc, char **argv)
                     test_number_is_unique_within_class_and_guest);
     g_test_add_func("/device/no-number-is-not-compared", test_no_number_is_not_compared);
     g_test_add_func("/device/bus", test_bus);
+    g_test_add_func("/device/no-bus", test_no_bus);
     g_test_add_func("/device/unknown-class", test_unknown_class);
     g_test_add_func("/device/drain", test_drain);
     g_test_add_func("/device/drain-ends-with-the-last", test_drain_ends_with_the_last);

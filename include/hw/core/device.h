@@ -73,7 +73,7 @@ typedef struct DeviceClass {
     const OptTable *options;      /* its name is the class's */
     const char *desc;
     const char *category;         /* "Network": the heading in "-device help" */
-    const char *bus;              /* type of a DeviceBus */
+    const char *bus;              /* type of a DeviceBus; NULL: on none, a back end says it all */
     size_t id_offset;             /* of the config struct's id, a char * */
     DeviceBackendUse backends[DEVICE_MAX_BACKENDS + 1]; /* ends with a NULL property */
     size_t queue_stats_size;      /* of the counters of a queue */
@@ -146,7 +146,7 @@ struct Device {
     const char *id;      /* the config's; "#..." if the user gave none */
     int guest;           /* domain id or the like */
     int idx;             /* number in the guest; -1: none */
-    void *bus;           /* what its bus gave */
+    void *bus;           /* what its bus gave; NULL: the class has none */
     void *backend[DEVICE_MAX_BACKENDS]; /* in the order of the class's backends; claimed */
     void *impl;          /* the class's */
     bool started;
