@@ -25,11 +25,12 @@ tcp_trouble() {
          END { print v["RetransSegs"], v["TCPTimeouts"] }' /proc/net/snmp /proc/net/netstat
 }
 
-# qmp NAME COMMAND: the line with the answer
+# qmp NAME COMMAND [ARGUMENTS]: the line with the answer; ARGUMENTS are a JSON object
 qmp() {
     local line QMP QMP_PID
-    coproc QMP { exec nc.openbsd -U "/run/$1.qmp" 2>/dev/null; }
-    printf '{"execute":"qmp_capabilities"}\n{"execute":"%s","id":"us"}\n' "$2" >&"${QMP[1]}"
+    coproc QMP { exec nc.openbsd -U "${sockets:-/run}/$1.qmp" 2>/dev/null; }
+    printf '{"execute":"qmp_capabilities"}\n{"execute":"%s","arguments":%s,"id":"us"}\n' \
+        "$2" "${3:-{\}}" >&"${QMP[1]}"
     while read -r -t 10 -u "${QMP[0]}" line; do
         case $line in
             *'"id": "us"'*|*'"id":"us"'*) printf '%s\n' "$line"; break ;;

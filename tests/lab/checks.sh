@@ -4,8 +4,13 @@
 # For scenarios: checks, waiting, kernels' messages, the end. "dom0" is where the scenario runs.
 
 failures=0
+since=0 # seconds of the machine's uptime from which time counts
 
-now() { cut -d. -f1 /proc/uptime; }
+now() {
+    local up
+    read -r up _ < /proc/uptime
+    echo $((${up%.*} - since))
+}
 say() { printf '[%3d s] %s\n' "$(now)" "$*"; }
 fail() {
     say "FAILED: $*"
@@ -20,6 +25,17 @@ check() {
         say "ok: $text"
     else
         fail "$text"
+    fi
+}
+
+# figure TEXT COMMAND...: the same, for a command that prints a figure, or what is wrong
+figure() {
+    local text=$1 value
+    shift
+    if value=$("$@"); then
+        say "ok: $text: $value"
+    else
+        fail "$text: $value"
     fi
 }
 

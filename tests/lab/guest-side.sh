@@ -5,22 +5,23 @@
 # "NUMBER COMMAND"; answers with the output and "@@end NUMBER STATUS". The console and
 # not the network, because the network is what is tested.
 
-# net_address HOST: waits for eth0, gives it addresses, waits for its carrier
+# net_address HOST [N]: waits for ethN (default 0), gives it addresses in the net of the host's brN,
+# waits for its carrier
 net_address() {
-    local i
+    local n=${2:-0} i
     for ((i = 0; i < 100; i++)); do
-        [ ! -e /sys/class/net/eth0 ] || break
+        [ ! -e "/sys/class/net/eth$n" ] || break
         sleep 0.1
     done
-    sysctl -q -w net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth0.autoconf=0
-    ip link set eth0 up &&
-        ip addr add "10.9.0.$1/24" dev eth0 &&
-        ip -6 addr add "fd09::$1/64" dev eth0 nodad || return
+    sysctl -q -w "net.ipv6.conf.eth$n.accept_dad=0" "net.ipv6.conf.eth$n.autoconf=0"
+    ip link set "eth$n" up &&
+        ip addr add "10.9.$n.$1/24" dev "eth$n" &&
+        ip -6 addr add "fd09:$n::$1/64" dev "eth$n" nodad || return
     for ((i = 0; i < 100; i++)); do
-        [ "$(cat /sys/class/net/eth0/carrier)" != 1 ] || return 0
+        [ "$(cat "/sys/class/net/eth$n/carrier")" != 1 ] || return 0
         sleep 0.1
     done
-    echo "eth0 has no carrier"
+    echo "eth$n has no carrier"
     return 1
 }
 

@@ -8,14 +8,16 @@ measures=()
 seconds=2 # of each iperf3 run
 
 # The host's end of the network: a bridge with an address, and servers on two ports.
-bridge_up() {
-    # An address of its own, or it would take that of a port, and change with the ports.
-    ip link add br0 address 00:16:3e:00:00:ff type bridge mcast_snooping 0 &&
-        sysctl -q -w net.ipv6.conf.br0.accept_dad=0 &&
-        ip link set br0 up &&
-        ip addr add 10.9.0.1/24 dev br0 &&
-        ip -6 addr add fd09::1/64 dev br0 nodad &&
-        iperf3 -s -D -p 5201 && iperf3 -s -D -p 5202
+bridge_up() { bridge_add 0 && iperf3 -s -D -p 5201 && iperf3 -s -D -p 5202; }
+
+# bridge_add N: brN with the addresses 10.9.N.1 and fd09:N::1
+bridge_add() {
+    # A MAC of its own, or it would take that of a port, and change with the ports.
+    ip link add "br$1" address "00:16:3e:00:0$1:ff" type bridge mcast_snooping 0 &&
+        echo 0 > "/proc/sys/net/ipv6/conf/br$1/accept_dad" &&
+        ip link set "br$1" up &&
+        ip addr add "10.9.$1.1/24" dev "br$1" &&
+        ip -6 addr add "fd09:$1::1/64" dev "br$1" nodad
 }
 
 tap_exists() { [ -e "/sys/class/net/$1" ]; }
@@ -27,7 +29,7 @@ ringtap_stop() {
     wait_for 10 process_ended "$pid" || { echo "ringtap $1 still runs"; return 1; }
     wait "$pid"
     status=$?
-    [ "$status" = 0 ] || { echo "exit status $status"; cat "/tmp/$1.log"; return 1; }
+    [ "$status" = 0 ] || { echo "exit status $status"; cat "${scratch:-/tmp}/$1.log"; return 1; }
 }
 
 # A child that ended and was not waited for is a zombie.

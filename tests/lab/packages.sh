@@ -8,9 +8,9 @@ need_packages() {
     "$top/scripts/deps" "$1" || cannot "packages are missing"
 }
 
-# The program under test, in $ringtap: as given, or a release build of this tree.
+# The program under test, in $ringtap: as given, or of a build of this tree, $build or a release one.
 find_ringtap() {
-    local dir=$top/build-release
+    local dir=${build:-$top/build-release}
     if [ -z "$ringtap" ]; then
         ringtap=$dir/ringtap
         say "builds $ringtap"
