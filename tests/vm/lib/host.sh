@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# For scenarios: the guest under QEMU, and its NICs. Sourced by scenarios, on the host.
+#
+# shellcheck disable=SC2154 # variables from run
+
+# shellcheck source=tests/lab/checks.sh
+. "$lab/checks.sh"
+# shellcheck source=tests/lab/console.sh
+. "$lab/console.sh"
+# shellcheck source=tests/lab/both.sh
+. "$lab/both.sh"
+# shellcheck source=tests/lab/measure.sh
+. "$lab/measure.sh"
+
+since=$(now)
+sockets=$work scratch=$work
+declare -A vm_pid
+memory=768 # MiB
+
+# nic NUMBER PAIRS [PROPERTY...]: adds a NIC to $nics, whose back end listens at $work/nicNUMBER.sock.
+# vectors=0: with MSI-X this QEMU crashes under software emulation when vhost-user starts.
+nics=()
+nic() {
+    local n=$1 pairs=$2
+    shift 2
+    nics+=(
+        -chardev "socket,id=c$n,path=$work/nic$n.sock,reconnect=1"
+        -netdev "vhost-user,id=n$n,chardev=c$n,queues=$pairs"
+        -device "virtio-net-pci,id=nic$n,netdev=n$n,mac=52:54:00:00:0$n:02,mq=on,vectors=0$(
+            printf ',%s' "$@")"
+    )
+}
+
+# vm_start NAME [ARGUMENT...]: QEMU with $nics, and with ARGUMENTs
+vm_start() {
+    local name=$1 fd
+    shift
+    rm -f "$work/$name".{in,out,qmp}
+    mkfifo "$work/$name".{in,out}
+    exec {fd}<> "$work/$name.out"
+    guest_console[$name]=$fd
+    exec {fd}<> "$work/$name.in"
+    guest_input[$name]=$fd
+    qemu-system-x86_64 -name "$name" -nodefaults -no-user-config -display none \
+        -M q35 -accel "$accel" -cpu "$cpu" -smp 4 -m "$memory" \
+        -object "memory-backend-memfd,id=mem,size=${memory}M,share=on" -numa node,memdev=mem \
+        -serial "file:$work/$name.console" -serial "pipe:$work/$name" \
+        -qmp "unix:$work/$name.qmp,server=on,wait=off" \
+        -kernel "$vmlinux" -initrd "$initrd" \
+        -append "console=ttyS0 quiet panic=-1 rdinit=/init" \
+        "${nics[@]}" "$@" > "$work/$name.log" 2>&1 &
+    vm_pid[$name]=$!
+}
+
+# vm_boot NAME: its console answers. How it failed says QEMU, or the kernel.
+vm_boot() {
+    guest_ready "$1" 90 && return
+    tail -qn 20 "$work/$1.log" "$work/$1.console"
+    return 1
+}
+
+# vm_stop NAME: QEMU ends; true if by itself, and with exit status 0
+vm_stop() {
+    local pid=${vm_pid[$1]}
+    qmp "$1" quit > /dev/null
+    wait_for 10 process_ended "$pid" || { echo "QEMU $1 still runs"; kill -KILL "$pid"; }
+    wait "$pid" || { echo "exit status $?"; tail -n 20 "$work/$1.log"; return 1; }
+}

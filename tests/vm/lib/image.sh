@@ -1,0 +1,36 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The guest's image:
+#   base     programs, libraries and init
+#   kernel   the modules of a kernel
+#   run      what this run adds: functions for the guest, and the scenario's
+# The first two are kept in the cache.
+
+modules=(virtio_pci virtio_net sch_fq_codel 8021q)
+
+programs=(
+    /usr/bin/bash /usr/bin/iperf3 /usr/sbin/ip /usr/sbin/ethtool /usr/bin/ping /usr/bin/tcpdump
+    /bin/nc.openbsd /usr/sbin/tc /usr/bin/ss
+    /lib/x86_64-linux-gnu/libgcc_s.so.1 # pthread_cancel() loads it
+)
+
+base_fill() {
+    local root=$1/root
+    root_fill "$root"
+    install "$here/lib/init" "$root/init"
+    pack "$root" > "$1/image"
+    rm -rf "$root"
+}
+
+base_image() { cached base "$(root_key "$here"/lib/{init,image.sh})" base_fill; }
+
+# guest_image BASE KERNEL: $work/initrd
+guest_image() {
+    local guest=$work/guest
+    rm -rf "$guest"
+    mkdir -p "$guest/lab"
+    cp "$lab"/{both,guest-side}.sh "$here/lib/guest.sh" "$guest/lab/"
+    cp -r "$scenario" "$guest/lab/scenario"
+    { cat "$1/image" "$2/image"; pack "$guest"; } > "$work/initrd"
+}
