@@ -13,7 +13,10 @@
 typedef struct TapQueue {
     NetdevQueue q;
     bool attached; /* to the interface; packets flow */
-    TapRing *ring; /* NULL: no buffer is known that packets are sent from */
+    TapRing *ring; /* NULL: nobody said what packets are sent from */
+    void *send_buffer;
+    size_t send_size; /* of it; 0: there is none */
+    bool bursts;      /* from any memory */
 } __attribute__((aligned(64))) TapQueue;
 
 /* Where a tap's interface is at present. */

@@ -4,24 +4,27 @@
 #include <errno.h>
 #include <glib.h>
 #include <liburing.h>
+#include <string.h>
 
 struct TapRing {
     int fd;
     uint8_t *base;
     size_t size;
+    struct iovec (*pieces)[PKT_MAX_IOV + 1]; /* of each packet under way; NULL: none has any */
     struct io_uring ring;
     bool up;
     bool fixed;    /* the buffer is registered */
     bool given_up; /* the kernel has none for us: write() does the same */
 };
 
-TapRing *tap_ring_new(int fd, void *base, size_t size)
+TapRing *tap_ring_new(int fd, void *base, size_t size, bool any)
 {
     TapRing *r = g_new0(TapRing, 1);
 
     r->fd = fd;
     r->base = base;
     r->size = size;
+    r->pieces = any ? g_malloc0_n(TAP_RING_MAX, sizeof(*r->pieces)) : NULL;
     return r;
 }
 
@@ -37,6 +40,7 @@ void tap_ring_free(TapRing *r)
 {
     if (r) {
         ring_down(r);
+        g_free(r->pieces);
         g_free(r);
     }
 }
@@ -64,7 +68,7 @@ static bool ring_up(TapRing *r)
      * The file is not registered: the kernel would let go of it some time after the ring's
      * end only, and the interface's name be busy until then.
      */
-    r->fixed = io_uring_register_buffers(&r->ring, &buffer, 1) == 0;
+    r->fixed = r->size > 0 && io_uring_register_buffers(&r->ring, &buffer, 1) == 0;
     return true;
 }
 
@@ -73,13 +77,28 @@ bool tap_ring_is_up(const TapRing *r)
     return r && r->up;
 }
 
-static bool packet_fits(const TapRing *r, const Pkt *pkt)
+static bool is_adjacent(const Pkt *pkt)
+{
+    return (const uint8_t *)pkt->hdr + PKT_HDR_LEN == (const uint8_t *)pkt->iov[0].iov_base;
+}
+
+static bool in_one_piece(const Pkt *pkt)
+{
+    return pkt->n_iov == 1 && is_adjacent(pkt);
+}
+
+/* A packet in one piece is in the buffer. */
+static bool in_buffer(const TapRing *r, const Pkt *pkt)
 {
     const uint8_t *hdr = (const uint8_t *)pkt->hdr;
 
-    return pkt->n_iov == 1 && hdr + PKT_HDR_LEN == (const uint8_t *)pkt->iov[0].iov_base &&
-           hdr >= r->base && hdr < r->base + r->size &&
+    return hdr >= r->base && hdr < r->base + r->size &&
            PKT_HDR_LEN + pkt->iov[0].iov_len <= (size_t)(r->base + r->size - hdr);
+}
+
+static bool packet_fits(const TapRing *r, const Pkt *pkt)
+{
+    return r->pieces ? pkt->n_iov <= PKT_MAX_IOV : in_one_piece(pkt) && in_buffer(r, pkt);
 }
 
 unsigned tap_ring_fit(const TapRing *r, const Pkt *pkt, unsigned n)
@@ -95,6 +114,20 @@ unsigned tap_ring_fit(const TapRing *r, const Pkt *pkt, unsigned n)
     return fit;
 }
 
+unsigned tap_ring_pieces(const Pkt *pkt, struct iovec *ret_iov)
+{
+    unsigned front = is_adjacent(pkt) ? 0 : 1;
+
+    memcpy(ret_iov + front, pkt->iov, pkt->n_iov * sizeof(*ret_iov));
+    if (front == 0) {
+        ret_iov[0].iov_len += PKT_HDR_LEN;
+    } else {
+        ret_iov[0].iov_len = PKT_HDR_LEN;
+    }
+    ret_iov[0].iov_base = pkt->hdr;
+    return front + pkt->n_iov;
+}
+
 static void ring_fill(TapRing *r, const Pkt *pkt, unsigned n)
 {
     unsigned i;
@@ -103,7 +136,10 @@ static void ring_fill(TapRing *r, const Pkt *pkt, unsigned n)
         struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
         unsigned len = (unsigned)(PKT_HDR_LEN + pkt[i].iov[0].iov_len);
 
-        if (r->fixed) {
+        if (!in_one_piece(&pkt[i])) {
+            io_uring_prep_writev(sqe, r->fd, r->pieces[i],
+                                 tap_ring_pieces(&pkt[i], r->pieces[i]), 0);
+        } else if (r->fixed && in_buffer(r, &pkt[i])) {
             io_uring_prep_write_fixed(sqe, r->fd, pkt[i].hdr, len, 0, 0);
         } else {
             io_uring_prep_write(sqe, r->fd, pkt[i].hdr, len, 0);

@@ -35,30 +35,39 @@ static Tap *tap_of(Netdev *nd)
     return container_of(nd, Tap, nd);
 }
 
+/* So many pieces that they are not copied: a piece of the caller's is borrowed for the header. */
+static long tap_write_long(const NetdevQueue *q, const Pkt *pkt)
+{
+    bool adjacent = (const uint8_t *)pkt->hdr + PKT_HDR_LEN == pkt->iov[0].iov_base;
+    struct iovec *first = adjacent ? pkt->iov : pkt->iov - 1;
+    struct iovec saved = *first;
+    long r;
+
+    *first = (struct iovec){ .iov_base = pkt->hdr,
+                             .iov_len = PKT_HDR_LEN + (adjacent ? saved.iov_len : 0) };
+    r = syscall(SYS_writev, q->fd, first, pkt->n_iov + (adjacent ? 0 : 1));
+    *first = saved;
+    return r;
+}
+
 /* One packet, one system call. Bytes or -1 with errno. */
 static long tap_write(const NetdevQueue *q, const Pkt *pkt)
 {
     struct iovec iov[PKT_MAX_IOV + 1];
     const uint8_t *hdr = (const uint8_t *)pkt->hdr;
     const uint8_t *head = pkt->iov[0].iov_base;
-    bool adjacent = hdr + PKT_HDR_LEN == head;
 
     if (!q->nd->has_vnet_hdr) {
         return pkt->n_iov == 1 ? syscall(SYS_write, q->fd, head, pkt->iov[0].iov_len)
                                : syscall(SYS_writev, q->fd, pkt->iov, pkt->n_iov);
     }
-    if (adjacent && pkt->n_iov == 1) {
+    if (pkt->n_iov == 1 && hdr + PKT_HDR_LEN == head) {
         return syscall(SYS_write, q->fd, hdr, PKT_HDR_LEN + pkt->iov[0].iov_len);
     }
-    if (adjacent) {
-        memcpy(iov, pkt->iov, pkt->n_iov * sizeof(iov[0]));
-        iov[0].iov_base = pkt->hdr;
-        iov[0].iov_len += PKT_HDR_LEN;
-        return syscall(SYS_writev, q->fd, iov, pkt->n_iov);
+    if (pkt->n_iov > PKT_MAX_IOV) {
+        return tap_write_long(q, pkt);
     }
-    iov[0] = (struct iovec){ .iov_base = pkt->hdr, .iov_len = PKT_HDR_LEN };
-    memcpy(iov + 1, pkt->iov, pkt->n_iov * sizeof(iov[0]));
-    return syscall(SYS_writev, q->fd, iov, pkt->n_iov + 1);
+    return syscall(SYS_writev, q->fd, iov, tap_ring_pieces(pkt, iov));
 }
 
 static unsigned tap_send(NetdevQueue *q, Pkt *pkt, unsigned n)
@@ -86,19 +95,35 @@ static unsigned tap_send(NetdevQueue *q, Pkt *pkt, unsigned n)
 
 /*
  * A limit on the bytes under way makes writes fail in the middle of a burst, which a ring
- * would not notice before its end; without a vnet header packets are not in one piece
- * with what is written.
+ * would not notice before its end, as with O_NONBLOCK it does not wait; without a vnet header
+ * packets are not in one piece with what is written.
  */
-static void tap_set_send_buffer(NetdevQueue *q, void *base, size_t size)
+static void tap_make_ring(TapQueue *tq)
 {
-    TapQueue *tq = container_of(q, TapQueue, q);
     int sndbuf = 0;
 
     tap_ring_free(g_steal_pointer(&tq->ring));
-    if (base && q->nd->has_vnet_hdr && ioctl(q->fd, TUNGETSNDBUF, &sndbuf) == 0 &&
-        sndbuf == INT_MAX) {
-        tq->ring = tap_ring_new(q->fd, base, size);
+    if ((tq->send_size > 0 || tq->bursts) && tq->q.nd->has_vnet_hdr &&
+        ioctl(tq->q.fd, TUNGETSNDBUF, &sndbuf) == 0 && sndbuf == INT_MAX) {
+        tq->ring = tap_ring_new(tq->q.fd, tq->send_buffer, tq->send_size, tq->bursts);
     }
+}
+
+static void tap_set_send_buffer(NetdevQueue *q, void *base, size_t size)
+{
+    TapQueue *tq = container_of(q, TapQueue, q);
+
+    tq->send_buffer = base;
+    tq->send_size = base ? size : 0;
+    tap_make_ring(tq);
+}
+
+static void tap_set_bursts(NetdevQueue *q, bool on)
+{
+    TapQueue *tq = container_of(q, TapQueue, q);
+
+    tq->bursts = on;
+    tap_make_ring(tq);
 }
 
 static unsigned tap_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
@@ -318,6 +343,7 @@ const NetdevOps tap_ops = {
     .recv = tap_recv,
     .recv_into = tap_recv_into,
     .set_send_buffer = tap_set_send_buffer,
+    .set_bursts = tap_set_bursts,
     .set_offload = tap_set_offload,
     .set_active = tap_set_active,
     .set_carrier = tap_set_carrier,

@@ -45,6 +45,8 @@ typedef struct NetdevOps {
      * it goes away. A netdev may pin it. Main thread, @q not running. Optional.
      */
     void (*set_send_buffer)(NetdevQueue *q, void *base, size_t size);
+    /* Packets come in bursts, and from any memory, or no more (@on false). Likewise. Optional. */
+    void (*set_bursts)(NetdevQueue *q, bool on);
     /* The offloads that packets may ask for. Never more than asked. */
     bool (*set_offload)(Netdev *nd, unsigned offload, GError **error);
     /* Queues 0..n-1 carry traffic from now on, the others are detached. */
@@ -118,6 +120,13 @@ static inline void netdev_set_send_buffer(NetdevQueue *q, void *base, size_t siz
 {
     if (q->nd->ops->set_send_buffer) {
         q->nd->ops->set_send_buffer(q, base, size);
+    }
+}
+
+static inline void netdev_set_bursts(NetdevQueue *q, bool on)
+{
+    if (q->nd->ops->set_bursts) {
+        q->nd->ops->set_bursts(q, on);
     }
 }
 

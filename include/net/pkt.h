@@ -18,6 +18,11 @@
 #define PKT_HDR_LEN   sizeof(struct virtio_net_hdr_v1) /* 12: the tap's header as we use it */
 #define PKT_MAX_LEN   65550u /* 64 KiB of IP and an Ethernet header: what a tap can hand us */
 #define PKT_MAX_IOV   20     /* 18 slots and two for pulled-up headers */
+/*
+ * Pieces of a packet to be sent, at most: so many a system call takes (UIO_MAXIOV), and a chain of
+ * virtio has. A header that is not directly in front of iov[0] is a piece more.
+ */
+#define PKT_SEND_MAX_IOV 1024u
 #define PKT_HEAD_LEN  128u   /* so much of a packet (or all of it) is in iov[0] */
 
 /*
@@ -25,7 +30,10 @@
  * of the queue) and live until the batch ends. @hdr->num_buffers is not used, 0.
  * If @hdr stands directly in front of iov[0], a tap can write both in one piece.
  * What is written to a packet (checksums) is within its headers, in iov[0], which is private
- * memory; the other pieces may be a guest's.
+ * memory; the other pieces may be a guest's. A netdev that has vnet headers neither reads nor
+ * writes anything: header and iov[0] of what it is to send may be a guest's, too.
+ * With more than PKT_MAX_IOV pieces, iov[-1] is the caller's as well: the header goes there while
+ * the packet is sent, and then it is as it was.
  */
 typedef struct Pkt {
     struct virtio_net_hdr_v1 *hdr;

@@ -26,6 +26,7 @@ static struct {
     int takes;          /* so many of each; negative: none, and this is what it says */
     unsigned submitted; /* calls */
     bool no_buffers;    /* it registers none */
+    unsigned asked[IORING_OP_LAST]; /* requests, by kinds */
 } kernel;
 
 /* In the place of liburing's. */
@@ -47,6 +48,9 @@ int io_uring_submit_and_wait(struct io_uring *ring, unsigned wait_nr)
     int n;
 
     kernel.submitted++;
+    for (unsigned i = 0; i < io_uring_sq_ready(ring); i++) {
+        kernel.asked[ring->sq.sqes[(ring->sq.sqe_head + i) & ring->sq.ring_mask].opcode]++;
+    }
     if (!kernel.on) {
         return submit(ring, wait_nr);
     }
@@ -78,15 +82,24 @@ static ssize_t get_frame(int fd, uint8_t *buf, size_t size)
     return netns_wait(fd) ? recv(fd, buf, size, 0) : -1;
 }
 
+#define MANY_PIECES (PKT_MAX_IOV + 1)
+
 /* Packets in one buffer, as a NIC has them; every twentieth in two pieces. */
 typedef struct Burst {
     PktArena arena;
     NetdevQueue *q;
     Pkt pkt[100];
-    struct iovec iov[100][2];
+    struct iovec iov[100][1 + MANY_PIECES];
+    struct virtio_net_hdr_v1 far_hdr[100];
     unsigned n;
     unsigned sent;
 } Burst;
+
+/* All of it, as its pieces follow each other. */
+static uint8_t *pkt_data(const Pkt *pkt)
+{
+    return pkt->iov[0].iov_base;
+}
 
 static void burst_init(Burst *b, NetdevQueue *q, unsigned n, bool pieces)
 {
@@ -109,6 +122,25 @@ static void burst_init(Burst *b, NetdevQueue *q, unsigned n, bool pieces)
         pkt_arena_take(&b->arena, len);
     }
     netdev_set_send_buffer(q, b->arena.base, b->arena.size);
+}
+
+/* Packet number @i in @n pieces of the same memory, the header in front of them or elsewhere. */
+static void burst_split(Burst *b, unsigned i, unsigned n, bool far)
+{
+    uint8_t *data = pkt_data(&b->pkt[i]);
+    uint32_t part = b->pkt[i].len / n;
+
+    for (unsigned k = 0; k < n; k++) {
+        b->iov[i][1 + k] = (struct iovec){ data + k * part,
+                                           k < n - 1 ? part : b->pkt[i].len - k * part };
+    }
+    b->pkt[i].iov = &b->iov[i][1];
+    b->pkt[i].n_iov = n;
+    if (far) {
+        b->far_hdr[i] = *b->pkt[i].hdr;
+        memset(b->pkt[i].hdr, 0xff, PKT_HDR_LEN);
+        b->pkt[i].hdr = &b->far_hdr[i];
+    }
 }
 
 static void burst_done(Burst *b)
@@ -135,7 +167,7 @@ static void burst_check(const Burst *b, int fd, unsigned missing)
     for (i = 0; i < b->n; i++) {
         if (i != missing) {
             g_assert_cmpint(get_frame(fd, buf, sizeof(buf)), ==, b->pkt[i].len);
-            g_assert_cmpmem(buf, b->pkt[i].len, b->iov[i][0].iov_base, b->pkt[i].len);
+            g_assert_cmpmem(buf, b->pkt[i].len, pkt_data(&b->pkt[i]), b->pkt[i].len);
         }
     }
     g_assert_cmpint(recv(fd, buf, sizeof(buf), 0), ==, -1);
@@ -275,6 +307,97 @@ static void test_burst_without_ring(void)
     ring_test_free(t);
 }
 
+/* All forms in turn; packets of more pieces than there is room for divide the burst. */
+static void burst_split_all(Burst *b, unsigned longest)
+{
+    static const unsigned n[] = { 1, 1, 2, PKT_MAX_IOV - 1, PKT_MAX_IOV, PKT_MAX_IOV };
+
+    for (unsigned i = 0; i < b->n; i++) {
+        unsigned k = i % G_N_ELEMENTS(n);
+
+        burst_split(b, i, i == longest ? MANY_PIECES : n[k], k % 2 != 0);
+    }
+}
+
+/* With a buffer that is registered, or without one; packets are in it, and elsewhere. */
+static void test_bursts_from_any_memory(void)
+{
+    RingTest *t = ring_test_new();
+
+    if (!t) {
+        return;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        netdev_set_bursts(t->q, true);
+        burst_init(&t->b, t->q, 60, false);
+        if (i & 1) {
+            netdev_set_send_buffer(t->q, i & 2 ? t->b.arena.base : NULL, 30 * 4096);
+        }
+        burst_split_all(&t->b, UINT_MAX);
+        memset(&kernel, 0, sizeof(kernel));
+        burst_send(&t->b);
+        burst_check(&t->b, t->fd, UINT_MAX);
+        if (has_ring(t->q)) {
+            g_assert_cmpuint(kernel.submitted, ==, 1);
+            g_assert_cmpuint(kernel.asked[IORING_OP_WRITEV], ==, 50);
+            g_assert_cmpuint(kernel.asked[IORING_OP_WRITE], ==, i == 1 ? 10 : i == 3 ? 5 : 0);
+            g_assert_cmpuint(kernel.asked[IORING_OP_WRITE_FIXED], ==, i == 1 ? 0 : i == 3 ? 5 : 10);
+        }
+        netdev_set_bursts(t->q, false);
+        burst_done(&t->b);
+    }
+    g_assert_cmpuint(t->q->refused, ==, 0);
+    ring_test_free(t);
+}
+
+/* It comes between those before it and those behind it, and its pieces are as they were. */
+static void test_burst_with_a_packet_of_many_pieces(void)
+{
+    RingTest *t = ring_test_new();
+
+    if (!t) {
+        return;
+    }
+    for (unsigned longest = 20; longest < 24; longest++) {
+        struct iovec iov[1 + MANY_PIECES];
+
+        netdev_set_bursts(t->q, true);
+        burst_init(&t->b, t->q, 60, false);
+        burst_split_all(&t->b, longest);
+        memcpy(iov, t->b.iov[longest], sizeof(iov));
+        burst_send(&t->b);
+        g_assert_cmpmem(iov, sizeof(iov), t->b.iov[longest], sizeof(iov));
+        burst_check(&t->b, t->fd, UINT_MAX);
+        has_ring(t->q);
+        netdev_set_bursts(t->q, false);
+        burst_done(&t->b);
+    }
+    ring_test_free(t);
+}
+
+/* Nobody said that bursts come from anywhere, or not any more. */
+static void test_no_ring_for_packets_elsewhere(void)
+{
+    RingTest *t = ring_test_new();
+
+    if (!t) {
+        return;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        netdev_set_bursts(t->q, i == 1);
+        netdev_set_bursts(t->q, false);
+        burst_init(&t->b, t->q, 60, false);
+        burst_split_all(&t->b, UINT_MAX);
+        memset(&kernel, 0, sizeof(kernel));
+        burst_send(&t->b);
+        burst_check(&t->b, t->fd, UINT_MAX);
+        g_assert_cmpuint(kernel.submitted, ==, 0);
+        burst_done(&t->b);
+    }
+    g_assert_null(container_of(t->q, TapQueue, q)->ring);
+    ring_test_free(t);
+}
+
 /* A burst is ready, and a ring. False: there is none, and the test is skipped. */
 static bool burst_with_ring(RingTest *t)
 {
@@ -348,6 +471,9 @@ int main(int argc, char **argv)
     TEST("burst-with-a-refused-packet", test_burst_with_a_refused_packet);
     TEST("bursts-from-unregistered-memory", test_bursts_from_unregistered_memory);
     TEST("burst-without-ring", test_burst_without_ring);
+    TEST("bursts-from-any-memory", test_bursts_from_any_memory);
+    TEST("burst-with-a-packet-of-many-pieces", test_burst_with_a_packet_of_many_pieces);
+    TEST("no-ring-for-packets-elsewhere", test_no_ring_for_packets_elsewhere);
     TEST("short-submission", test_short_submission);
     TEST("short-submission-with-a-refused-packet", test_short_submission_with_a_refused_packet);
     return g_test_run();

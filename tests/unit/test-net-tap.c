@@ -100,6 +100,51 @@ static void test_send_in_any_form(void)
     close(fd);
 }
 
+/* Up to what a system call takes; borrowed pieces are given back. */
+static void test_send_many_pieces(void)
+{
+    static const unsigned ns[] = { 21, 500, 1023, 1024, 1025 };
+    g_autofree uint8_t *buf = g_malloc(FRAME_MAX);
+    g_autofree Packet *p = g_new(Packet, 1);
+    FrameSpec s = { .ip_version = 4, .payload = 1400 };
+    g_autofree struct iovec *iov = g_new0(struct iovec, 1 + 1025);
+    g_autoptr(Netdev) nd = NULL;
+    unsigned refused = 0;
+    int fd;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
+    fd = netns_packet_socket("tt0", false);
+    for (unsigned i = 0; i < 2 * G_N_ELEMENTS(ns); i++) {
+        unsigned n = ns[i / 2];
+        g_autofree struct iovec *before = NULL;
+        bool near = i % 2;
+        unsigned k;
+
+        make_packet(p, &s, near);
+        iov[0] = (struct iovec){ iov, 12345 };
+        for (k = 0; k < n; k++) {
+            iov[1 + k] = (struct iovec){ p->frame + k, k < n - 1 ? 1 : p->pkt.len - k };
+        }
+        p->pkt.iov = iov + 1;
+        p->pkt.n_iov = n;
+        before = g_memdup2(iov, (1 + n) * sizeof(iov[0]));
+        g_assert_cmpuint(netdev_send(nd->queue[0], &p->pkt, 1), ==, 1);
+        g_assert_cmpmem(iov, (1 + n) * sizeof(iov[0]), before, (1 + n) * sizeof(iov[0]));
+        if (n + !near > PKT_SEND_MAX_IOV) {
+            refused++;
+        } else {
+            g_assert_cmpint(get_frame(fd, buf, FRAME_MAX), ==, p->pkt.len);
+            g_assert_cmpmem(buf, p->pkt.len, p->frame, p->pkt.len);
+        }
+        g_assert_cmpuint(nd->queue[0]->refused, ==, refused);
+    }
+    g_assert_cmpuint(refused, ==, 3);
+    close(fd);
+}
+
 static void test_send_without_header(void)
 {
     g_autofree uint8_t *buf = g_malloc(FRAME_MAX);
@@ -890,6 +935,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/net/tap/send-in-any-form", test_send_in_any_form);
+    g_test_add_func("/net/tap/send-many-pieces", test_send_many_pieces);
     g_test_add_func("/net/tap/send-without-header", test_send_without_header);
     g_test_add_func("/net/tap/offloads-are-accepted", test_offloads_are_accepted);
     g_test_add_func("/net/tap/refused-packets-are-counted", test_refused_packets_are_counted);
