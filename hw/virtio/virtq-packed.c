@@ -86,8 +86,8 @@ static void add_desc(VirtqWalk *w, const VirtqDesc *d, bool first)
 }
 
 /* Any chain; a bad one is read up to its end, which has the buffer's id. */
-static VirtqRead read_chain(Virtq *vq, PackedCursor p, VirtqChain *c, struct iovec *iov,
-                            unsigned n_iov)
+static VirtqRead packed_chain(Virtq *vq, PackedCursor p, VirtqChain *c, struct iovec *iov,
+                              unsigned n_iov)
 {
     VirtqWalk w;
 
@@ -119,8 +119,8 @@ static VirtqRead read_chain(Virtq *vq, PackedCursor p, VirtqChain *c, struct iov
 }
 
 /* A chain of one or two descriptors, nothing unusual about them: most are. */
-static inline bool read_plain(Virtq *vq, VirtqWindow *w, PackedCursor p, VirtqChain *c,
-                              struct iovec *iov)
+static inline bool packed_plain(Virtq *vq, VirtqWindow *w, PackedCursor p, VirtqChain *c,
+                                struct iovec *iov)
 {
     VirtqDesc a = make_desc(vq, p.at, load_rest(vq, p.at)), b;
 
@@ -155,8 +155,8 @@ int virtq_packed_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *i
         VirtqChain *c = &chain[n];
         unsigned pieces;
 
-        if (G_UNLIKELY(n_iov < 2 || !read_plain(vq, &w, p, c, iov))) {
-            r = read_chain(vq, p, c, iov, n_iov);
+        if (G_UNLIKELY(n_iov < 2 || !packed_plain(vq, &w, p, c, iov))) {
+            r = packed_chain(vq, p, c, iov, n_iov);
             if (r != VIRTQ_READ) {
                 break;
             }

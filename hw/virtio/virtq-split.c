@@ -54,8 +54,8 @@ static inline VirtqDesc read_desc(const Virtq *vq, unsigned i)
 }
 
 /* Any chain; one of more descriptors than the ring has is a loop (2.7.5.1). */
-static VirtqRead read_chain(Virtq *vq, unsigned at, VirtqChain *c, struct iovec *iov,
-                            unsigned n_iov)
+static VirtqRead split_chain(Virtq *vq, unsigned at, VirtqChain *c, struct iovec *iov,
+                             unsigned n_iov)
 {
     VirtqWalk w;
 
@@ -84,8 +84,8 @@ static VirtqRead read_chain(Virtq *vq, unsigned at, VirtqChain *c, struct iovec 
 }
 
 /* A chain of one or two descriptors, nothing unusual about them: most are. */
-static inline bool read_plain(Virtq *vq, VirtqWindow *w, unsigned head, VirtqChain *c,
-                              struct iovec *iov)
+static inline bool split_plain(Virtq *vq, VirtqWindow *w, unsigned head, VirtqChain *c,
+                               struct iovec *iov)
 {
     VirtqDesc a = read_desc(vq, head), b;
 
@@ -140,8 +140,8 @@ int virtq_split_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *io
             vq->violation = "a chain that begins beyond the descriptor table";
             return -1;
         }
-        if (G_UNLIKELY(n_iov < 2 || !read_plain(vq, &w, head, c, iov))) {
-            if (read_chain(vq, head, c, iov, n_iov) == VIRTQ_NO_ROOM) {
+        if (G_UNLIKELY(n_iov < 2 || !split_plain(vq, &w, head, c, iov))) {
+            if (split_chain(vq, head, c, iov, n_iov) == VIRTQ_NO_ROOM) {
                 return i;
             }
             w = virtq_window(vq);
