@@ -1,37 +1,11 @@
 /*
- * -chardev socket, -mon, -qmp: unix sockets on which monitors listen, or which they
- * connect to.
+ * -chardev: unix sockets by which clients of monitors, and the guests of devices, come.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "system.h"
+#include "chardev.h"
 
-#include <string.h>
-
-#include "util/chardev.h"
 #include "util/log.h"
-
-typedef struct SocketConfig {
-    char *id;
-    char *path;
-    char *fd;
-    bool server;
-    bool wait;
-    bool has_wait;
-    bool nowait;
-    uint32_t reconnect;
-    bool has_reconnect;
-    uint32_t reconnect_ms;
-    bool has_reconnect_ms;
-} SocketConfig;
-
-typedef struct ChardevObject {
-    char *id;
-    char *filename;      /* as query-chardev shows it */
-    Chardev *chardev;
-    bool wait;
-    bool in_use;
-} ChardevObject;
 
 static const OptMember socket_members[] = {
     { "id", OPT_STR, offsetof(SocketConfig, id), .required = true, .help = "name, for -mon" },
@@ -52,23 +26,7 @@ static const OptMember socket_members[] = {
       offsetof(SocketConfig, has_reconnect_ms), .help = "the same, in milliseconds" },
     { 0 },
 };
-static const OptTable socket_options = { "socket", sizeof(SocketConfig), socket_members };
-
-typedef struct MonConfig {
-    char *chardev;
-    char *mode;
-} MonConfig;
-
-static const OptMember mon_members[] = {
-    { "chardev", OPT_STR, offsetof(MonConfig, chardev), .required = true,
-      .help = "ID of the chardev" },
-    { "mode", OPT_STR, offsetof(MonConfig, mode), .def = "readline",
-      .help = "must be \"control\": QMP" },
-    { "id", OPT_STR, .ignored = true, .help = "accepted for compatibility, no effect" },
-    { "pretty", OPT_BOOL, .ignored = true, .help = "accepted for compatibility, no effect" },
-    { 0 },
-};
-static const OptTable mon_options = { "mon", sizeof(MonConfig), mon_members };
+const OptTable socket_options = { "socket", sizeof(SocketConfig), socket_members };
 
 char *chardev_help(const char *arg, GError **error)
 {
@@ -78,22 +36,6 @@ char *chardev_help(const char *arg, GError **error)
         return g_strdup("Available chardev backend types:\nsocket\n");
     }
     return g_strcmp0(topic, "socket") == 0 ? opt_table_help(&socket_options) : NULL;
-}
-
-char *monitor_help(const char *arg, GError **error)
-{
-    g_autofree char *topic = system_help_topic(arg, "chardev");
-
-    return topic ? opt_table_help(&mon_options) : NULL;
-}
-
-char *qmp_help(const char *arg, GError **error)
-{
-    g_autofree char *topic = system_help_topic(arg, "path");
-
-    return topic ? g_strdup("unix:PATH[,server=on|off][,wait=on|off]: as -chardev socket with "
-                            "path=PATH\nchardev:ID: a chardev that was given before\n")
-                 : NULL;
 }
 
 void chardev_object_free(gpointer opaque)
@@ -157,7 +99,7 @@ static bool socket_open(ChardevObject *o, const SocketConfig *config, GError **e
     return o->chardev != NULL;
 }
 
-static ChardevObject *chardev_find(System *s, const char *id)
+ChardevObject *chardev_find(System *s, const char *id)
 {
     for (guint i = 0; i < s->chardevs->len; i++) {
         ChardevObject *o = g_ptr_array_index(s->chardevs, i);
@@ -169,7 +111,7 @@ static ChardevObject *chardev_find(System *s, const char *id)
     return NULL;
 }
 
-static ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError **error)
+ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError **error)
 {
     ChardevObject *o;
 
@@ -191,7 +133,7 @@ static ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, 
     return o;
 }
 
-bool chardev_add(System *s, const char *arg, GError **error)
+bool chardev_option(System *s, const char *arg, GError **error)
 {
     g_autoptr(OptDict) args = opt_dict_parse(arg, "backend", error);
     g_autofree char *backend = NULL;
@@ -218,65 +160,6 @@ bool chardev_add(System *s, const char *arg, GError **error)
     ok = chardev_new_socket(s, config, error) != NULL;
     opt_config_free(&socket_options, config);
     return ok;
-}
-
-static bool chardev_attach_monitor(System *s, ChardevObject *o, GError **error)
-{
-    if (o->in_use) {
-        return system_set_error(error, "Device '%s' is in use", o->id);
-    }
-    o->in_use = true;
-    qmp_monitor_new(s->qmp, o->id, o->filename, o->chardev);
-    return true;
-}
-
-bool chardev_monitor(System *s, const char *arg, GError **error)
-{
-    g_autoptr(OptDict) args = opt_dict_parse(arg, "chardev", error);
-    MonConfig *config = args ? opt_config_new(&mon_options, args, OPT_PARAMETERS, error) : NULL;
-    ChardevObject *o;
-    bool ok = false;
-
-    if (!config) {
-        return false;
-    }
-    o = chardev_find(s, config->chardev);
-    if (!g_str_equal(config->mode, "control")) {
-        system_set_error(error, "Parameter 'mode' does not accept value '%s'", config->mode);
-    } else if (!o) {
-        system_set_error(error, "chardev \"%s\" not found", config->chardev);
-    } else {
-        ok = chardev_attach_monitor(s, o, error);
-    }
-    opt_config_free(&mon_options, config);
-    return ok;
-}
-
-bool chardev_qmp(System *s, const char *arg, GError **error)
-{
-    g_autofree char *mon = NULL;
-    g_autofree char *text = NULL;
-    g_autoptr(OptDict) args = NULL;
-    SocketConfig *config;
-    ChardevObject *o;
-
-    if (g_str_has_prefix(arg, "chardev:")) {
-        mon = g_strdup_printf("%s,mode=control", arg + strlen("chardev:"));
-        return chardev_monitor(s, mon, error);
-    }
-    if (!g_str_has_prefix(arg, "unix:")) {
-        return system_set_error(error, "'%.*s' is not a valid char driver", (int)strcspn(arg, ":"),
-                                arg);
-    }
-    text = g_strdup_printf("%s,id=compat_monitor%u", arg + strlen("unix:"), s->n_qmp++);
-    args = opt_dict_parse(text, "path", error);
-    config = args ? opt_config_new(&socket_options, args, OPT_PARAMETERS, error) : NULL;
-    if (!config) {
-        return false;
-    }
-    o = chardev_new_socket(s, config, error);
-    opt_config_free(&socket_options, config);
-    return o && chardev_attach_monitor(s, o, error);
 }
 
 void chardev_wait(System *s)

@@ -197,14 +197,16 @@ bool netdev_job_has(System *s, const char *id);
 void netdev_jobs_cancel(System *s, bool down); /* those that come, with @down those that go */
 
 /* chardev.c */
-bool chardev_add(System *s, const char *arg, GError **error);     /* -chardev */
-bool chardev_monitor(System *s, const char *arg, GError **error); /* -mon */
-bool chardev_qmp(System *s, const char *arg, GError **error);     /* -qmp */
+bool chardev_option(System *s, const char *arg, GError **error); /* -chardev */
 char *chardev_help(const char *arg, GError **error);
-char *monitor_help(const char *arg, GError **error);
-char *qmp_help(const char *arg, GError **error);
 void chardev_object_free(gpointer opaque);
 void chardev_wait(System *s); /* for the first clients of wait=on */
+
+/* monitor.c */
+bool monitor_option(System *s, const char *arg, GError **error);     /* -mon */
+bool monitor_qmp_option(System *s, const char *arg, GError **error); /* -qmp */
+char *monitor_help(const char *arg, GError **error);
+char *monitor_qmp_help(const char *arg, GError **error);
 
 /* devices.c */
 DeviceRegistry *devices_new(System *s);

@@ -1,0 +1,41 @@
+/*
+ * -chardev: sockets by their ids, for monitors and devices.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef SYSTEM_CHARDEV_H
+#define SYSTEM_CHARDEV_H
+
+#include "system.h"
+#include "util/chardev.h"
+
+/* -chardev socket,... */
+typedef struct SocketConfig {
+    char *id;
+    char *path;
+    char *fd;
+    bool server;
+    bool wait;
+    bool has_wait;
+    bool nowait;
+    uint32_t reconnect;
+    bool has_reconnect;
+    uint32_t reconnect_ms;
+    bool has_reconnect_ms;
+} SocketConfig;
+
+extern const OptTable socket_options;
+
+typedef struct ChardevObject {
+    char *id;
+    char *filename; /* as query-chardev shows it */
+    Chardev *chardev;
+    bool wait;      /* the start is to wait for its first client */
+    bool in_use;    /* by a monitor or a device */
+} ChardevObject;
+
+ChardevObject *chardev_find(System *s, const char *id); /* NULL: there is none */
+/* The system's. A descriptor that @config names is the caller's if it comes to nothing. */
+ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError **error);
+
+#endif
