@@ -8,7 +8,8 @@
 #include "util/log.h"
 
 static const OptMember socket_members[] = {
-    { "id", OPT_STR, offsetof(SocketConfig, id), .required = true, .help = "name, for -mon" },
+    { "id", OPT_STR, offsetof(SocketConfig, id), .required = true,
+      .help = "name, for -mon and for chardev= of a device" },
     { "path", OPT_STR, offsetof(SocketConfig, path), .help = "of the unix socket" },
     { "fd", OPT_STR, offsetof(SocketConfig, fd),
       .help = "instead of path: an inherited descriptor of a socket, with server one to listen at, "
@@ -162,17 +163,77 @@ bool chardev_option(System *s, const char *arg, GError **error)
     return ok;
 }
 
-void chardev_wait(System *s)
+/* --- for devices --- */
+
+static ChardevObject *chardev_of(System *s, const Chardev *c)
 {
     for (guint i = 0; i < s->chardevs->len; i++) {
-        const ChardevObject *o = g_ptr_array_index(s->chardevs, i);
+        ChardevObject *o = g_ptr_array_index(s->chardevs, i);
 
-        if (o->wait && o->in_use && !chardev_is_connected(o->chardev)) {
+        if (o->chardev == c) {
+            return o;
+        }
+    }
+    g_assert_not_reached();
+}
+
+static void *chardev_backend_find(void *opaque, const char *id)
+{
+    ChardevObject *o = chardev_find(opaque, id);
+
+    return o ? o->chardev : NULL;
+}
+
+static bool chardev_backend_claim(void *opaque, void *backend)
+{
+    ChardevObject *o = chardev_of(opaque, backend);
+
+    if (o->in_use) {
+        return false;
+    }
+    o->in_use = true;
+    return true;
+}
+
+static void chardev_backend_release(void *opaque, void *backend)
+{
+    chardev_set_handler(backend, NULL, NULL);
+    chardev_of(opaque, backend)->in_use = false;
+}
+
+const DeviceBackendKind chardev_backend = {
+    .property = "chardev",
+    .find = chardev_backend_find,
+    .claim = chardev_backend_claim,
+    .release = chardev_backend_release,
+};
+
+/* --- wait=on --- */
+
+static ChardevObject *chardev_to_wait_for(System *s)
+{
+    for (guint i = 0; i < s->chardevs->len; i++) {
+        ChardevObject *o = g_ptr_array_index(s->chardevs, i);
+
+        if (o->wait) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+void chardev_wait(System *s)
+{
+    ChardevObject *o;
+
+    while ((o = chardev_to_wait_for(s)) != NULL && s->state != RUN_SHUTDOWN) {
+        if (!chardev_is_connected(o->chardev)) {
             info_report("waiting for connection on: %s", o->filename);
         }
-        while (o->wait && o->in_use && !chardev_is_connected(o->chardev) &&
-               s->state != RUN_SHUTDOWN) {
+        chardev_accept_early(o->chardev); /* its device is not there yet */
+        while (!chardev_is_connected(o->chardev) && s->state != RUN_SHUTDOWN) {
             g_main_context_iteration(NULL, TRUE);
         }
+        o->wait = false;
     }
 }

@@ -101,7 +101,7 @@ static const CmdOption options[] = {
 
     { "", .help = "Monitors and logs:" },
     { "chardev", "socket,id=ID,path=PATH|fd=N[,server=on|off][,wait=on|off]",
-      "a unix socket for -mon", .phase = CMD_CHARDEV, .handle = chardev_option,
+      "a unix socket for -mon, or for a device", .phase = CMD_CHARDEV, .handle = chardev_option,
       .topic = chardev_help },
     { "mon", "[chardev=]ID,mode=control", "a QMP monitor on a chardev",
       .phase = CMD_MONITOR, .handle = monitor_option, .topic = monitor_help },

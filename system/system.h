@@ -201,6 +201,7 @@ bool chardev_option(System *s, const char *arg, GError **error); /* -chardev */
 char *chardev_help(const char *arg, GError **error);
 void chardev_object_free(gpointer opaque);
 void chardev_wait(System *s); /* for the first clients of wait=on */
+extern const DeviceBackendKind chardev_backend; /* a class gets a Chardev of util/chardev.h */
 
 /* monitor.c */
 bool monitor_option(System *s, const char *arg, GError **error);     /* -mon */

@@ -22,6 +22,7 @@ const DeviceBus *const system_buses[] = {
 
 const DeviceBackendKind *const system_backends[] = {
     &netdev_backend,
+    &chardev_backend,
     NULL
 };
 

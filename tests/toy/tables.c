@@ -6,12 +6,14 @@
 #include "tables.h"
 
 #include "hw/net/classes.h"
+#include "line.h"
 #include "toy.h"
 
 const DeviceClass *const system_classes[] = {
     &xen_netback_class,
     &xen_netfront_class,
     &toy_class,
+    &line_class,
     NULL
 };
 
@@ -23,6 +25,7 @@ const DeviceBus *const system_buses[] = {
 
 const DeviceBackendKind *const system_backends[] = {
     &netdev_backend,
+    &chardev_backend,
     &toy_spring,
     NULL
 };
