@@ -6,6 +6,7 @@ Usage: test-line.py RINGTAP-WITH-TOY"""
 
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -219,6 +220,18 @@ def test_inherits_a_listener():
             with call(f'{r.dir}/l') as s:
                 assert echoes(s)
             assert other.end()[0] == 0
+
+
+def test_ringtap_top_shows_packets():
+    """Of any device that counts them, whatever else it counts."""
+    with lines(*LISTEN, *LINE, '-qmp', 'unix:@DIR@/top,server=on,wait=off') as r:
+        a = call(f'{r.dir}/c0')
+        assert echoes(a)
+        out = subprocess.run([TOP / 'scripts' / 'ringtap-top', '-i', '0.1', '-n', '1',
+                              f'{r.dir}/top'], stdout=subprocess.PIPE, text=True,
+                             check=True).stdout
+    assert 'line0: toy-line, connected, 1 queue(s)' in out, out
+    assert 'queue | packets/s Gbit/s p/bat e/pkt drops' in out, out
 
 
 if __name__ == '__main__':
