@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "pkt-buffers-internal.h"
 #include "util/container-of.h"
 
 typedef struct FakeQueue {
@@ -13,6 +14,7 @@ typedef struct FakeQueue {
     GQueue to_nic;
     GQueue from_nic;
     bool full;
+    bool bursts;
     unsigned refused;
 } FakeQueue;
 
@@ -106,6 +108,49 @@ static unsigned fake_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iove
     return n;
 }
 
+static void fake_scatter(const struct iovec *iov, unsigned n, const uint8_t *data, uint32_t len)
+{
+    uint32_t off = 0;
+
+    for (unsigned i = 0; i < n && off < len; i++) {
+        uint32_t part = MIN((uint32_t)iov[i].iov_len, len - off);
+
+        memcpy(iov[i].iov_base, data + off, part);
+        off += part;
+    }
+}
+
+static unsigned fake_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
+{
+    FakeNetdev *f = fake_of(q->nd);
+    struct iovec iov[PKT_BUFFERS_MAX_IOV];
+    unsigned n = 0;
+
+    pthread_mutex_lock(&f->lock);
+    for (unsigned tries = 0; n < max && tries < 4 * max; tries++) {
+        static const FakePkt zeros;
+        unsigned pieces = pkt_buffers_gather(b, iov);
+        g_autofree FakePkt *p = pieces > 0 ? g_queue_pop_head(&fake_queue_of(q)->to_nic) : NULL;
+        const FakePkt *from = f->endless ? &zeros : p;
+        uint32_t len = f->endless ? f->endless : p ? p->len : 0;
+
+        if (pieces == 0 || !from) {
+            b->more = false;
+            break;
+        }
+        *pkt[n].hdr = from->hdr;
+        fake_scatter(iov, pieces, from->data, MIN(len, b->max_len + 1));
+        n += pkt_buffers_put(b, &pkt[n], MIN(len, b->max_len + 1));
+    }
+    pthread_mutex_unlock(&f->lock);
+    return n;
+}
+
+static void fake_set_bursts(NetdevQueue *q, bool on)
+{
+    fake_queue_of(q)->bursts = on;
+}
+
 static bool fake_set_offload(Netdev *nd, unsigned offload, GError **error)
 {
     fake_of(nd)->offload = offload;
@@ -162,6 +207,8 @@ static const NetdevOps fake_ops = {
     .tells_writable = true,
     .send = fake_send,
     .recv = fake_recv,
+    .recv_into = fake_recv_into,
+    .set_bursts = fake_set_bursts,
     .set_offload = fake_set_offload,
     .set_active = fake_set_active,
     .set_carrier = fake_set_carrier,
@@ -181,6 +228,7 @@ Netdev *fake_netdev_new(unsigned n_queues, bool vnet_hdr)
     nd->n_queues = n_queues;
     nd->queue = g_new0(NetdevQueue *, n_queues);
     nd->has_vnet_hdr = vnet_hdr;
+    nd->host_offload = NETDEV_CSUM4 | NETDEV_CSUM6 | NETDEV_TSO4 | NETDEV_TSO6;
     nd->mtu = 1500;
     nd->link_up = true;
     nd->carrier = true;
@@ -275,6 +323,11 @@ FakePkt *fake_netdev_take(Netdev *nd, unsigned q, unsigned timeout_ms)
 unsigned fake_netdev_offload(Netdev *nd)
 {
     return fake_of(nd)->offload;
+}
+
+bool fake_netdev_bursts(Netdev *nd, unsigned q)
+{
+    return fake_queue_of(nd->queue[q])->bursts;
 }
 
 unsigned fake_netdev_active(Netdev *nd)

@@ -31,7 +31,7 @@ FakePkt *fake_netdev_take(Netdev *nd, unsigned q, unsigned timeout_ms);
 void fake_netdev_set_full(Netdev *nd, unsigned q, bool full);
 /* How often something was sent to it while it was full. */
 unsigned fake_netdev_refused(Netdev *nd, unsigned q);
-/* Of a kind that does not tell of it: the NIC has to try. */
+/* Of a kind that does not tell of it: the NIC has to try. Nor does it read into buffers. */
 void fake_netdev_set_mute(Netdev *nd);
 
 /*
@@ -43,6 +43,7 @@ void fake_netdev_set_endless(Netdev *nd, uint32_t len);
 /* What the NIC asked for. */
 unsigned fake_netdev_offload(Netdev *nd);
 unsigned fake_netdev_active(Netdev *nd);
+bool fake_netdev_bursts(Netdev *nd, unsigned q);
 bool fake_netdev_carrier(Netdev *nd);
 
 #endif
