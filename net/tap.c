@@ -23,6 +23,12 @@
 
 #define FRAME_MIN 14
 
+/* Linux 6.2; the headers that we are built with may be older. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
 /*
  * A frame that is longer than a packet may be is cut off by the kernel without a word,
  * so there is a byte more to notice it. The arena's page has it.
@@ -198,29 +204,66 @@ static unsigned tap_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned 
 }
 
 /*
+ * What the kernel takes from us, which is what it can give us: found out by asking for it. The
+ * caller says after it what is wanted. Without a vnet header it is what netdev_send() does.
+ */
+static void tap_probe_offload(Netdev *nd)
+{
+    static const struct {
+        unsigned long tun;
+        unsigned offload;
+    } news[] = { { TUN_F_UFO, NETDEV_UFO }, { TUN_F_USO4 | TUN_F_USO6, NETDEV_USO } };
+
+    nd->host_offload = NETDEV_CSUM4 | NETDEV_CSUM6 | NETDEV_TSO4 | NETDEV_TSO6 | NETDEV_TSO_ECN;
+    for (unsigned i = 0; i < G_N_ELEMENTS(news) && nd->has_vnet_hdr; i++) {
+        if (ioctl(nd->queue[0]->fd, TUNSETOFFLOAD, TUN_F_CSUM | news[i].tun) == 0) {
+            nd->host_offload |= news[i].offload;
+        }
+    }
+}
+
+/*
  * Checksum offload has no family in the tun driver: the NIC finishes what its guest does
  * not take. Segmentation it has, and only together with checksums.
  */
+static unsigned tap_tun_offload(const Netdev *nd, unsigned offload)
+{
+    bool csum4 = offload & NETDEV_CSUM4;
+    bool csum6 = offload & NETDEV_CSUM6;
+    unsigned f = 0;
+
+    if (!nd->has_vnet_hdr) {
+        return 0;
+    }
+    offload &= nd->host_offload;
+    f |= csum4 || csum6 ? TUN_F_CSUM : 0;
+    f |= csum4 && (offload & NETDEV_TSO4) ? TUN_F_TSO4 : 0;
+    f |= csum6 && (offload & NETDEV_TSO6) ? TUN_F_TSO6 : 0;
+    f |= (f & (TUN_F_TSO4 | TUN_F_TSO6)) && (offload & NETDEV_TSO_ECN) ? TUN_F_TSO_ECN : 0;
+    f |= csum4 && csum6 && (offload & NETDEV_UFO) ? TUN_F_UFO : 0;
+    f |= csum4 && csum6 && (offload & NETDEV_USO) ? TUN_F_USO4 | TUN_F_USO6 : 0;
+    return f;
+}
+
 static bool tap_set_offload(Netdev *nd, unsigned offload, GError **error)
 {
     Tap *tap = tap_of(nd);
     TapFeatures before;
+    unsigned f;
     bool known;
-    unsigned f = 0;
 
     tap->offload = offload;
-    if (nd->has_vnet_hdr) {
-        f |= offload & (NETDEV_CSUM4 | NETDEV_CSUM6) ? TUN_F_CSUM : 0;
-        f |= (offload & NETDEV_CSUM4) && (offload & NETDEV_TSO4) ? TUN_F_TSO4 : 0;
-        f |= (offload & NETDEV_CSUM6) && (offload & NETDEV_TSO6) ? TUN_F_TSO6 : 0;
-    }
     if (tap->place == TAP_GONE) {
         return true; /* tap_take() tells the next one */
     }
-    if (tap->has_offload && tap->tun_offload == f) {
+    if (tap->has_offload && tap->tun_offload == tap_tun_offload(nd, offload)) {
         return true; /* and what an administrator made of it stays, whatever our rights are */
     }
     known = tap_is_ours_to_see(tap) && tap_features_read(nd->ifname, &before) == 0;
+    if (nd->host_offload == 0) {
+        tap_probe_offload(nd);
+    }
+    f = tap_tun_offload(nd, offload);
     if (ioctl(nd->queue[0]->fd, TUNSETOFFLOAD, (unsigned long)f) < 0) {
         int err = errno;
 

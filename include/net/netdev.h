@@ -16,12 +16,19 @@
 typedef struct Netdev Netdev;
 typedef struct NetdevQueue NetdevQueue;
 
-/* What the other side takes unfinished, in packets that a netdev hands over. */
+/*
+ * What a side takes unfinished. Segmentation is nothing without the checksums of its family; with
+ * NETDEV_TSO_ECN a TCP packet may have CWR set, in which case its first segment alone has it.
+ * UDP tunnels (Linux 6.17) are left out: their vnet header has 12 bytes more than PKT_HDR_LEN.
+ */
 typedef enum NetdevOffload {
-    NETDEV_CSUM4 = 1 << 0, /* TCP and UDP over IPv4 with the checksum still to do */
+    NETDEV_CSUM4 = 1 << 0,   /* TCP and UDP over IPv4 with the checksum still to do */
     NETDEV_CSUM6 = 1 << 1,
-    NETDEV_TSO4 = 1 << 2,  /* TCPv4 packets of up to 64 KiB */
+    NETDEV_TSO4 = 1 << 2,    /* TCPv4 packets of up to 64 KiB */
     NETDEV_TSO6 = 1 << 3,
+    NETDEV_TSO_ECN = 1 << 4, /* with NETDEV_TSO4 or NETDEV_TSO6 */
+    NETDEV_UFO = 1 << 5,     /* UDP packets that become fragments; Linux makes none any more */
+    NETDEV_USO = 1 << 6,     /* UDP packets that become packets, over IPv4 and IPv6; Linux 6.2 */
 } NetdevOffload;
 
 typedef struct NetdevOps {
@@ -47,7 +54,10 @@ typedef struct NetdevOps {
     void (*set_send_buffer)(NetdevQueue *q, void *base, size_t size);
     /* Packets come in bursts, and from any memory, or no more (@on false). Likewise. Optional. */
     void (*set_bursts)(NetdevQueue *q, bool on);
-    /* The offloads that packets may ask for. Never more than asked. */
+    /*
+     * The offloads that packets to the guest may ask for. Never more than asked; what the netdev
+     * does not know (nd->host_offload) no packet asks for.
+     */
     bool (*set_offload)(Netdev *nd, unsigned offload, GError **error);
     /* Queues 0..n-1 carry traffic from now on, the others are detached. */
     bool (*set_active)(Netdev *nd, unsigned n, GError **error);
@@ -80,6 +90,7 @@ struct Netdev {
     unsigned n_queues;  /* 1..256 */
     NetdevQueue **queue;
     bool has_vnet_hdr;  /* false: packets must be complete both ways */
+    unsigned host_offload; /* NETDEV_* that packets to netdev_send() may ask for; stays */
     unsigned mtu;       /* of the interface, followed */
     bool link_up;       /* what the interface's carrier and set_link leave of it */
     bool carrier;       /* of the interface, followed; on while it is us who set it off */

@@ -6,9 +6,13 @@
 #include "net/tap.h"
 
 #include <errno.h>
+#include <linux/if_tun.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "frames.h"
@@ -662,6 +666,170 @@ static void test_offloads_as_asked(void)
     }
 }
 
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
+/* Sends one UDP packet of 3000 bytes that wants to be in pieces of @size, of @gso_type. */
+static void send_udp_gso(Netdev *nd, unsigned ip_version, uint8_t gso_type, uint16_t size)
+{
+    FrameSpec s = { .ip_version = ip_version, .payload = 3000, .udp = true };
+    g_autofree Packet *p = g_new(Packet, 1);
+    uint64_t refused = nd->queue[0]->refused;
+
+    make_packet(p, &s, true);
+    g_assert_true(pkt_set_csum(&p->pkt, &p->h, true));
+    p->pkt.hdr->gso_type = gso_type;
+    p->pkt.hdr->gso_size = size;
+    g_assert_cmpuint(netdev_send(nd->queue[0], &p->pkt, 1), ==, 1);
+    g_assert_cmpuint(nd->queue[0]->refused, ==, refused);
+}
+
+/* How many packets came. */
+static unsigned read_packets(Netdev *nd, Reader *r)
+{
+    g_assert_true(netns_wait(nd->queue[0]->fd));
+    pkt_arena_reset(&r->arena);
+    return netdev_recv(nd->queue[0], &r->arena, r->pkt, r->iov, BATCH);
+}
+
+/* A guest's are taken, and come in one piece where the other end takes that, too. */
+static void test_uso(void)
+{
+    const unsigned csum = NETDEV_CSUM4 | NETDEV_CSUM6;
+    static const struct {
+        unsigned offload;
+        bool whole;
+    } cases[] = { { 0, false },
+                  { NETDEV_CSUM4 | NETDEV_CSUM6 | NETDEV_USO, true },
+                  { NETDEV_CSUM4 | NETDEV_CSUM6 | NETDEV_TSO4 | NETDEV_UFO, false },
+                  { NETDEV_CSUM6 | NETDEV_USO, false },
+                  { NETDEV_CSUM4 | NETDEV_USO, false },
+                  { NETDEV_USO, false } };
+    g_autoptr(Reader) r = reader_new();
+    g_autoptr(Netdev) a = NULL;
+    g_autoptr(Netdev) b = NULL;
+
+    if (!bridged_taps(&a, &b)) {
+        return;
+    }
+    if (!(a->host_offload & NETDEV_USO)) {
+        g_test_skip("no USO in this kernel (Linux 6.2)");
+        return;
+    }
+    for (unsigned i = 0; i < 2 * G_N_ELEMENTS(cases); i++) {
+        g_assert_true(b->ops->set_offload(b, cases[i / 2].offload, NULL));
+        send_udp_gso(a, i % 2 ? 6 : 4, VIRTIO_NET_HDR_GSO_UDP_L4, 1000);
+        g_assert_cmpuint(read_packets(b, r), ==, cases[i / 2].whole ? 1 : 3);
+        g_assert_cmpuint(r->pkt[0].hdr->gso_type, ==,
+                         cases[i / 2].whole ? VIRTIO_NET_HDR_GSO_UDP_L4 : VIRTIO_NET_HDR_GSO_NONE);
+        g_assert_true((r->pkt[0].hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) ==
+                      (cases[i / 2].offload & csum ? 1 : 0));
+    }
+}
+
+/* Linux makes none, but takes them, as from a guest that came from an older host. */
+static void test_ufo(void)
+{
+    g_autoptr(Reader) r = reader_new();
+    g_autoptr(Netdev) a = NULL;
+    g_autoptr(Netdev) b = NULL;
+
+    if (!bridged_taps(&a, &b)) {
+        return;
+    }
+    g_assert_true(a->host_offload & NETDEV_UFO);
+    g_assert_true(b->ops->set_offload(b, NETDEV_CSUM4 | NETDEV_CSUM6 | NETDEV_UFO, NULL));
+    send_udp_gso(a, 4, VIRTIO_NET_HDR_GSO_UDP, 1000);
+    g_assert_cmpuint(read_packets(b, r), ==, 4); /* 3008 bytes */
+    g_assert_cmpuint(r->pkt[0].hdr->gso_type, ==, VIRTIO_NET_HDR_GSO_NONE);
+}
+
+/* A packet with CWR set is segmented by a kernel that may not hand it over. */
+static void test_ecn(void)
+{
+    const unsigned tso = NETDEV_CSUM4 | NETDEV_CSUM6 | NETDEV_TSO4;
+    const uint8_t ecn4 = VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN;
+    FrameSpec s = { .ip_version = 4, .payload = 3000, .tcp_flags = 0x90 };
+    g_autofree Packet *p = g_new(Packet, 1);
+    g_autoptr(Reader) r = reader_new();
+    g_autoptr(Netdev) a = NULL;
+    g_autoptr(Netdev) b = NULL;
+
+    if (!bridged_taps(&a, &b)) {
+        return;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        const unsigned offload = i == 0 ? tso : i == 1 ? tso | NETDEV_TSO_ECN : NETDEV_TSO_ECN;
+
+        g_assert_true(b->ops->set_offload(b, offload, NULL));
+        make_packet(p, &s, true);
+        g_assert_true(pkt_set_gso(&p->pkt, &p->h, 4, 1000));
+        p->pkt.hdr->gso_type = ecn4;
+        g_assert_cmpuint(netdev_send(a->queue[0], &p->pkt, 1), ==, 1);
+        g_assert_cmpuint(read_packets(b, r), ==, i == 1 ? 1 : 3);
+        g_assert_cmpuint(r->pkt[0].hdr->gso_type, ==, i == 1 ? ecn4 : 0);
+    }
+}
+
+/* --- a kernel without what is new --- */
+
+static struct {
+    unsigned long refused; /* TUN_F_* */
+    unsigned asked;        /* ioctls */
+} old_kernel;
+
+/* In the place of the C library's. */
+int ioctl(int fd, unsigned long request, ...)
+{
+    va_list ap;
+    void *arg;
+
+    va_start(ap, request);
+    arg = va_arg(ap, void *);
+    va_end(ap);
+    if (request == TUNSETOFFLOAD) {
+        old_kernel.asked++;
+        if ((unsigned long)arg & old_kernel.refused) {
+            errno = EINVAL;
+            return -1;
+        }
+    }
+    return (int)syscall(SYS_ioctl, fd, request, arg);
+}
+
+static void test_what_the_host_takes(void)
+{
+    const unsigned tcp = NETDEV_CSUM4 | NETDEV_CSUM6 | NETDEV_TSO4 | NETDEV_TSO6 | NETDEV_TSO_ECN;
+    static const struct {
+        OnOffAuto vnet_hdr;
+        unsigned long refused;
+        unsigned has, has_not;
+    } cases[] = { { ON_OFF_AUTO_AUTO, 0x60, NETDEV_UFO, NETDEV_USO },
+                  { ON_OFF_AUTO_AUTO, 0x40, NETDEV_UFO, NETDEV_USO },
+                  { ON_OFF_AUTO_AUTO, TUN_F_UFO, 0, NETDEV_UFO },
+                  { ON_OFF_AUTO_OFF, 0, 0, NETDEV_UFO | NETDEV_USO } };
+
+    if (!netns_enter()) {
+        return;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(Netdev) nd = NULL;
+
+        old_kernel.refused = cases[i].refused;
+        nd = open_tap("tt0", 1, cases[i].vnet_hdr);
+        g_assert_cmpuint(nd->host_offload & tcp, ==, tcp);
+        g_assert_cmpuint(nd->host_offload & cases[i].has, ==, cases[i].has);
+        g_assert_cmpuint(nd->host_offload & cases[i].has_not, ==, 0);
+        /* asking for what there is not does no harm, and to be asked again is nothing to tell */
+        g_assert_true(nd->ops->set_offload(nd, ~0u, NULL));
+        old_kernel.asked = 0;
+        g_assert_true(nd->ops->set_offload(nd, ~0u, NULL));
+        g_assert_cmpuint(old_kernel.asked, ==, 0);
+        old_kernel.refused = 0;
+    }
+}
+
 /* "on" or "off" as the kernel does it, of a feature of tt0. */
 static bool feature_is_on(const char *name)
 {
@@ -948,6 +1116,10 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap/recv-into-with-the-link-off", test_recv_into_with_the_link_off);
     g_test_add_func("/net/tap/kernel-segments-what-we-send", test_kernel_segments_what_we_send);
     g_test_add_func("/net/tap/offloads-as-asked", test_offloads_as_asked);
+    g_test_add_func("/net/tap/uso", test_uso);
+    g_test_add_func("/net/tap/ufo", test_ufo);
+    g_test_add_func("/net/tap/ecn", test_ecn);
+    g_test_add_func("/net/tap/what-the-host-takes", test_what_the_host_takes);
     g_test_add_func("/net/tap/ethtool-is-kept", test_ethtool_is_kept);
     g_test_add_func("/net/tap/ethtool-is-kept-by-a-persistent-tap",
                     test_ethtool_is_kept_by_a_persistent_tap);
