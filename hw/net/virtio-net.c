@@ -1,0 +1,435 @@
+/*
+ * virtio-net: features, config space and life of a NIC; its queue pairs come and go as its
+ * transport says.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "virtio-net-internal.h"
+
+#include <linux/if_ether.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <netinet/ether.h>
+#include <string.h>
+
+#include "util/container-of.h"
+
+#define BIT(n) (1ull << (n))
+
+static VirtioNet *virtio_net_of(VirtioDevice *d)
+{
+    return container_of(d, VirtioNet, dev);
+}
+
+/* --- features --- */
+
+/* What the driver may leave to the host. */
+static uint64_t features_host(const VirtioNet *vn)
+{
+    const VirtioNetFeatures *f = &vn->config.f;
+    unsigned able = vn->env.peer->host_offload;
+    uint64_t bits = f->csum ? BIT(VIRTIO_NET_F_CSUM) : 0;
+
+    if (!f->csum) {
+        return 0;
+    }
+    bits |= f->host_tso4 ? BIT(VIRTIO_NET_F_HOST_TSO4) : 0;
+    bits |= f->host_tso6 ? BIT(VIRTIO_NET_F_HOST_TSO6) : 0;
+    bits |= f->gso && f->host_tso4 && f->host_tso6 ? BIT(VIRTIO_NET_F_GSO) : 0;
+    bits |= f->host_ecn && (able & NETDEV_TSO_ECN) ? BIT(VIRTIO_NET_F_HOST_ECN) : 0;
+    bits |= f->host_ufo && (able & NETDEV_UFO) ? BIT(VIRTIO_NET_F_HOST_UFO) : 0;
+    bits |= f->host_uso && (able & NETDEV_USO) ? BIT(VIRTIO_NET_F_HOST_USO) : 0;
+    return bits;
+}
+
+/* What the host may leave to the driver: nothing, where the netdev's packets are complete. */
+static uint64_t features_guest(const VirtioNet *vn)
+{
+    const VirtioNetFeatures *f = &vn->config.f;
+    unsigned able = vn->env.peer->host_offload;
+    uint64_t bits;
+
+    if (!f->guest_csum || !vn->env.peer->has_vnet_hdr) {
+        return 0;
+    }
+    bits = BIT(VIRTIO_NET_F_GUEST_CSUM);
+    bits |= f->guest_tso4 ? BIT(VIRTIO_NET_F_GUEST_TSO4) : 0;
+    bits |= f->guest_tso6 ? BIT(VIRTIO_NET_F_GUEST_TSO6) : 0;
+    bits |= f->guest_ecn && (able & NETDEV_TSO_ECN) ? BIT(VIRTIO_NET_F_GUEST_ECN) : 0;
+    bits |= f->guest_ufo && (able & NETDEV_UFO) ? BIT(VIRTIO_NET_F_GUEST_UFO) : 0;
+    if (able & NETDEV_USO) {
+        bits |= f->guest_uso4 ? BIT(VIRTIO_NET_F_GUEST_USO4) : 0;
+        bits |= f->guest_uso6 ? BIT(VIRTIO_NET_F_GUEST_USO6) : 0;
+    }
+    return bits;
+}
+
+static uint64_t virtio_net_features(VirtioDevice *d)
+{
+    VirtioNet *vn = virtio_net_of(d);
+    const VirtioNetFeatures *f = &vn->config.f;
+    uint64_t bits = features_host(vn) | features_guest(vn) | BIT(VIRTIO_F_VERSION_1) |
+                    BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_NET_F_STATUS) |
+                    BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) |
+                    BIT(VIRTIO_NET_F_CTRL_VLAN) | BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) |
+                    BIT(VIRTIO_NET_F_MTU);
+
+    bits |= vn->has_mac ? BIT(VIRTIO_NET_F_MAC) : 0;
+    bits |= f->mrg_rxbuf ? BIT(VIRTIO_NET_F_MRG_RXBUF) : 0;
+    bits |= f->mq ? BIT(VIRTIO_NET_F_MQ) : 0;
+    bits |= f->guest_announce ? BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) : 0;
+    bits |= f->indirect_desc ? BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0;
+    bits |= f->event_idx ? BIT(VIRTIO_RING_F_EVENT_IDX) : 0;
+    bits |= f->packed ? BIT(VIRTIO_F_RING_PACKED) : 0;
+    bits |= f->in_order ? BIT(VIRTIO_F_IN_ORDER) : 0;
+    bits |= f->queue_reset ? BIT(VIRTIO_F_RING_RESET) : 0;
+    return bits;
+}
+
+/* NetdevOffload bits for what @features let packets to the guest lack. */
+static unsigned offload_of(uint64_t features)
+{
+    unsigned offload = 0;
+
+    if (!(features & BIT(VIRTIO_NET_F_GUEST_CSUM))) {
+        return 0;
+    }
+    offload |= NETDEV_CSUM4 | NETDEV_CSUM6;
+    offload |= features & BIT(VIRTIO_NET_F_GUEST_TSO4) ? NETDEV_TSO4 : 0;
+    offload |= features & BIT(VIRTIO_NET_F_GUEST_TSO6) ? NETDEV_TSO6 : 0;
+    offload |= features & BIT(VIRTIO_NET_F_GUEST_ECN) ? NETDEV_TSO_ECN : 0;
+    offload |= features & BIT(VIRTIO_NET_F_GUEST_UFO) ? NETDEV_UFO : 0;
+    /* the kernel has both or neither */
+    offload |= (features & BIT(VIRTIO_NET_F_GUEST_USO4)) &&
+               (features & BIT(VIRTIO_NET_F_GUEST_USO6)) ? NETDEV_USO : 0;
+    return offload;
+}
+
+static bool virtio_net_set_features(VirtioDevice *d, uint64_t features, GError **error)
+{
+    VirtioNet *vn = virtio_net_of(d);
+    Netdev *peer = vn->env.peer;
+
+    if (!peer->ops->set_offload(peer, offload_of(features), error)) {
+        return false;
+    }
+    vn->features = features;
+    return true;
+}
+
+/* --- config space --- */
+
+static void virtio_net_get_config(VirtioDevice *d, uint32_t offset, uint8_t *ret, uint32_t len)
+{
+    VirtioNet *vn = virtio_net_of(d);
+    struct virtio_net_config c = {
+        .status = vn->status,
+        .max_virtqueue_pairs = (uint16_t)(d->n_rings / 2),
+        .mtu = vn->config.host_mtu ? vn->config.host_mtu : (uint16_t)vn->env.peer->mtu,
+        .speed = UINT32_MAX, /* unknown */
+        .duplex = UINT8_MAX,
+    };
+    uint32_t there = offset < sizeof(c) ? MIN(len, (uint32_t)sizeof(c) - offset) : 0;
+
+    memcpy(c.mac, vn->mac, sizeof(c.mac));
+    memset(ret, 0, len);
+    if (there > 0) {
+        memcpy(ret, (const uint8_t *)&c + offset, there);
+    }
+}
+
+/* Legacy drivers write their MAC address here. */
+static bool virtio_net_set_config(VirtioDevice *d, uint32_t offset, const uint8_t *data,
+                                  uint32_t len)
+{
+    VirtioNet *vn = virtio_net_of(d);
+
+    if (offset != 0 || len != sizeof(vn->mac)) {
+        return false;
+    }
+    memcpy(vn->mac, data, len);
+    return true;
+}
+
+static bool virtio_net_set_mtu(VirtioDevice *d, uint16_t mtu, GError **error)
+{
+    VirtioNet *vn = virtio_net_of(d);
+
+    if (mtu < ETH_MIN_MTU || mtu > vn->env.peer->mtu) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                    "the guest's MTU of %u does not fit the netdev's of %u", mtu,
+                    vn->env.peer->mtu);
+        return false;
+    }
+    vn->config.host_mtu = mtu;
+    return true;
+}
+
+/* --- rings --- */
+
+/* As many pairs as have an rx ring that is wanted have a queue of the netdev. */
+static void virtio_net_update_active(VirtioNet *vn)
+{
+    g_autoptr(GError) error = NULL;
+    Netdev *peer = vn->env.peer;
+    bool carrier = false;
+    unsigned n = 1;
+
+    for (unsigned i = 0; i < vn->dev.n_rings / 2; i++) {
+        const VirtioNetQueue *q = vn->queue[i];
+
+        if (q && q->rx.ring.running && vn->enabled[2 * i]) {
+            carrier = true;
+            n = i + 1;
+        }
+    }
+    if (n != vn->n_active) {
+        if (peer->ops->set_active(peer, n, &error)) {
+            vn->n_active = n;
+        } else if (vn->env.failed) {
+            vn->env.failed(vn->env.opaque, error->message);
+        }
+    }
+    if (carrier != vn->carrier) {
+        vn->carrier = carrier;
+        netdev_set_carrier(peer, carrier);
+    }
+}
+
+static bool virtio_net_ring_start(VirtioDevice *d, unsigned index, const VirtioRing *ring,
+                                  GError **error)
+{
+    VirtioNet *vn = virtio_net_of(d);
+    unsigned pair = index / 2;
+
+    if (!vn->queue[pair]) {
+        vn->queue[pair] = virtio_net_queue_new(vn, pair, error);
+    }
+    if (!vn->queue[pair] ||
+        !virtio_net_queue_start_ring(vn->queue[pair], index % 2, ring, error)) {
+        return false;
+    }
+    virtio_net_queue_enable_ring(vn->queue[pair], index % 2, vn->enabled[index]);
+    virtio_net_update_active(vn);
+    return true;
+}
+
+static uint32_t virtio_net_ring_stop(VirtioDevice *d, unsigned index)
+{
+    VirtioNet *vn = virtio_net_of(d);
+    uint32_t base = virtio_net_queue_stop_ring(vn->queue[index / 2], index % 2);
+
+    virtio_net_update_active(vn);
+    return base;
+}
+
+static void virtio_net_ring_enable(VirtioDevice *d, unsigned index, bool on)
+{
+    VirtioNet *vn = virtio_net_of(d);
+
+    vn->enabled[index] = on;
+    if (vn->queue[index / 2]) {
+        virtio_net_queue_enable_ring(vn->queue[index / 2], index % 2, on);
+    }
+    virtio_net_update_active(vn);
+}
+
+static void virtio_net_ring_set_call(VirtioDevice *d, unsigned index, int call_fd)
+{
+    virtio_net_queue_set_call(virtio_net_of(d)->queue[index / 2], index % 2, call_fd);
+}
+
+/* RARP (RFC 903): a request of @mac for its own address, as QEMU's announce_self sends. */
+static void virtio_net_announce(VirtioDevice *d, const uint8_t mac[6])
+{
+    VirtioNet *vn = virtio_net_of(d);
+    uint8_t frame[60] = { 0 };
+    static const uint8_t rarp[] = { 0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3 };
+
+    memset(frame, 0xff, 6);
+    memcpy(frame + 6, mac, 6);
+    memcpy(frame + 12, rarp, sizeof(rarp));
+    memcpy(frame + 22, mac, 6);  /* sender */
+    memcpy(frame + 32, mac, 6);  /* target */
+    if (vn->queue[0]) {
+        virtio_net_queue_send_frame(vn->queue[0], frame, sizeof(frame));
+    }
+}
+
+static void virtio_net_reset(VirtioDevice *d)
+{
+    VirtioNet *vn = virtio_net_of(d);
+
+    for (unsigned i = 0; i < d->n_rings / 2; i++) {
+        virtio_net_queue_free(g_steal_pointer(&vn->queue[i]));
+    }
+    memset(vn->enabled, 0, d->n_rings * sizeof(vn->enabled[0]));
+    vn->features = 0;
+    vn->config.host_mtu = vn->host_mtu;
+    virtio_net_update_active(vn);
+}
+
+static const VirtioDeviceOps virtio_net_ops = {
+    .features = virtio_net_features,
+    .set_features = virtio_net_set_features,
+    .get_config = virtio_net_get_config,
+    .set_config = virtio_net_set_config,
+    .ring_start = virtio_net_ring_start,
+    .ring_stop = virtio_net_ring_stop,
+    .ring_enable = virtio_net_ring_enable,
+    .ring_set_call = virtio_net_ring_set_call,
+    .announce = virtio_net_announce,
+    .set_mtu = virtio_net_set_mtu,
+    .reset = virtio_net_reset,
+};
+
+/* --- what happens to its queues and its netdev --- */
+
+/* A pair's thread found that its driver broke the rules. */
+static void virtio_net_fault(void *opaque)
+{
+    VirtioNet *vn = opaque;
+
+    for (unsigned i = 0; i < vn->dev.n_rings / 2; i++) {
+        VirtioNetQueue *q = vn->queue[i];
+        const char *fault = q ? device_queue_fault(&q->dq) : NULL;
+
+        if (fault && !q->told && vn->dev.transport) {
+            q->told = true;
+            vn->dev.transport->ring_broken(vn->dev.transport_opaque,
+                                           2 * i + (q->tx.ring.vq.violation != NULL), fault);
+        }
+    }
+}
+
+static void virtio_net_config_changed(VirtioNet *vn)
+{
+    if (vn->dev.transport) {
+        vn->dev.transport->config_changed(vn->dev.transport_opaque);
+    }
+}
+
+static void virtio_net_peer_changed(void *opaque)
+{
+    VirtioNet *vn = opaque;
+    const char *error = vn->env.peer->error;
+    uint16_t status = vn->env.peer->link_off || error ? 0 : VIRTIO_NET_S_LINK_UP;
+
+    if (error && !vn->peer_failed && vn->env.failed) {
+        vn->env.failed(vn->env.opaque, error);
+    }
+    vn->peer_failed = error != NULL;
+    if (status != vn->status) {
+        vn->status = status;
+        virtio_net_config_changed(vn);
+    }
+}
+
+static void virtio_net_peer_reopened(void *opaque)
+{
+    VirtioNet *vn = opaque;
+
+    for (unsigned i = 0; i < vn->dev.n_rings / 2; i++) {
+        if (vn->queue[i]) {
+            nic_peer_reopened(&vn->queue[i]->peer);
+        }
+    }
+}
+
+/* --- public --- */
+
+VirtioDevice *virtio_net_device(VirtioNet *vn)
+{
+    return &vn->dev;
+}
+
+static bool virtio_net_set_mac(VirtioNet *vn, const char *mac, GError **error)
+{
+    vn->has_mac = mac != NULL;
+    if (mac && !ether_aton_r(mac, (struct ether_addr *)vn->mac)) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "'%s' is not a MAC address", mac);
+        return false;
+    }
+    return true;
+}
+
+VirtioNet *virtio_net_new(const VirtioNetConfig *config, const VirtioNetEnv *env, GError **error)
+{
+    g_autoptr(VirtioNet) vn = g_new0(VirtioNet, 1);
+    unsigned pairs = config->f.mq ? MIN(env->peer->n_queues, VIRTIO_NET_MAX_PAIRS) : 1;
+
+    vn->dev = (VirtioDevice){ .ops = &virtio_net_ops, .n_rings = 2 * pairs };
+    vn->config = *config;
+    vn->config.mac = NULL;
+    vn->host_mtu = config->host_mtu;
+    vn->env = *env;
+    vn->env.threads = NULL;
+    vn->env.n_threads = MIN(env->n_threads, pairs);
+    vn->name = g_strdup(env->name);
+    vn->threads = g_memdup2(env->threads, vn->env.n_threads * sizeof(vn->threads[0]));
+    vn->queue = g_new0(VirtioNetQueue *, pairs);
+    vn->enabled = g_new0(bool, 2 * pairs);
+    vn->stats = g_aligned_alloc0(pairs, sizeof(NicQueueStats), 64);
+    vn->status = VIRTIO_NET_S_LINK_UP;
+    if (!virtio_net_set_mac(vn, config->mac, error) ||
+        !device_faults_init(&vn->faults, virtio_net_fault, vn, error)) {
+        return NULL;
+    }
+    env->peer->changed = virtio_net_peer_changed;
+    env->peer->reopened = virtio_net_peer_reopened;
+    env->peer->changed_opaque = vn;
+    virtio_net_peer_changed(vn);
+    netdev_set_carrier(env->peer, false);
+    virtio_net_update_active(vn);
+    return g_steal_pointer(&vn);
+}
+
+void virtio_net_free(VirtioNet *vn)
+{
+    if (!vn) {
+        return;
+    }
+    virtio_net_reset(&vn->dev);
+    if (vn->env.peer->changed_opaque == vn) {
+        vn->env.peer->changed = NULL;
+        vn->env.peer->reopened = NULL;
+    }
+    device_faults_done(&vn->faults);
+    g_aligned_free(vn->stats);
+    g_free(vn->enabled);
+    g_free(vn->queue);
+    g_free(vn->threads);
+    g_free(vn->name);
+    g_free(vn);
+}
+
+void virtio_net_pause(VirtioNet *vn, bool paused)
+{
+    vn->paused = paused;
+    for (unsigned i = 0; i < vn->dev.n_rings / 2; i++) {
+        if (vn->queue[i]) {
+            device_queue_set_paused(&vn->queue[i]->dq, paused);
+        }
+    }
+}
+
+void virtio_net_info(VirtioNet *vn, VirtioNetInfo *ret_info)
+{
+    *ret_info = (VirtioNetInfo){
+        .error = vn->env.peer->error,
+        .max_pairs = vn->dev.n_rings / 2,
+        .stats = vn->stats,
+    };
+    if (vn->has_mac) {
+        g_snprintf(ret_info->mac, sizeof(ret_info->mac), "%02x:%02x:%02x:%02x:%02x:%02x",
+                   vn->mac[0], vn->mac[1], vn->mac[2], vn->mac[3], vn->mac[4], vn->mac[5]);
+    }
+    for (unsigned i = 0; i < ret_info->max_pairs; i++) {
+        const VirtioNetQueue *q = vn->queue[i];
+
+        if (q && q->dq.running && vn->carrier && i < vn->n_active) {
+            ret_info->n_pairs = i + 1;
+            ret_info->tids[i] = io_thread_tid(q->dq.thread);
+        }
+    }
+}
