@@ -28,71 +28,94 @@ typedef enum VirtqRead {
     VIRTQ_BROKEN,   /* vq->violation */
 } VirtqRead;
 
-/* --- the common case: descriptors in the region that the last one was in --- */
+/* --- the common case: pieces that lie in the region of the last one --- */
 
-/* A region, in registers while a batch is popped. */
-typedef struct VirtqWindow {
-    uint64_t gpa;
-    uint64_t size;
-    uint8_t *host;
-} VirtqWindow;
+/* Makes the region of @gpa the one that is looked at first; false: there is none. */
+bool virtq_move(Virtq *vq, uint64_t gpa);
 
-static inline VirtqWindow virtq_window(const Virtq *vq)
+/* Where @len bytes in one region are; false: they are not in one, or there are none. */
+static inline bool virtq_look(Virtq *vq, uint64_t gpa, uint32_t len, uint8_t **ret)
 {
-    const GuestRegion *r = &vq->mem->region[vq->last_region];
+    const GuestRegion *r = vq->region;
 
-    return (VirtqWindow){ r->gpa, r->size, r->host };
-}
-
-/* A piece in one region; false: it is none, and virtq_walk_add() will know why. */
-static inline bool virtq_piece(Virtq *vq, VirtqWindow *w, const VirtqDesc *d, struct iovec *ret)
-{
-    uint64_t off = d->addr - w->gpa;
-
-    if (G_UNLIKELY(off >= w->size)) {
-        int at = guest_mem_find(vq->mem, d->addr);
-
-        if (at < 0) {
+    if (G_UNLIKELY(gpa - r->gpa >= r->size)) {
+        if (!virtq_move(vq, gpa)) {
             return false;
         }
-        vq->last_region = (unsigned)at;
-        *w = virtq_window(vq);
-        off = d->addr - w->gpa;
+        r = vq->region;
     }
-    *ret = (struct iovec){ w->host + off, d->len };
-    return G_LIKELY(d->len > 0 && d->len <= w->size - off);
+    *ret = r->host + (gpa - r->gpa);
+    return (uint64_t)len - 1 < r->size - (gpa - r->gpa);
 }
 
-/* A chain of one descriptor, of which virtq_piece() made iov[0]. */
-static inline void virtq_chain_one(VirtqChain *c, struct iovec *iov, const VirtqDesc *d)
+/* A chain of one piece, which is at @p. */
+static inline void virtq_chain_one(VirtqChain *c, struct iovec *iov, const VirtqDesc *d,
+                                   uint8_t *p)
 {
-    uint16_t in = (d->flags & VRING_DESC_F_WRITE) != 0;
+    uint32_t in = d->flags / VRING_DESC_F_WRITE & 1, in_len = (0 - in) & d->len;
 
+    *iov = (struct iovec){ p, d->len };
     c->iov = iov;
-    c->n_out = !in;
-    c->n_in = in;
-    c->out_len = in ? 0 : d->len;
-    c->in_len = in ? d->len : 0;
+    c->n_out = (uint16_t)(1 - in);
+    c->n_in = (uint16_t)in;
+    c->out_len = d->len - in_len;
+    c->in_len = in_len;
     c->bad = NULL;
 }
 
-/* A chain of two, of which the second is the last; false: not so, see virtq_walk_add(). */
-static inline bool virtq_chain_two(VirtqChain *c, struct iovec *iov, const VirtqDesc *a,
-                                   const VirtqDesc *b)
-{
-    uint32_t a_in = a->flags & VRING_DESC_F_WRITE, b_in = b->flags & VRING_DESC_F_WRITE;
-    uint32_t len = a->len + b->len;
+/* What there is of a chain so far. */
+typedef struct VirtqSum {
+    unsigned n;
+    uint64_t len;
+    bool in;          /* writable pieces have begun, behind so much */
+    unsigned n_out;
+    uint64_t out_len;
+} VirtqSum;
 
-    if (G_UNLIKELY(a_in > b_in || len < a->len)) {
+/* The next piece, if there is nothing unusual about it; else see virtq_walk_add(). */
+static inline bool virtq_sum_add(VirtqSum *sum, Virtq *vq, const VirtqDesc *d, struct iovec *iov)
+{
+    uint8_t *p;
+
+    if (G_UNLIKELY(d->flags & VRING_DESC_F_INDIRECT || !virtq_look(vq, d->addr, d->len, &p))) {
         return false;
     }
-    c->iov = iov;
-    c->n_in = (uint16_t)((a_in + b_in) / VRING_DESC_F_WRITE);
-    c->n_out = (uint16_t)(2 - c->n_in);
-    c->in_len = a_in ? len : b_in ? b->len : 0;
-    c->out_len = len - c->in_len;
-    c->bad = NULL;
+    if (d->flags & VRING_DESC_F_WRITE && !sum->in) {
+        sum->in = true;
+        sum->n_out = sum->n;
+        sum->out_len = sum->len;
+    } else if (G_UNLIKELY(!(d->flags & VRING_DESC_F_WRITE) && sum->in)) {
+        return false;
+    }
+    iov[sum->n++] = (struct iovec){ p, d->len };
+    sum->len += d->len;
     return true;
+}
+
+static inline bool virtq_sum_end(const VirtqSum *sum, VirtqChain *c, struct iovec *iov)
+{
+    unsigned n_out = sum->in ? sum->n_out : sum->n;
+    uint64_t out_len = sum->in ? sum->out_len : sum->len;
+
+    c->iov = iov;
+    c->n_out = (uint16_t)n_out;
+    c->n_in = (uint16_t)(sum->n - n_out);
+    c->out_len = (uint32_t)out_len;
+    c->in_len = (uint32_t)(sum->len - out_len);
+    c->bad = NULL;
+    return G_LIKELY(sum->len <= UINT32_MAX);
+}
+
+/* The indirect table that @d alone is; NULL: see virtq_walk_table(). */
+static inline const uint64_t *virtq_plain_table(Virtq *vq, const VirtqDesc *d)
+{
+    uint8_t *p;
+
+    if (!vq->indirect || d->flags & VRING_DESC_F_NEXT || d->len % VIRTQ_DESC_SIZE != 0
+        || !virtq_look(vq, d->addr, d->len, &p) || (uintptr_t)p % sizeof(uint64_t) != 0) {
+        return NULL;
+    }
+    return (const uint64_t *)(const void *)p;
 }
 
 /* --- anything else: virtq-walk.c --- */

@@ -13,64 +13,51 @@
 #define AVAIL_BIT  (1u << VRING_PACKED_DESC_F_AVAIL)
 #define USED_BIT   (1u << VRING_PACKED_DESC_F_USED)
 #define BOTH_BITS  (AVAIL_BIT | USED_BIT)
-#define WRAP_SHIFT VRING_PACKED_EVENT_F_WRAP_CTR
+#define WRAP_BIT   (1u << VRING_PACKED_EVENT_F_WRAP_CTR)
 
-/* A place in the ring as bases, events and VirtqChain.pos have it. */
-static uint16_t place(uint16_t offset, bool wrap)
+/* A place is an offset with the wrap counter: as bases, events and VirtqChain.pos have it. */
+static inline unsigned offset_of(uint16_t place)
 {
-    return (uint16_t)(offset | (unsigned)wrap << WRAP_SHIFT);
+    return place & ~WRAP_BIT;
+}
+
+/* @n is not more than the ring has. */
+static inline uint16_t advance(const Virtq *vq, uint16_t place, unsigned n)
+{
+    unsigned to = offset_of(place) + n, wrap = place & WRAP_BIT;
+
+    return (uint16_t)(to < vq->s.size ? to | wrap : (to - vq->s.size) | (wrap ^ WRAP_BIT));
 }
 
 /* The two halves of a descriptor: its address; its length, id and flags. */
-static uint64_t *desc_addr(const Virtq *vq, unsigned i)
+static inline uint64_t *desc_at(const Virtq *vq, uint16_t place)
 {
-    return (uint64_t *)vq->s.desc + 2 * i;
+    return (uint64_t *)vq->s.desc + 2 * offset_of(place);
 }
 
-static uint64_t *desc_rest(const Virtq *vq, unsigned i)
+static inline uint64_t load_rest(const Virtq *vq, uint16_t place)
 {
-    return (uint64_t *)vq->s.desc + 2 * i + 1;
+    return le64toh(__atomic_load_n(&desc_at(vq, place)[1], __ATOMIC_ACQUIRE));
 }
 
-/* What the bits are when a descriptor is available. */
-static uint16_t avail_bits(bool wrap)
+static inline bool is_available(uint64_t rest, uint16_t place)
 {
-    return wrap ? AVAIL_BIT : USED_BIT;
+    return (rest >> 48 & BOTH_BITS) == (place & WRAP_BIT ? AVAIL_BIT : USED_BIT);
+}
+
+/* How many are the driver's, as far as we know. */
+static inline unsigned slots_left(const Virtq *vq)
+{
+    return (unsigned)(vq->s.size - vq->in_flight - vq->unflushed);
 }
 
 /* --- chains --- */
 
-static inline uint64_t load_rest(const Virtq *vq, unsigned i)
+static inline VirtqDesc make_desc(const uint64_t *desc, uint64_t rest)
 {
-    return le64toh(__atomic_load_n(desc_rest(vq, i), __ATOMIC_ACQUIRE));
-}
+    uint64_t addr = le64toh(__atomic_load_n(&desc[0], __ATOMIC_RELAXED));
 
-static inline uint16_t flags_of(uint64_t rest)
-{
-    return (uint16_t)(rest >> 48);
-}
-
-static inline VirtqDesc make_desc(const Virtq *vq, unsigned i, uint64_t rest)
-{
-    uint64_t addr = le64toh(__atomic_load_n(desc_addr(vq, i), __ATOMIC_RELAXED));
-
-    return (VirtqDesc){ addr, (uint32_t)rest, flags_of(rest), (uint16_t)(rest >> 32) };
-}
-
-/* Where the chain that is read is, and how many slots it may have. */
-typedef struct PackedCursor {
-    unsigned at;
-    uint16_t bits;  /* of what is available there */
-    unsigned slots; /* that are not ours yet */
-} PackedCursor;
-
-static inline void cursor_add(const Virtq *vq, PackedCursor *p, unsigned n)
-{
-    p->at += n;
-    if (p->at >= vq->s.size) {
-        p->at -= vq->s.size;
-        p->bits ^= BOTH_BITS;
-    }
+    return (VirtqDesc){ addr, (uint32_t)rest, (uint16_t)(rest >> 48), (uint16_t)(rest >> 32) };
 }
 
 /* A piece of a chain; a table has to be alone (2.8.19). */
@@ -85,98 +72,144 @@ static void add_desc(VirtqWalk *w, const VirtqDesc *d, bool first)
     }
 }
 
-/* Any chain; a bad one is read up to its end, which has the buffer's id. */
-static VirtqRead packed_chain(Virtq *vq, PackedCursor p, VirtqChain *c, struct iovec *iov,
-                              unsigned n_iov)
+/* The pieces of an indirect table, which stand in their order. */
+static inline bool plain_table(Virtq *vq, const VirtqDesc *d, VirtqSum *sum, struct iovec *iov,
+                               unsigned room)
 {
+    const uint64_t *table = virtq_plain_table(vq, d);
+    unsigned n = d->len / VIRTQ_DESC_SIZE;
+
+    if (!table || n > room) {
+        return false;
+    }
+    for (unsigned i = 0; i < n; i++, table += 2) {
+        VirtqDesc e = make_desc(table, le64toh(__atomic_load_n(&table[1], __ATOMIC_RELAXED)));
+
+        if (G_UNLIKELY(!virtq_sum_add(sum, vq, &e, iov))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The pieces of descriptors in the ring, of which @d is the first, and becomes the last. */
+static inline bool plain_slots(Virtq *vq, VirtqDesc *d, VirtqSum *sum, struct iovec *iov,
+                               unsigned room)
+{
+    uint16_t at = vq->avail;
+
+    for (;;) {
+        uint64_t rest;
+
+        if (G_UNLIKELY(sum->n == room || !virtq_sum_add(sum, vq, d, iov))) {
+            return false;
+        }
+        if (!(d->flags & VRING_DESC_F_NEXT)) {
+            return true;
+        }
+        at = advance(vq, at, 1);
+        rest = load_rest(vq, at);
+        if (G_UNLIKELY(!is_available(rest, at))) {
+            return false;
+        }
+        *d = make_desc(desc_at(vq, at), rest);
+    }
+}
+
+/* A chain with nothing unusual about it, which begins with @d; false: see packed_walk(). */
+static inline bool packed_plain(Virtq *vq, VirtqDesc d, VirtqChain *c, struct iovec *iov,
+                                unsigned n_iov)
+{
+    bool table = d.flags & VRING_DESC_F_INDIRECT;
+    unsigned room = MIN(n_iov, table ? VIRTQ_MAX_IOV : MIN(slots_left(vq), VIRTQ_MAX_IOV));
+    VirtqSum sum = { 0 };
+
+    if (!(table ? plain_table(vq, &d, &sum, iov, room)
+                : plain_slots(vq, &d, &sum, iov, room))) {
+        return false;
+    }
+    c->id = d.next;
+    c->n_slots = (uint16_t)(table ? 1 : sum.n);
+    return virtq_sum_end(&sum, c, iov);
+}
+
+/* Any chain; a bad one is read up to its end, which has the buffer's id. */
+static G_GNUC_NO_INLINE VirtqRead packed_walk(Virtq *vq, VirtqChain *c, struct iovec *iov,
+                                              unsigned n_iov)
+{
+    unsigned slots = slots_left(vq);
     VirtqWalk w;
 
     virtq_walk_begin(&w, vq, c, iov, n_iov);
-    for (unsigned seen = 0; seen < p.slots; seen++) {
-        uint64_t rest = load_rest(vq, p.at);
-        VirtqDesc d = make_desc(vq, p.at, rest);
+    for (unsigned seen = 0; seen < slots; seen++) {
+        uint16_t at = advance(vq, vq->avail, seen);
+        uint64_t rest = load_rest(vq, at);
+        VirtqDesc d;
 
-        if ((d.flags & BOTH_BITS) != p.bits) {
+        if (!is_available(rest, at)) {
             vq->violation = "a chain whose end is not available";
             return VIRTQ_BROKEN;
         }
+        d = make_desc(desc_at(vq, at), rest);
         add_desc(&w, &d, seen == 0);
         if (w.full) {
-            break;
+            return VIRTQ_NO_ROOM;
         }
         if (!(d.flags & VRING_DESC_F_NEXT)) {
             c->id = d.next;
             c->n_slots = (uint16_t)(seen + 1);
             return virtq_walk_end(&w);
         }
-        cursor_add(vq, &p, 1);
-    }
-    if (w.full) {
-        return VIRTQ_NO_ROOM;
     }
     vq->violation = "more descriptors than the ring has";
     return VIRTQ_BROKEN;
 }
 
-/* A chain of one or two descriptors, nothing unusual about them: most are. */
-static inline bool packed_plain(Virtq *vq, VirtqWindow *w, PackedCursor p, VirtqChain *c,
-                                struct iovec *iov)
+/* Not inlined, so that virtq_packed_pop() keeps its variables in registers. */
+static G_GNUC_NO_INLINE VirtqRead packed_chain(Virtq *vq, VirtqDesc d, VirtqChain *c,
+                                               struct iovec *iov, unsigned n_iov)
 {
-    VirtqDesc a = make_desc(vq, p.at, load_rest(vq, p.at)), b;
-
-    if (G_UNLIKELY((a.flags & BOTH_BITS) != p.bits || p.slots < 2
-                   || a.flags & VRING_DESC_F_INDIRECT || !virtq_piece(vq, w, &a, &iov[0]))) {
-        return false;
+    if (G_LIKELY(slots_left(vq) > 0 && packed_plain(vq, d, c, iov, n_iov))) {
+        return VIRTQ_READ;
     }
-    if (!(a.flags & VRING_DESC_F_NEXT)) {
-        virtq_chain_one(c, iov, &a);
-        c->id = a.next;
-        c->n_slots = 1;
-        return true;
-    }
-    cursor_add(vq, &p, 1);
-    b = make_desc(vq, p.at, load_rest(vq, p.at));
-    c->id = b.next;
-    c->n_slots = 2;
-    return G_LIKELY((b.flags & (BOTH_BITS | VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT)) == p.bits
-                    && virtq_piece(vq, w, &b, &iov[1]) && virtq_chain_two(c, iov, &a, &b));
+    return packed_walk(vq, c, iov, n_iov);
 }
 
 int virtq_packed_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *iov,
                      unsigned n_iov)
 {
-    PackedCursor p = { vq->avail, avail_bits(vq->avail_wrap),
-                       (unsigned)(vq->s.size - vq->in_flight - vq->unflushed) };
-    VirtqWindow w = virtq_window(vq);
-    VirtqRead r = VIRTQ_READ;
+    struct iovec *end = iov + n_iov;
     unsigned n;
 
-    for (n = 0; n < max && (flags_of(load_rest(vq, p.at)) & BOTH_BITS) == p.bits; n++) {
-        VirtqChain *c = &chain[n];
-        unsigned pieces;
+    for (n = 0; n < max; n++, chain++) {
+        uint64_t rest = load_rest(vq, vq->avail);
+        VirtqDesc d;
+        VirtqRead r;
+        uint8_t *p;
 
-        if (G_UNLIKELY(n_iov < 2 || !packed_plain(vq, &w, p, c, iov))) {
-            r = packed_chain(vq, p, c, iov, n_iov);
+        if (!is_available(rest, vq->avail)) {
+            break;
+        }
+        d = make_desc(desc_at(vq, vq->avail), rest);
+        if (G_LIKELY(!(d.flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)) && iov < end
+                     && slots_left(vq) > 0 && virtq_look(vq, d.addr, d.len, &p))) {
+            virtq_chain_one(chain, iov++, &d, p);
+            chain->id = d.next;
+            chain->n_slots = 1;
+        } else {
+            r = packed_chain(vq, d, chain, iov, (unsigned)(end - iov));
+            if (r == VIRTQ_BROKEN && n == 0) {
+                return -1;
+            }
             if (r != VIRTQ_READ) {
+                vq->violation = NULL; /* what came before it is fine */
                 break;
             }
-            w = virtq_window(vq);
+            iov += chain->n_out + chain->n_in;
         }
-        c->pos = place((uint16_t)p.at, p.bits == AVAIL_BIT);
-        cursor_add(vq, &p, c->n_slots);
-        p.slots -= c->n_slots;
-        pieces = (unsigned)c->n_out + c->n_in;
-        iov += pieces;
-        n_iov -= pieces;
-    }
-    vq->in_flight = (uint16_t)(vq->s.size - vq->unflushed - p.slots);
-    vq->avail = (uint16_t)p.at;
-    vq->avail_wrap = p.bits == AVAIL_BIT;
-    if (G_UNLIKELY(r == VIRTQ_BROKEN)) {
-        if (n == 0) {
-            return -1;
-        }
-        vq->violation = NULL; /* what came before it is fine */
+        chain->pos = vq->avail;
+        vq->avail = advance(vq, vq->avail, chain->n_slots);
+        vq->in_flight = (uint16_t)(vq->in_flight + chain->n_slots);
     }
     return (int)n;
 }
@@ -185,42 +218,32 @@ void virtq_packed_unpop(Virtq *vq, const VirtqChain *chain, unsigned n)
 {
     for (unsigned i = n; i > 0; i--) {
         const VirtqChain *c = &chain[i - 1];
-        uint16_t at = c->pos & (uint16_t)~(1u << WRAP_SHIFT);
-        bool wrap = c->pos >> WRAP_SHIFT;
 
-        g_assert(c->n_slots <= vq->in_flight
-                 && (at + c->n_slots) % vq->s.size == vq->avail);
-        vq->avail = at;
-        vq->avail_wrap = wrap;
+        g_assert(c->n_slots <= vq->in_flight && advance(vq, c->pos, c->n_slots) == vq->avail);
+        vq->avail = c->pos;
         vq->in_flight = (uint16_t)(vq->in_flight - c->n_slots);
     }
 }
 
 void virtq_packed_push(Virtq *vq, const VirtqChain *chain, uint32_t written)
 {
-    uint64_t flags = (vq->used_wrap ? BOTH_BITS : 0) | (written > 0 ? VRING_DESC_F_WRITE : 0);
+    uint16_t at = vq->used, n = chain->n_slots;
+    uint64_t flags = (at & WRAP_BIT ? BOTH_BITS : 0) | (written > 0 ? VRING_DESC_F_WRITE : 0);
     uint64_t rest = htole64(written | (uint64_t)chain->id << 32 | flags << 48);
 
-    g_assert(chain->pos == place(vq->used, vq->used_wrap) && chain->n_slots <= vq->in_flight);
-    if (vq->unflushed == 0) {
-        vq->first = rest;
-    } else {
-        __atomic_store_n(desc_rest(vq, vq->used), rest, __ATOMIC_RELAXED);
-    }
-    vq->unflushed = (uint16_t)(vq->unflushed + chain->n_slots);
-    vq->in_flight = (uint16_t)(vq->in_flight - chain->n_slots);
-    vq->used = (uint16_t)(vq->used + chain->n_slots);
-    if (vq->used >= vq->s.size) {
-        vq->used = (uint16_t)(vq->used - vq->s.size);
-        vq->used_wrap = !vq->used_wrap;
-    }
+    g_assert(chain->pos == at && n <= vq->in_flight);
+    __atomic_store_n(vq->unflushed == 0 ? &vq->first : &desc_at(vq, at)[1], rest,
+                     __ATOMIC_RELAXED);
+    vq->unflushed = (uint16_t)(vq->unflushed + n);
+    vq->in_flight = (uint16_t)(vq->in_flight - n);
+    vq->used = advance(vq, at, n);
 }
 
-static void log_slots(const Virtq *vq, unsigned from, unsigned n)
+static void log_slots(const Virtq *vq, uint16_t from, unsigned n)
 {
-    unsigned before_end = MIN(n, vq->s.size - from);
+    unsigned before_end = MIN(n, vq->s.size - offset_of(from));
 
-    guest_mem_dirty_host(vq->mem, desc_addr(vq, from), (uint64_t)before_end * VIRTQ_DESC_SIZE);
+    guest_mem_dirty_host(vq->mem, desc_at(vq, from), (uint64_t)before_end * VIRTQ_DESC_SIZE);
     guest_mem_dirty_host(vq->mem, vq->s.desc, (uint64_t)(n - before_end) * VIRTQ_DESC_SIZE);
 }
 
@@ -228,16 +251,16 @@ static void log_slots(const Virtq *vq, unsigned from, unsigned n)
 static bool driver_wants_call(const Virtq *vq, uint16_t n)
 {
     uint32_t event = le32toh(__atomic_load_n((uint32_t *)vq->s.driver, __ATOMIC_RELAXED));
-    unsigned flags = event >> 16 & 3, offset = event & ((1u << WRAP_SHIFT) - 1);
-    bool wrap = event >> WRAP_SHIFT & 1;
+    unsigned flags = event >> 16 & 3, offset = offset_of((uint16_t)event);
 
     if (flags != VRING_PACKED_EVENT_FLAG_DESC || !vq->event_idx) {
         return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
     }
-    if (wrap != vq->used_wrap) {
+    if ((event ^ vq->used) & WRAP_BIT) {
         offset -= vq->s.size;
     }
-    return vring_need_event((uint16_t)offset, vq->used, (uint16_t)(vq->used - n));
+    return vring_need_event((uint16_t)offset, (uint16_t)offset_of(vq->used),
+                            (uint16_t)(offset_of(vq->used) - n));
 }
 
 bool virtq_packed_flush(Virtq *vq)
@@ -245,7 +268,7 @@ bool virtq_packed_flush(Virtq *vq)
     uint16_t n = vq->unflushed;
 
     if (n > 0) {
-        __atomic_store_n(desc_rest(vq, vq->used_flushed), vq->first, __ATOMIC_RELEASE);
+        __atomic_store_n(&desc_at(vq, vq->used_flushed)[1], vq->first, __ATOMIC_RELEASE);
         if (vq->s.log) {
             log_slots(vq, vq->used_flushed, n);
         }
@@ -277,7 +300,7 @@ static void ask(const Virtq *vq, uint32_t place, uint32_t flags)
 void virtq_packed_arm(Virtq *vq)
 {
     if (vq->event_idx) {
-        ask(vq, place(vq->avail, vq->avail_wrap), VRING_PACKED_EVENT_FLAG_DESC);
+        ask(vq, vq->avail, VRING_PACKED_EVENT_FLAG_DESC);
     } else if (vq->disarmed) {
         ask(vq, 0, VRING_PACKED_EVENT_FLAG_ENABLE);
     }
@@ -292,7 +315,7 @@ void virtq_packed_disarm(Virtq *vq)
 
 bool virtq_packed_ready(Virtq *vq)
 {
-    return (flags_of(load_rest(vq, vq->avail)) & BOTH_BITS) == avail_bits(vq->avail_wrap);
+    return is_available(load_rest(vq, vq->avail), vq->avail);
 }
 
 /* --- life --- */
@@ -301,7 +324,7 @@ bool virtq_packed_ready(Virtq *vq)
 bool virtq_packed_start(Virtq *vq, const char **ret_why)
 {
     const VirtqSetup *s = &vq->s;
-    uint16_t used = (uint16_t)(s->base >> 16), offset = used & (uint16_t)~(1u << WRAP_SHIFT);
+    uint16_t used = (uint16_t)(s->base >> 16);
 
     if (s->size == 0 || s->size > VIRTQ_MAX_SIZE) {
         *ret_why = "a size that no packed ring has";
@@ -312,19 +335,16 @@ bool virtq_packed_start(Virtq *vq, const char **ret_why)
         *ret_why = "an address is not aligned";
         return false;
     }
-    if (offset >= s->size) {
+    if (offset_of(used) >= s->size) {
         *ret_why = "a base beyond the ring";
         return false;
     }
-    vq->avail = vq->used = vq->used_flushed = offset;
-    vq->avail_wrap = vq->used_wrap = used >> WRAP_SHIFT;
+    vq->avail = vq->used = vq->used_flushed = used;
     vq->disarmed = true; /* whatever is there is overwritten */
     return true;
 }
 
 uint32_t virtq_packed_base(const Virtq *vq)
 {
-    uint32_t at = place(vq->used, vq->used_wrap);
-
-    return at | at << 16;
+    return vq->used | (uint32_t)vq->used << 16;
 }

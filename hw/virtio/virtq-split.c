@@ -44,24 +44,55 @@ static void store16(uint16_t *p, uint16_t value)
 
 /* --- chains --- */
 
-static inline VirtqDesc read_desc(const Virtq *vq, unsigned i)
+static inline VirtqDesc read_desc(const uint64_t *table, unsigned i)
 {
-    const uint64_t *p = (const uint64_t *)vq->s.desc + 2 * i;
-    uint64_t addr = le64toh(__atomic_load_n(&p[0], __ATOMIC_RELAXED));
-    uint64_t rest = le64toh(__atomic_load_n(&p[1], __ATOMIC_RELAXED));
+    uint64_t addr = le64toh(__atomic_load_n(&table[2 * i], __ATOMIC_RELAXED));
+    uint64_t rest = le64toh(__atomic_load_n(&table[2 * i + 1], __ATOMIC_RELAXED));
 
     return (VirtqDesc){ addr, (uint32_t)rest, (uint16_t)(rest >> 32), (uint16_t)(rest >> 48) };
 }
 
+/* A chain with nothing unusual about it, of up to @room pieces; false: see split_walk(). */
+static inline bool split_plain(Virtq *vq, unsigned head, VirtqChain *c, struct iovec *iov,
+                               unsigned room)
+{
+    const uint64_t *table = vq->s.desc;
+    unsigned n = vq->s.size;
+    VirtqDesc d = read_desc(table, head);
+    VirtqSum sum = { 0 };
+
+    if (d.flags & VRING_DESC_F_INDIRECT) {
+        table = virtq_plain_table(vq, &d);
+        n = d.len / VIRTQ_DESC_SIZE;
+        if (!table) {
+            return false;
+        }
+        d = read_desc(table, 0);
+    }
+    room = MIN(room, MIN(n, VIRTQ_MAX_IOV));
+    for (;;) {
+        if (G_UNLIKELY(sum.n == room || !virtq_sum_add(&sum, vq, &d, iov))) {
+            return false;
+        }
+        if (!(d.flags & VRING_DESC_F_NEXT)) {
+            return virtq_sum_end(&sum, c, iov);
+        }
+        if (G_UNLIKELY(d.next >= n)) {
+            return false;
+        }
+        d = read_desc(table, d.next);
+    }
+}
+
 /* Any chain; one of more descriptors than the ring has is a loop (2.7.5.1). */
-static VirtqRead split_chain(Virtq *vq, unsigned at, VirtqChain *c, struct iovec *iov,
-                             unsigned n_iov)
+static G_GNUC_NO_INLINE VirtqRead split_walk(Virtq *vq, unsigned at, VirtqChain *c,
+                                             struct iovec *iov, unsigned n_iov)
 {
     VirtqWalk w;
 
     virtq_walk_begin(&w, vq, c, iov, n_iov);
     for (unsigned seen = 0;; seen++) {
-        VirtqDesc d = read_desc(vq, at);
+        VirtqDesc d = read_desc(vq->s.desc, at);
 
         if (seen == MIN(vq->s.size, VIRTQ_MAX_IOV)) {
             virtq_walk_bad(&w, "a loop, or too many pieces");
@@ -83,25 +114,20 @@ static VirtqRead split_chain(Virtq *vq, unsigned at, VirtqChain *c, struct iovec
     return virtq_walk_end(&w);
 }
 
-/* A chain of one or two descriptors, nothing unusual about them: most are. */
-static inline bool split_plain(Virtq *vq, VirtqWindow *w, unsigned head, VirtqChain *c,
-                               struct iovec *iov)
+/* Not inlined, so that virtq_split_pop() keeps its variables in registers. */
+static G_GNUC_NO_INLINE VirtqRead split_chain(Virtq *vq, unsigned head, VirtqChain *c,
+                                              struct iovec *iov, unsigned n_iov)
 {
-    VirtqDesc a = read_desc(vq, head), b;
+    if (G_LIKELY(split_plain(vq, head, c, iov, n_iov))) {
+        return VIRTQ_READ;
+    }
+    return split_walk(vq, head, c, iov, n_iov);
+}
 
-    if (G_UNLIKELY(a.flags & VRING_DESC_F_INDIRECT || !virtq_piece(vq, w, &a, &iov[0]))) {
-        return false;
-    }
-    if (!(a.flags & VRING_DESC_F_NEXT)) {
-        virtq_chain_one(c, iov, &a);
-        return true;
-    }
-    if (G_UNLIKELY(a.next >= vq->s.size)) {
-        return false;
-    }
-    b = read_desc(vq, a.next);
-    return G_LIKELY(!(b.flags & (VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT))
-                    && virtq_piece(vq, w, &b, &iov[1]) && virtq_chain_two(c, iov, &a, &b));
+static int violated(Virtq *vq, const char *why)
+{
+    vq->violation = why;
+    return -1;
 }
 
 /* How many chains there are, not more than @max if it can be known so; -1: the index is absurd. */
@@ -114,8 +140,7 @@ static int chains_waiting(Virtq *vq, unsigned max)
 
         n = (uint16_t)(idx - vq->avail);
         if (n > vq->s.size - (uint16_t)(vq->avail - vq->used_flushed)) {
-            vq->violation = "more chains than the ring has descriptors";
-            return -1;
+            return violated(vq, "more chains than the ring has descriptors");
         }
         vq->avail_seen = idx;
     }
@@ -125,35 +150,38 @@ static int chains_waiting(Virtq *vq, unsigned max)
 int virtq_split_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *iov, unsigned n_iov)
 {
     const uint16_t *ring = avail_ring(vq)->ring, mask = (uint16_t)(vq->s.size - 1);
-    VirtqWindow w = virtq_window(vq);
-    int n = chains_waiting(vq, max);
+    struct iovec *end = iov + n_iov;
+    int n = chains_waiting(vq, max), i;
+    uint16_t at = vq->avail;
 
-    for (int i = 0; i < n; i++) {
-        VirtqChain *c = &chain[i];
-        uint16_t head = load16(&ring[vq->avail & mask]);
-        unsigned pieces;
-
-        if (G_UNLIKELY(head >= vq->s.size)) {
-            if (i > 0) {
-                return i; /* what came before it is fine */
-            }
-            vq->violation = "a chain that begins beyond the descriptor table";
-            return -1;
-        }
-        if (G_UNLIKELY(n_iov < 2 || !split_plain(vq, &w, head, c, iov))) {
-            if (split_chain(vq, head, c, iov, n_iov) == VIRTQ_NO_ROOM) {
-                return i;
-            }
-            w = virtq_window(vq);
-        }
-        c->id = head;
-        c->n_slots = 1;
-        c->pos = vq->avail++;
-        pieces = (unsigned)c->n_out + c->n_in;
-        iov += pieces;
-        n_iov -= pieces;
+    if (n < 0) {
+        return n;
     }
-    return n;
+    for (i = 0; i < n; i++, chain++) {
+        uint16_t head = load16(&ring[at & mask]);
+        VirtqDesc d;
+        uint8_t *p;
+
+        if (G_UNLIKELY(head > mask)) {
+            n = i > 0 ? i : violated(vq, "a chain that begins beyond the descriptor table");
+            break; /* what came before it is fine */
+        }
+        d = read_desc(vq->s.desc, head);
+        if (G_LIKELY(!(d.flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)) && iov < end
+                     && virtq_look(vq, d.addr, d.len, &p))) {
+            virtq_chain_one(chain, iov++, &d, p);
+        } else {
+            if (split_chain(vq, head, chain, iov, (unsigned)(end - iov)) == VIRTQ_NO_ROOM) {
+                break;
+            }
+            iov += chain->n_out + chain->n_in;
+        }
+        chain->id = head;
+        chain->n_slots = 1;
+        chain->pos = at++;
+    }
+    vq->avail = at;
+    return MIN(i, n);
 }
 
 void virtq_split_unpop(Virtq *vq, const VirtqChain *chain, unsigned n)

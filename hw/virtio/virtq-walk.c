@@ -14,6 +14,23 @@ typedef struct __attribute__((packed)) Unaligned64 {
     uint64_t value;
 } Unaligned64;
 
+bool virtq_move(Virtq *vq, uint64_t gpa)
+{
+    const GuestRegion *to = vq->former;
+
+    if (gpa - to->gpa >= to->size) {
+        int at = guest_mem_find(vq->mem, gpa);
+
+        if (at < 0) {
+            return false;
+        }
+        to = &vq->mem->region[at];
+    }
+    vq->former = vq->region;
+    vq->region = to;
+    return true;
+}
+
 void virtq_walk_begin(VirtqWalk *w, Virtq *vq, VirtqChain *chain, struct iovec *iov,
                       unsigned n_iov)
 {
@@ -49,17 +66,16 @@ static bool add_memory(VirtqWalk *w, const VirtqDesc *d)
     uint64_t addr = d->addr, left = d->len;
 
     while (left > 0) {
-        int at = guest_mem_find(w->vq->mem, addr);
         const GuestRegion *r;
         uint64_t len;
 
-        if (at < 0) {
+        if (!virtq_move(w->vq, addr)) {
             return virtq_walk_bad(w, "an address outside of memory");
         }
         if (w->room == 0) {
             return out_of_room(w);
         }
-        r = &w->vq->mem->region[at];
+        r = w->vq->region;
         len = MIN(left, r->size - (addr - r->gpa));
         c->iov[c->n_out + c->n_in] = (struct iovec){ r->host + (addr - r->gpa), len };
         if (d->flags & VRING_DESC_F_WRITE) {
@@ -68,7 +84,6 @@ static bool add_memory(VirtqWalk *w, const VirtqDesc *d)
             c->n_out++;
         }
         w->room--;
-        w->vq->last_region = (unsigned)at;
         addr += len;
         left -= len;
     }
@@ -114,9 +129,7 @@ static VirtqDesc read_entry(const Virtq *vq, const uint8_t *table, uint32_t i)
 /* Where the table is; NULL: @d is none. */
 static const uint8_t *find_table(VirtqWalk *w, const VirtqDesc *d)
 {
-    const GuestMem *mem = w->vq->mem;
-    const uint8_t *table;
-    int at;
+    uint8_t *table = NULL;
 
     if (!w->vq->indirect) {
         virtq_walk_bad(w, "an indirect table, which was not negotiated");
@@ -130,10 +143,9 @@ static const uint8_t *find_table(VirtqWalk *w, const VirtqDesc *d)
         virtq_walk_bad(w, "an indirect table of an odd length");
         return NULL;
     }
-    at = guest_mem_find(mem, d->addr);
-    table = at < 0 ? NULL : guest_mem_at(mem, (unsigned)at, d->addr, d->len);
-    if (!table) {
+    if (!virtq_look(w->vq, d->addr, d->len, &table)) {
         virtq_walk_bad(w, "an indirect table outside of memory");
+        return NULL;
     }
     return table;
 }

@@ -17,7 +17,7 @@ static bool has(const VirtqSetup *s, unsigned feature)
 bool virtq_start(Virtq *vq, const GuestMem *mem, const VirtqSetup *s, const char **ret_why)
 {
     *vq = (Virtq){
-        .mem = mem, .s = *s,
+        .mem = mem, .region = &mem->region[0], .former = &mem->region[0], .s = *s,
         .packed = has(s, VIRTIO_F_RING_PACKED),
         .event_idx = has(s, VIRTIO_RING_F_EVENT_IDX),
         .indirect = has(s, VIRTIO_RING_F_INDIRECT_DESC),

@@ -78,16 +78,16 @@ typedef struct Virtq {
     bool running;
     bool disarmed;          /* the driver was told that no kicks are wanted */
     bool told;              /* a flush said whether to call; before that we don't know what was */
-    bool avail_wrap;        /* packed */
-    bool used_wrap;
-    uint16_t avail;         /* next chain to pop: split, free running; packed, an offset */
-    uint16_t used;          /* next chain to give back, likewise */
+    /* Places. Split: free-running; packed: an offset, and the wrap counter as the highest bit. */
+    uint16_t avail;         /* next chain to pop */
+    uint16_t used;          /* next chain to give back */
     uint16_t used_flushed;  /* visible to the driver up to here */
     uint16_t avail_seen;    /* split: the driver's index as last read */
     uint16_t in_flight;     /* packed: slots that are popped and not pushed */
     uint16_t unflushed;     /* packed: slots that are pushed and not visible */
     uint64_t first;         /* packed: the first of those, written by the flush */
-    unsigned last_region;   /* where the last address was found */
+    const GuestRegion *region; /* where the last address was found */
+    const GuestRegion *former; /* and the last one that was elsewhere */
 } Virtq;
 
 /*
