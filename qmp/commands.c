@@ -1,6 +1,6 @@
 /*
- * The commands that are about QMP itself: the negotiation, the lists of what there is, the
- * monitors and the descriptors that clients passed to them.
+ * The commands that are about QMP itself: the negotiation, the lists of what there is, and the
+ * descriptors that clients passed.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -39,22 +39,6 @@ static const OptMember version_members[] = {
 };
 static const OptTable version_table = { "VersionInfo", sizeof(VersionInfo), version_members };
 static const OptMember version_result = { .type = OPT_STRUCT, .table = &version_table };
-
-typedef struct ChardevInfo {
-    char *label;
-    char *filename;
-    bool frontend_open;
-} ChardevInfo;
-
-static const OptMember chardev_members[] = {
-    { "frontend-open", OPT_BOOL, offsetof(ChardevInfo, frontend_open), .required = true },
-    { "filename", OPT_STR, offsetof(ChardevInfo, filename), .required = true },
-    { "label", OPT_STR, offsetof(ChardevInfo, label), .required = true },
-    { 0 },
-};
-static const OptTable chardev_table = { "ChardevInfo", sizeof(ChardevInfo), chardev_members };
-static const OptMember chardev_item = { .type = OPT_STRUCT, .table = &chardev_table };
-static const OptMember chardev_result = { .type = OPT_LIST, .item = &chardev_item };
 
 typedef struct CommandInfo {
     char *name;
@@ -149,25 +133,6 @@ static bool query_schema(void *opaque, QmpMonitor *m, const void *args, void *re
     return true;
 }
 
-static bool query_chardev(void *opaque, QmpMonitor *m, const void *args, void *ret,
-                          GError **error)
-{
-    const Qmp *q = opaque;
-    GArray *list = g_array_new(FALSE, FALSE, sizeof(ChardevInfo *));
-
-    for (guint i = 0; i < q->monitors->len; i++) {
-        const QmpMonitor *each = g_ptr_array_index(q->monitors, i);
-        ChardevInfo *info = g_new0(ChardevInfo, 1);
-
-        info->frontend_open = true;
-        info->filename = g_strdup(each->filename);
-        info->label = g_strdup(each->label);
-        g_array_append_val(list, info);
-    }
-    *(GArray **)ret = list;
-    return true;
-}
-
 static bool run_capabilities(void *opaque, QmpMonitor *m, const void *args, void *ret,
                              GError **error)
 {
@@ -208,7 +173,6 @@ void qmp_register_own(Qmp *q)
         { "query-version", NULL, &version_result, query_version },
         { "query-commands", NULL, &command_result, query_commands },
         { "query-qmp-schema", NULL, &qmp_schema_result, query_schema },
-        { "query-chardev", NULL, &chardev_result, query_chardev },
         { "getfd", &fd_args, .run = run_getfd },
         { "closefd", &fd_args, .run = run_closefd },
         { "human-monitor-command", &hmp_args, &hmp_result, run_hmp },

@@ -228,13 +228,12 @@ static void qmp_monitor_connected(void *opaque, int fd)
     qmp_monitor_watch(m);
 }
 
-QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, const char *filename, Chardev *c)
+QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, Chardev *c)
 {
     QmpMonitor *m = g_new0(QmpMonitor, 1);
 
     m->qmp = q;
     m->label = g_strdup(label);
-    m->filename = g_strdup(filename);
     m->named_fds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, qmp_close_fd);
     m->fd = -1;
     m->in = g_byte_array_new();
@@ -260,7 +259,6 @@ static void qmp_monitor_free(gpointer opaque)
     g_byte_array_unref(m->in);
     g_byte_array_unref(m->out);
     g_free(m->label);
-    g_free(m->filename);
     g_free(m);
 }
 

@@ -26,7 +26,6 @@ struct Qmp {
 struct QmpMonitor {
     Qmp *qmp;
     char *label;
-    char *filename;
     GHashTable *named_fds; /* char * -> fd; they outlive the client, as in QEMU */
     Chardev *chardev;      /* from where its clients come; NULL: a test's */
     int fd;                /* -1: no client */

@@ -7,6 +7,8 @@
 
 #include "util/log.h"
 
+#define MAX_CHARDEVS 1024u
+
 static const OptMember socket_members[] = {
     { "id", OPT_STR, offsetof(SocketConfig, id), .required = true,
       .help = "name, for -mon and for chardev= of a device" },
@@ -84,6 +86,7 @@ static bool socket_open(ChardevObject *o, const SocketConfig *config, GError **e
         .label = config->id,
         .path = config->path,
         .server = config->server,
+        .wait = !config->hotplug,
         .reconnect_ms = config->has_reconnect ? config->reconnect * UINT64_C(1000)
                                               : config->reconnect_ms,
     };
@@ -120,9 +123,13 @@ ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError 
         system_set_error(error, "Duplicate ID '%s' for chardev", config->id);
         return NULL;
     }
+    if (s->chardevs->len >= MAX_CHARDEVS) {
+        system_set_error(error, "there are %u chardevs already", MAX_CHARDEVS);
+        return NULL;
+    }
     o = g_new0(ChardevObject, 1);
     o->id = g_strdup(config->id);
-    o->wait = config->server && config->wait && !config->nowait;
+    o->wait = config->server && config->wait && !config->nowait && !config->hotplug;
     o->filename = g_strdup_printf("%s:%s%s", config->path ? "unix" : "fd",
                                   config->path ? config->path : config->fd,
                                   config->server ? ",server=on" : "");
@@ -161,6 +168,20 @@ bool chardev_option(System *s, const char *arg, GError **error)
     ok = chardev_new_socket(s, config, error) != NULL;
     opt_config_free(&socket_options, config);
     return ok;
+}
+
+bool chardev_del(System *s, const char *id, GError **error)
+{
+    ChardevObject *o = chardev_find(s, id);
+
+    if (!o) {
+        return system_set_error(error, "Chardev '%s' not found", id);
+    }
+    if (o->in_use || o->wait) {
+        return system_set_error(error, "Chardev '%s' is busy", id);
+    }
+    g_ptr_array_remove(s->chardevs, o);
+    return true;
 }
 
 /* --- for devices --- */

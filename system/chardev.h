@@ -22,6 +22,7 @@ typedef struct SocketConfig {
     bool has_reconnect;
     uint32_t reconnect_ms;
     bool has_reconnect_ms;
+    bool hotplug; /* others are served meanwhile: nothing waits */
 } SocketConfig;
 
 extern const OptTable socket_options;
@@ -37,5 +38,6 @@ typedef struct ChardevObject {
 ChardevObject *chardev_find(System *s, const char *id); /* NULL: there is none */
 /* The system's. A descriptor that @config names is the caller's if it comes to nothing. */
 ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError **error);
+bool chardev_del(System *s, const char *id, GError **error); /* not one that is in use */
 
 #endif

@@ -45,7 +45,7 @@ static bool monitor_attach(System *s, ChardevObject *o, GError **error)
         return system_set_error(error, "Device '%s' is in use", o->id);
     }
     o->in_use = true;
-    qmp_monitor_new(s->qmp, o->id, o->filename, o->chardev);
+    qmp_monitor_new(s->qmp, o->id, o->chardev);
     return true;
 }
 

@@ -133,6 +133,7 @@ void qmp_event_shutdown(System *s, const char *reason);
 void qmp_event_stop(System *s);
 void qmp_event_resume(System *s);
 void qmp_objects_register(System *s);
+void qmp_chardev_register(System *s);
 void qmp_net_register(System *s);
 void qmp_devices_register(System *s);
 void qmp_event_device_deleted(System *s, const char *device);

@@ -130,7 +130,7 @@ static bool chardev_open(Chardev *c, const ChardevConfig *config, GError **error
     }
     if (config->path) {
         *fd = config->server ? chardev_socket_listen(config->path, &c->bound, error)
-                             : chardev_socket_connect(config->path, true, error);
+                             : chardev_socket_connect(config->path, config->wait, error);
     } else if (chardev_socket_inherit(config->fd, config->server, error)) {
         *fd = config->fd;
     }

@@ -78,9 +78,9 @@ bool qmp_has_monitors(const Qmp *q);
 
 /*
  * Serves whoever connects to @c, one after the other; it outlives @q, and is NULL in tests that
- * have no socket. @filename is for query-chardev: "unix:/path,server=on". Owned by @q.
+ * have no socket. @label is for the log. Owned by @q.
  */
-QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, const char *filename, Chardev *c);
+QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, Chardev *c);
 
 /* The descriptor that getfd called @name, the caller's from now on; -1: there is none. */
 int qmp_monitor_take_fd(void *monitor, const char *name);

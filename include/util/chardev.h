@@ -1,7 +1,7 @@
 /*
  * A unix socket that hands its connections over to one user, one at a time, as QEMU's -chardev
  * socket: it listens for them, connects, or was inherited. Main thread only, driven by the
- * default GMainContext; nothing here waits, but for chardev_new() where it says so.
+ * default GMainContext; nothing waits here, but for chardev_new() if it is told to.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,13 +19,13 @@ typedef struct ChardevConfig {
     const char *path;  /* where to listen or to connect; NULL: there is fd instead */
     int fd;            /* an inherited socket, kept by the caller if it comes to nothing */
     bool server;       /* listen; else it connects, or fd is connected */
+    bool wait;         /* for a server that is behind with its clients; else that is an error */
     uint64_t reconnect_ms; /* connect again so long after it failed or ended; 0: never */
 } ChardevConfig;
 
 /*
- * Listens, or connects; without reconnect_ms that waits for a server that is behind with its
- * clients, and with it a failure is no error. NULL and an error in QEMU's words: nothing is left
- * of it then. Copies @config.
+ * Listens, or connects; with reconnect_ms a failure to connect is no error, and nothing waits.
+ * NULL and an error in QEMU's words: nothing is left of it then. Copies @config.
  */
 Chardev *chardev_new(const ChardevConfig *config, GError **error);
 /*

@@ -8,7 +8,9 @@
 #include <json-c/json.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "chardev.h"
 #include "hw/net/classes.h"
 #include "hw/net/nic-stats.h"
 #include "session.h"
@@ -98,6 +100,42 @@ bool object_add(System *s, OptDict *args, GError **error)
 bool object_del(System *s, const char *id, GError **error)
 {
     return fake_find(s, id, error);
+}
+
+static ChardevObject chardevs[] = {
+    { .id = (char *)"c0", .filename = (char *)"unix:\xff,server=on", .in_use = true },
+    { .id = (char *)"c1", .filename = (char *)"fd:7" },
+};
+
+ChardevObject *chardev_find(System *s, const char *id)
+{
+    return g_str_equal(id, "c0") ? &chardevs[0] : NULL;
+}
+
+ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError **error)
+{
+    g_assert_nonnull(config->id);
+    g_assert_true((config->path != NULL) != (config->fd != NULL));
+    if (!config->server) {
+        system_set_error(error, "nobody is at %s", config->path ? config->path : config->fd);
+        return NULL;
+    }
+    return &chardevs[1];
+}
+
+bool chardev_del(System *s, const char *id, GError **error)
+{
+    return chardev_find(s, id) || system_set_error(error, "Chardev '%s' not found", id);
+}
+
+bool system_set_error(GError **error, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    g_propagate_error(error, g_error_new_valist(QMP_ERROR, QMP_ERROR_GENERIC, fmt, ap));
+    va_end(ap);
+    return false;
 }
 
 bool devices_set_link(System *s, const char *name, bool up, GError **error)
@@ -203,6 +241,27 @@ static const DeviceBus *const fake_buses[] = { &fake_bus, NULL };
 static const DeviceHost fake_host = { .classes = fake_classes, .buses = fake_buses,
                                       .backends = fake_kinds };
 
+/* The two ends of a line. */
+static void fake_chardevs_init(System *s)
+{
+    int fds[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    s->chardevs = g_ptr_array_new();
+    for (size_t i = 0; i < G_N_ELEMENTS(chardevs); i++) {
+        chardevs[i].chardev = chardev_new(&(ChardevConfig){ .fd = fds[i] }, NULL);
+        g_ptr_array_add(s->chardevs, &chardevs[i]);
+    }
+}
+
+static void fake_chardevs_done(System *s)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(chardevs); i++) {
+        chardev_free(chardevs[i].chardev);
+    }
+    g_ptr_array_unref(s->chardevs);
+}
+
 static void fake_system_init(System *s)
 {
     static const char *const devices[] = { "xen-net-device,id=vif0", "xen-net-device" };
@@ -210,6 +269,8 @@ static void fake_system_init(System *s)
     *s = (System){ .guest_name = (char *)"guest", .state = RUN_RUNNING };
     s->iothreads = g_ptr_array_new();
     s->netdevs = g_ptr_array_new();
+    s->chardevs = g_ptr_array_new();
+    fake_chardevs_init(s);
     s->devices = device_registry_new(&fake_host, s);
     for (size_t i = 0; i < 2; i++) {
         g_autoptr(OptDict) args = opt_dict_parse(devices[i], "driver", NULL);
@@ -220,6 +281,7 @@ static void fake_system_init(System *s)
     s->qmp = qmp_new("0");
     qmp_state_register(s);
     qmp_objects_register(s);
+    qmp_chardev_register(s);
     qmp_net_register(s);
     qmp_devices_register(s);
     qmp_query_devices_register(s);
@@ -232,6 +294,7 @@ static void fake_system_done(System *s)
     qmp_free(s->qmp);
     g_ptr_array_unref(s->iothreads);
     g_ptr_array_unref(s->netdevs);
+    fake_chardevs_done(s);
     device_registry_free(s->devices);
 }
 
@@ -279,7 +342,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     piece = data[0] ? data[0] : size;
     fake_system_init(&system);
-    s = qmp_session_new(qmp_monitor_new(system.qmp, "m", "unix:m", NULL), check_line, &n_lines);
+    s = qmp_session_new(qmp_monitor_new(system.qmp, "m", NULL), check_line, &n_lines);
     g_assert_cmpuint(n_lines, ==, 1);
     for (size_t at = 1; at < size; at += piece) {
         feed(s, (const char *)data + at, MIN(piece, size - at));

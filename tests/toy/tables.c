@@ -33,6 +33,7 @@ const DeviceBackendKind *const system_backends[] = {
 SystemQmpRegister *const system_qmp[] = {
     qmp_state_register,
     qmp_objects_register,
+    qmp_chardev_register,
     qmp_net_register,
     qmp_devices_register,
     qmp_query_devices_register,
