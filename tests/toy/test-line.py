@@ -134,6 +134,42 @@ def test_chardev_outlives_its_device():
         assert b.recv(1) == b'y'
 
 
+def test_hotplug():
+    with lines() as r:
+        q = r.qmp()
+        for _ in range(2):
+            q.command('chardev-add', id='c0', backend={'type': 'socket', 'data': {
+                'addr': {'type': 'unix', 'data': {'path': f'{r.dir}/c0'}}, 'wait': False}})
+            q.command('device_add', driver='toy-line', id='line0', chardev='c0')
+            with call(f'{r.dir}/c0') as a:
+                assert echoes(a)
+                assert q.error('chardev-remove', id='c0') == "Chardev 'c0' is busy"
+                q.command('device_del', id='line0')
+                q.event('DEVICE_DELETED')
+                q.command('chardev-remove', id='c0')
+                assert not os.path.exists(f'{r.dir}/c0')
+                assert a.recv(1) == b''
+
+
+def test_what_is_waited_for_is_not_removed():
+    with lines('-chardev', 'socket,id=c0,path=@DIR@/c0,server=on', *LINE) as r:
+        q = r.qmp()
+        assert 'waiting for connection on' in r.process.stderr.readline()
+        assert q.error('chardev-remove', id='c0') == "Chardev 'c0' is busy"
+        with call(f'{r.dir}/c0') as a:
+            assert echoes(a)
+        assert r.end()[0] == 0
+
+
+def test_chardev_of_nobody_can_be_removed_after_the_start():
+    with lines('-chardev', 'socket,id=c0,path=@DIR@/c0,server=on') as r:
+        q = r.qmp()
+        with call(f'{r.dir}/c0') as a:
+            wait_for(lambda: q.command('query-status')['status'] == 'running', 'the start')
+            q.command('chardev-remove', id='c0')
+            assert a.recv(1) == b''
+
+
 def test_start_waits_for_the_first_guest():
     with lines('-chardev', 'socket,id=c0,path=@DIR@/c0,server=on', *LINE, '-pidfile', '@DIR@/pid',
                qmp=False) as r:

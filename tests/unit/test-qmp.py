@@ -246,6 +246,140 @@ def test_two_monitors():
         assert {c['label'] for c in a.command('query-chardev')} == {'c1', 'compat_monitor0'}
 
 
+# --- chardevs
+
+def unix_socket(path, **data):
+    return {'type': 'socket', 'data': {'addr': {'type': 'unix', 'data': {'path': path}}, **data}}
+
+
+def fd_socket(name, **data):
+    return {'type': 'socket', 'data': {'addr': {'type': 'fd', 'data': {'str': name}}, **data}}
+
+
+def chardevs(q):
+    return {c['label']: (c['filename'], c['frontend-open']) for c in q.command('query-chardev')}
+
+
+def test_chardev_add_and_remove():
+    with none() as r:
+        q = r.qmp()
+        qmp = {'compat_monitor0': (f'unix:{r.qmp_path},server=on', True)}
+        assert chardevs(q) == qmp
+        q.command('chardev-add', id='c0', backend=unix_socket(f'{r.dir}/c0'))
+        assert chardevs(q) == {**qmp, 'c0': (f'disconnected:unix:{r.dir}/c0,server=on', False)}
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(f'{r.dir}/c0')
+        assert q.command('chardev-remove', id='c0') == {}
+        assert chardevs(q) == qmp
+        assert os.listdir(r.dir) == ['qmp']
+        # again, and what is left goes at the end
+        q.command('chardev-add', id='c0', backend=unix_socket(f'{r.dir}/c0', wait=True))
+        assert r.end() == (0, '')
+        assert os.listdir(r.dir) == []
+
+
+def test_chardev_add_of_one_that_connects():
+    with none() as r:
+        q = r.qmp()
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(f'{r.dir}/s')
+            server.listen(1)
+            q.command('chardev-add', id='c0', backend=unix_socket(f'{r.dir}/s', server=False))
+            client = server.accept()[0]
+            assert chardevs(q)['c0'] == (f'unix:{r.dir}/s', False)
+            q.command('chardev-remove', id='c0')
+            assert client.recv(1) == b''
+            client.close()
+        os.unlink(f'{r.dir}/s')
+        # nobody is there
+        for what in ({'reconnect': 100}, {'reconnect-ms': 100000}):
+            q.command('chardev-add', id='c1',
+                      backend=unix_socket(f'{r.dir}/s', server=False, **what))
+            assert chardevs(q)['c1'] == (f'disconnected:unix:{r.dir}/s', False)
+            q.command('chardev-remove', id='c1')
+
+
+def test_chardev_add_does_not_wait():
+    """Neither for a client nor for a server that is behind with its clients."""
+    with none() as r, socket.socket(socket.AF_UNIX) as server, \
+         socket.socket(socket.AF_UNIX) as first:
+        q = r.qmp()
+        q.command('chardev-add', id='c0', backend=unix_socket(f'{r.dir}/c0', wait=True))
+        server.bind(f'{r.dir}/s')
+        server.listen(0)
+        first.connect(f'{r.dir}/s')
+        assert q.error('chardev-add', id='c1',
+                       backend=unix_socket(f'{r.dir}/s', server=False)) == \
+            f"Failed to add chardev 'c1': Failed to connect to '{r.dir}/s': " \
+            'Resource temporarily unavailable'
+
+
+def test_chardev_add_of_a_descriptor():
+    with none() as r, socket.socket(socket.AF_UNIX) as listener:
+        q = r.qmp()
+        descriptors = f'/proc/{r.process.pid}/fd'
+        before = len(os.listdir(descriptors))
+        ours, theirs = socket.socketpair()
+        listener.bind(f'{r.dir}/l')
+        q.command('getfd', [theirs.fileno()], fdname='a')
+        q.command('getfd', [listener.fileno()], fdname='b')
+        theirs.close()
+        q.command('chardev-add', id='c0', backend=fd_socket('a', server=False))
+        assert chardevs(q)['c0'][0].startswith('fd:')
+        q.command('chardev-add', id='c1', backend=fd_socket('b'))
+        assert len(os.listdir(descriptors)) == before + 2
+        for name in ('a', '7'):
+            assert q.error('chardev-add', id='c2', backend=fd_socket(name)) == \
+                f"Failed to add chardev 'c2': File descriptor named '{name}' has not been found"
+        q.command('chardev-remove', id='c0')
+        q.command('chardev-remove', id='c1')
+        assert ours.recv(1) == b''
+        with open('/dev/null', encoding='ascii') as null:
+            q.command('getfd', [null.fileno()], fdname='a')
+        assert q.error('chardev-add', id='c0', backend=fd_socket('a')).endswith('is not a socket')
+        assert len(os.listdir(descriptors)) == before
+
+
+def test_chardev_errors():
+    """In QEMU's words."""
+    with none() as r:
+        q = r.qmp()
+        q.command('chardev-add', id='c0', backend=unix_socket(f'{r.dir}/c0'))
+        for backend, desc in (
+                (unix_socket('/x', reconnect=0),
+                 "'reconnect' option is incompatible with socket in server listen mode"),
+                (unix_socket('/x', server=False, wait=False),
+                 "'wait' option is incompatible with socket in client connect mode"),
+                (unix_socket('/x', server=False, reconnect=1, **{'reconnect-ms': 1}),
+                 "'reconnect' and 'reconnect-ms' are mutually exclusive"),
+                (unix_socket('/nonexistent/x', server=False),
+                 "Failed to connect to '/nonexistent/x': No such file or directory"),
+                (unix_socket('/nonexistent/x'),
+                 'Failed to bind socket to /nonexistent/x: No such file or directory'),
+                (unix_socket(''), 'path= must not be empty')):
+            assert q.error('chardev-add', id='c1', backend=backend) == \
+                f"Failed to add chardev 'c1': {desc}"
+        for arguments, desc in (
+                ({'id': 'c0', 'backend': unix_socket('/x')}, "Chardev with id 'c0' already exists"),
+                ({'id': 'c1'}, "Parameter 'backend' is missing"),
+                ({'id': 'c1', 'backend': {}}, "Parameter 'backend.type' is missing"),
+                ({'id': 'c1', 'backend': {'type': 'socket'}},
+                 "Parameter 'backend.data' is missing"),
+                ({'id': 'c1', 'backend': {'type': 'socket', 'data': {}}},
+                 "Parameter 'backend.data.addr' is missing"),
+                ({'id': 'c1', 'backend': {'type': 'socket', 'data': {'addr': {'type': 'unix'}}}},
+                 "Parameter 'backend.data.addr.data' is missing"),
+                ({'id': 'c1', 'backend': 5}, "Invalid parameter type for 'backend', expected: "
+                 'object'),
+                ({'backend': unix_socket('/x')}, "Parameter 'id' is missing"),
+                ({'id': '1', 'backend': unix_socket('/x')},
+                 "Parameter 'id' expects an identifier")):
+            assert q.error('chardev-add', **arguments) == desc, arguments
+        assert q.error('chardev-remove', id='c9') == "Chardev 'c9' not found"
+        assert q.error('chardev-remove', id='compat_monitor0') == \
+            "Chardev 'compat_monitor0' is busy"
+
+
 # --- commands
 
 def test_queries():
