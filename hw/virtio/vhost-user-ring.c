@@ -1,0 +1,195 @@
+/*
+ * The life of a ring: it runs when the front end started it (SET_VRING_KICK) and all that it
+ * needs is there: features, size, addresses, memory. It stops, and goes on where it was, while
+ * the memory or anything else that it stands on changes.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "vhost-user-internal.h"
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include "util/fd.h"
+
+static bool has_feature(const VhostUser *v, unsigned bit)
+{
+    return v->features & VHOST_USER_BIT(bit);
+}
+
+/* VIRTIO 1.2, 2.7 and 2.8: the parts of a ring of @num. */
+typedef struct RingLayout {
+    uint64_t desc, driver, device;           /* bytes */
+    unsigned driver_align, device_align;
+} RingLayout;
+
+#define DESC_ALIGN 16u
+
+static RingLayout ring_layout(const VhostUser *v, uint32_t num)
+{
+    uint64_t event = has_feature(v, VIRTIO_RING_F_EVENT_IDX) ? sizeof(uint16_t) : 0;
+
+    if (has_feature(v, VIRTIO_F_RING_PACKED)) {
+        return (RingLayout){
+            .desc = sizeof(struct vring_packed_desc) * num,
+            .driver = sizeof(struct vring_packed_desc_event),
+            .device = sizeof(struct vring_packed_desc_event),
+            .driver_align = 4,
+            .device_align = 4,
+        };
+    }
+    return (RingLayout){
+        .desc = sizeof(struct vring_desc) * num,
+        .driver = sizeof(struct vring_avail) + sizeof(uint16_t) * num + event,
+        .device = sizeof(struct vring_used) + sizeof(struct vring_used_elem) * num + event,
+        .driver_align = 2,
+        .device_align = 4,
+    };
+}
+
+/* Where @user is in our memory, if all of it is there and lies as a ring's part has to. */
+static void *find_part(const VhostUser *v, uint64_t user, uint64_t size, unsigned align)
+{
+    void *at = guest_mem_of_user(v->mem, user, size);
+
+    return (uintptr_t)at % align == 0 ? at : NULL;
+}
+
+static bool find_ring(const VhostUser *v, const VhostUserRing *r, VirtqSetup *s)
+{
+    RingLayout l = ring_layout(v, r->num);
+
+    s->desc = find_part(v, r->addr.desc_user_addr, l.desc, DESC_ALIGN);
+    s->driver = find_part(v, r->addr.avail_user_addr, l.driver, l.driver_align);
+    s->device = find_part(v, r->addr.used_user_addr, l.device, l.device_align);
+    return s->desc && s->driver && s->device;
+}
+
+static bool is_complete(const VhostUser *v, const VhostUserRing *r)
+{
+    return v->features_set && r->started && r->num > 0 && r->has_addr;
+}
+
+bool vhost_user_ring_start(VhostUser *v, unsigned index, GError **error)
+{
+    VhostUserRing *r = &v->ring[index];
+    VirtioRing ring = {
+        .setup = {
+            .size = (uint16_t)r->num,
+            .features = v->features & ~VHOST_USER_FEATURES,
+            .log_gpa = r->addr.log_guest_addr,
+            .log = r->addr.flags & VHOST_USER_BIT(VHOST_VRING_F_LOG),
+            .base = r->base,
+        },
+        .kick_fd = r->kick_fd,
+        .call_fd = r->call_fd,
+    };
+
+    if (r->running || !is_complete(v, r)) {
+        return true;
+    }
+    if (!has_feature(v, VIRTIO_F_RING_PACKED) && r->base > UINT16_MAX) {
+        VHOST_USER_REFUSE(error, "ring %u: no index is 0x%x", index, r->base);
+        return false;
+    }
+    if (!find_ring(v, r, &ring.setup)) {
+        VHOST_USER_REFUSE(error, "ring %u: its addresses are not in the guest's memory", index);
+        return false;
+    }
+    if (!vhost_user_inflight_of(v, index, ring.setup.size, &ring.setup.inflight)) {
+        VHOST_USER_REFUSE(error, "ring %u: the inflight memory is too small for it", index);
+        return false;
+    }
+    if (!v->dev->ops->ring_start(v->dev, index, &ring, error)) {
+        g_prefix_error(error, "ring %u: ", index);
+        return false;
+    }
+    r->running = true;
+    r->stranded = false;
+    v->running++;
+    if (r->enabled) {
+        v->dev->ops->ring_enable(v->dev, index, true);
+    }
+    return true;
+}
+
+void vhost_user_ring_stop(VhostUser *v, unsigned index)
+{
+    VhostUserRing *r = &v->ring[index];
+
+    if (r->running) {
+        r->base = v->dev->ops->ring_stop(v->dev, index);
+        r->running = false;
+        v->running--;
+    }
+}
+
+void vhost_user_ring_enable(VhostUser *v, unsigned index, bool on)
+{
+    VhostUserRing *r = &v->ring[index];
+
+    if (r->running && r->enabled != on) {
+        v->dev->ops->ring_enable(v->dev, index, on);
+    }
+    r->enabled = on;
+}
+
+/* --- all of them --- */
+
+void vhost_user_rings_pause(VhostUser *v)
+{
+    for (unsigned i = 0; i < v->dev->n_rings; i++) {
+        vhost_user_ring_stop(v, i);
+    }
+}
+
+/* One that had to stay stopped at an earlier change may find what it needs now. */
+void vhost_user_rings_resume(VhostUser *v)
+{
+    for (unsigned i = 0; i < v->dev->n_rings; i++) {
+        g_autoptr(GError) error = NULL;
+
+        if (!vhost_user_ring_start(v, i, &error) && !v->ring[i].stranded) {
+            v->ring[i].stranded = true;
+            vhost_user_warn(v, "%s; it stays stopped", error->message);
+        }
+    }
+}
+
+static void forget(VhostUserRing *r)
+{
+    fd_close(&r->kick_fd);
+    r->num = 0;
+    r->has_addr = false;
+    r->addr = (struct vhost_vring_addr){ 0 };
+    r->started = r->stranded = r->enabled = false;
+}
+
+/*
+ * QEMU before 8.1 sets the status to 0 first and asks for the bases then; it sends SET_VRING_ERR
+ * once a connection.
+ */
+void vhost_user_rings_reset(VhostUser *v)
+{
+    for (unsigned i = 0; i < v->dev->n_rings; i++) {
+        vhost_user_ring_stop(v, i);
+        forget(&v->ring[i]);
+    }
+}
+
+void vhost_user_rings_init(VhostUser *v)
+{
+    for (unsigned i = 0; i < v->dev->n_rings; i++) {
+        v->ring[i] = (VhostUserRing){ .kick_fd = -1, .call_fd = -1, .err_fd = -1 };
+    }
+}
+
+void vhost_user_rings_done(VhostUser *v)
+{
+    for (unsigned i = 0; i < v->dev->n_rings; i++) {
+        forget(&v->ring[i]);
+        fd_close(&v->ring[i].call_fd);
+        fd_close(&v->ring[i].err_fd);
+    }
+    vhost_user_rings_init(v);
+}
