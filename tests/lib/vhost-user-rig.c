@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vhost-user-rig.h"
+
+#include <sys/socket.h>
+
+#include "util/fd.h"
+
+static void on_rings(void *opaque, unsigned running)
+{
+    VhostUserRig *r = opaque;
+
+    g_assert_cmpuint(running, !=, r->running);
+    r->running = running;
+    r->rings_told++;
+}
+
+static void on_ended(void *opaque, const char *reason)
+{
+    VhostUserRig *r = opaque;
+
+    g_assert_cmpuint(r->running, ==, 0);
+    g_assert_false(vhost_user_is_connected(r->back));
+    g_assert_null(r->stub->dev.transport);
+    g_free(r->reason);
+    r->reason = g_strdup(reason);
+    r->ended = true;
+    if (r->next_fd >= 0) {
+        vhost_user_serve(r->back, g_steal_fd(&r->next_fd));
+    }
+}
+
+static void on_warned(void *opaque, const char *text)
+{
+    VhostUserRig *r = opaque;
+
+    g_free(r->warning);
+    r->warning = g_strdup(text);
+    r->warnings++;
+}
+
+static const VhostUserEvents events = { on_rings, on_ended, on_warned };
+
+int vhost_user_rig_count_fds(void)
+{
+    g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
+    int n = 0;
+
+    while (g_dir_read_name(dir)) {
+        n++;
+    }
+    return n;
+}
+
+static int connect_back(VhostUserRig *r)
+{
+    int pair[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+    vhost_user_serve(r->back, pair[1]);
+    g_assert_true(vhost_user_is_connected(r->back));
+    return pair[0];
+}
+
+void vhost_user_rig_up(VhostUserRig *r)
+{
+    *r = (VhostUserRig){ .next_fd = -1 };
+    /* the main context has descriptors of its own, which come with the first use */
+    g_main_context_iteration(NULL, FALSE);
+    r->n_fds = vhost_user_rig_count_fds();
+    r->stub = virtio_stub_new(VHOST_USER_RIG_RINGS);
+    r->back = vhost_user_new(&r->stub->dev, &events, r);
+    g_assert_false(vhost_user_is_connected(r->back));
+    r->front = vhost_user_front_new(connect_back(r));
+    r->front->pump = vhost_user_front_pump_main;
+}
+
+void vhost_user_rig_down(VhostUserRig *r)
+{
+    vhost_user_free(r->back);
+    vhost_user_front_free(r->front);
+    virtio_stub_free(r->stub);
+    fd_close(&r->next_fd);
+    g_free(r->reason);
+    g_free(r->warning);
+    g_assert_cmpint(vhost_user_rig_count_fds(), ==, r->n_fds);
+}
+
+void vhost_user_rig_reconnect(VhostUserRig *r)
+{
+    r->ended = false;
+    vhost_user_front_reconnect(r->front, connect_back(r));
+}
+
+void vhost_user_rig_expect_end(VhostUserRig *r, const char *reason)
+{
+    for (unsigned i = 0; !r->ended; i++) {
+        g_assert_cmpuint(i, <, 1000);
+        g_main_context_iteration(NULL, FALSE);
+    }
+    g_assert_cmpstr(r->reason, ==, reason);
+    r->ended = false;
+}
+
+void vhost_user_rig_expect_warning(VhostUserRig *r, const char *text)
+{
+    g_assert_cmpstr(r->warning, ==, text);
+    g_clear_pointer(&r->warning, g_free);
+}
+
+void vhost_user_rig_negotiate(VhostUserRig *r, uint64_t features)
+{
+    vhost_user_front_negotiate(r->front, features, VHOST_USER_FRONT_PROTOCOL);
+    if (!vhost_user_front_host(r->front, 0)) {
+        vhost_user_front_make_region(r->front, 0, 1 << 20);
+        vhost_user_front_make_region(r->front, 1 << 30, 1 << 20);
+    }
+    vhost_user_front_share(r->front);
+    g_assert_true(vhost_user_front_sync(r->front));
+}
+
+void vhost_user_rig_ring(VhostUserRig *r, VhostUserFrontRing *ring, unsigned index,
+                         uint16_t size)
+{
+    VirtqDriverConfig c = { .size = size, .gpa = index * 0x10000ull };
+
+    vhost_user_front_ring_init(r->front, ring, index, &c);
+}
