@@ -1,0 +1,907 @@
+/*
+ * Each message of vhost-user as it should be, and the oddities of front ends that are honest.
+ * Memory, log and inflight: test-hw-virtio-vhost-user-memory; lies: ...-liars.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "vhost-user-rig.h"
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "util/fd.h"
+
+#define BIT(n) (1ull << (n))
+#define PROTOCOL_FEATURES BIT(VHOST_USER_F_PROTOCOL_FEATURES)
+#define VERSION_1 BIT(VIRTIO_F_VERSION_1)
+#define PACKED    BIT(VIRTIO_F_RING_PACKED)
+#define EVENT_IDX BIT(VIRTIO_RING_F_EVENT_IDX)
+
+static void up(VhostUserRig *r, gconstpointer data)
+{
+    vhost_user_rig_up(r);
+}
+
+static void down(VhostUserRig *r, gconstpointer data)
+{
+    vhost_user_rig_down(r);
+}
+
+/* Negotiated and shared, and the calls forgotten that belong to it. */
+static void up_ready(VhostUserRig *r, gconstpointer data)
+{
+    vhost_user_rig_up(r);
+    vhost_user_rig_negotiate(r, VHOST_USER_RIG_FEATURES);
+    virtio_stub_expect(r->stub, "features=0x100000000");
+}
+
+static bool sync_front(VhostUserRig *r)
+{
+    return vhost_user_front_sync(r->front);
+}
+
+static uint64_t ask(VhostUserRig *r, uint32_t request, const void *payload, uint32_t size)
+{
+    VhostUserFrontMsg m = { .request = request, .payload = payload, .size = size };
+
+    return vhost_user_front_ask(r->front, &m);
+}
+
+static uint64_t ask_u64(VhostUserRig *r, uint32_t request, uint64_t value)
+{
+    return ask(r, request, &value, sizeof(value));
+}
+
+static uint64_t ask_state(VhostUserRig *r, uint32_t request, uint32_t index, uint32_t num)
+{
+    struct vhost_vring_state s = { .index = index, .num = num };
+
+    return ask(r, request, &s, sizeof(s));
+}
+
+/* --- features --- */
+
+/* Nothing is asked of the device that nobody serves. */
+static void test_quiet(VhostUserRig *r, gconstpointer data)
+{
+    virtio_stub_expect(r->stub, "");
+    g_assert_cmpuint(r->rings_told, ==, 0);
+}
+
+static void test_features(VhostUserRig *r, gconstpointer data)
+{
+    uint64_t offered = r->stub->offered | PROTOCOL_FEATURES | BIT(VHOST_F_LOG_ALL);
+
+    g_assert_cmphex(vhost_user_front_get_u64(r->front, VHOST_USER_GET_FEATURES), ==, offered);
+    vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES,
+                              VERSION_1 | PROTOCOL_FEATURES | BIT(VHOST_F_LOG_ALL));
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "features=0x100000000");
+}
+
+static void test_protocol_features(VhostUserRig *r, gconstpointer data)
+{
+    g_assert_cmphex(vhost_user_front_get_u64(r->front, VHOST_USER_GET_PROTOCOL_FEATURES), ==,
+                    BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(9) | BIT(10) |
+                    BIT(12) | BIT(13) | BIT(15) | BIT(16));
+    r->stub->ops.announce = NULL;
+    r->stub->ops.set_mtu = NULL;
+    g_assert_cmphex(vhost_user_front_get_u64(r->front, VHOST_USER_GET_PROTOCOL_FEATURES), ==,
+                    BIT(0) | BIT(1) | BIT(3) | BIT(5) | BIT(9) | BIT(10) | BIT(12) | BIT(13) |
+                    BIT(15) | BIT(16));
+}
+
+/* QEMU: once for each pair of rings, the same. The device hears of what changed. */
+static void test_features_again(VhostUserRig *r, gconstpointer data)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        vhost_user_front_get_u64(r->front, VHOST_USER_GET_FEATURES);
+        vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES, VERSION_1 | PROTOCOL_FEATURES);
+    }
+    vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES,
+                              VERSION_1 | PACKED | PROTOCOL_FEATURES);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "features=0x500000000");
+}
+
+/* Even none at all are told once. */
+static void test_no_features(VhostUserRig *r, gconstpointer data)
+{
+    vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES, 0);
+    vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES, 0);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "features=0x0");
+}
+
+static void test_refused_features(VhostUserRig *r, gconstpointer data)
+{
+    r->stub->refuse_features = true;
+    g_assert_cmpuint(ask_u64(r, VHOST_USER_SET_FEATURES, VERSION_1 | PACKED), ==, 1);
+    vhost_user_rig_expect_warning(r, "SET_FEATURES: the device wants no features");
+    /* 8: FEATURES_OK, which is for both to say */
+    vhost_user_front_send_u64(r->front, VHOST_USER_SET_STATUS, 1 | 2 | 8);
+    g_assert_cmpuint(vhost_user_front_get_u64(r->front, VHOST_USER_GET_STATUS), ==, 1 | 2);
+    r->stub->refuse_features = false;
+    g_assert_cmpuint(ask_u64(r, VHOST_USER_SET_FEATURES, VERSION_1 | PACKED), ==, 0);
+    vhost_user_front_send_u64(r->front, VHOST_USER_SET_STATUS, 1 | 2 | 8);
+    g_assert_cmpuint(vhost_user_front_get_u64(r->front, VHOST_USER_GET_STATUS), ==, 1 | 2 | 8);
+}
+
+static void test_queue_num(VhostUserRig *r, gconstpointer data)
+{
+    g_assert_cmpuint(vhost_user_front_get_u64(r->front, VHOST_USER_GET_QUEUE_NUM), ==, 2);
+}
+
+static void test_owner(VhostUserRig *r, gconstpointer data)
+{
+    g_assert_cmpuint(ask(r, VHOST_USER_SET_OWNER, NULL, 0), ==, 0);
+    g_assert_cmpuint(ask(r, VHOST_USER_SET_OWNER, NULL, 0), ==, 0);
+    g_assert_cmpuint(ask(r, VHOST_USER_RESET_OWNER, NULL, 0), ==, 0);
+    virtio_stub_expect(r->stub, "");
+}
+
+/* The message that negotiates answers is answered; without, the flag means nothing. */
+static void test_reply_ack(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontMsg m = { .request = VHOST_USER_SET_OWNER,
+                            .flags = VHOST_USER_VERSION | VHOST_USER_NEED_REPLY };
+
+    vhost_user_front_send_msg(r->front, &m);
+    g_assert_true(sync_front(r)); /* gets the answer to itself */
+    g_assert_cmpuint(ask_u64(r, VHOST_USER_SET_PROTOCOL_FEATURES,
+                             BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK)), ==, 0);
+    g_assert_cmpuint(ask(r, VHOST_USER_SET_OWNER, NULL, 0), ==, 0);
+    /* one answer, not two */
+    g_assert_cmphex(ask(r, VHOST_USER_GET_FEATURES, NULL, 0), !=, 0);
+    g_assert_true(sync_front(r));
+}
+
+static void test_unknown_request(VhostUserRig *r, gconstpointer data)
+{
+    uint8_t payload[1000] = { 0 };
+
+    g_assert_cmpuint(ask(r, 99, payload, sizeof(payload)), ==, 1);
+    vhost_user_rig_expect_warning(r, "request 99: there is no such request");
+    g_assert_cmpuint(ask(r, 0, NULL, 0), ==, 1);
+    g_assert_cmpuint(ask(r, UINT32_MAX, NULL, 0), ==, 1);
+    vhost_user_front_send(r->front, 26, payload, sizeof(payload));
+    vhost_user_rig_expect_end(r, "request 26: there is no such request");
+}
+
+/* --- status --- */
+
+static void test_status(VhostUserRig *r, gconstpointer data)
+{
+    g_assert_cmpuint(vhost_user_front_get_u64(r->front, VHOST_USER_GET_STATUS), ==, 0);
+    vhost_user_front_send_u64(r->front, VHOST_USER_SET_STATUS, 0xff);
+    g_assert_cmpuint(vhost_user_front_get_u64(r->front, VHOST_USER_GET_STATUS), ==, 0xff);
+    virtio_stub_expect(r->stub, "");
+    vhost_user_front_send_u64(r->front, VHOST_USER_SET_STATUS, 0);
+    g_assert_cmpuint(vhost_user_front_get_u64(r->front, VHOST_USER_GET_STATUS), ==, 0);
+    virtio_stub_expect(r->stub, "reset");
+}
+
+/* --- rings --- */
+
+static void test_ring(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+    const VirtioRing *at = &r->stub->ring[1].ring;
+
+    vhost_user_rig_ring(r, &ring, 1, 256);
+    ring.base = 77;
+    vhost_user_front_ring_start(r->front, &ring);
+    vhost_user_front_ring_enable(r->front, &ring, true);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "start=1,256 call=1 enable=1,1");
+    g_assert_cmpuint(at->setup.size, ==, 256);
+    g_assert_cmpuint(at->setup.base, ==, 77);
+    g_assert_cmphex(at->setup.features, ==, VERSION_1);
+    g_assert_false(at->setup.log);
+    g_assert_null(at->setup.inflight);
+    g_assert_cmpint(at->kick_fd, >=, 0);
+    g_assert_cmpint(at->call_fd, >=, 0);
+    g_assert_cmpuint(r->running, ==, 1);
+
+    r->stub->ring[1].base = 99;
+    g_assert_true(vhost_user_front_ring_stop(r->front, &ring));
+    g_assert_cmpuint(ring.base, ==, 99);
+    virtio_stub_expect(r->stub, "stop=1");
+    g_assert_cmpuint(r->running, ==, 0);
+    /* again, from there */
+    vhost_user_front_ring_start(r->front, &ring);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "start=1,256 enable=1,1 call=1");
+    g_assert_cmpuint(at->setup.base, ==, 99);
+    vhost_user_front_ring_done(&ring);
+}
+
+/* What the front end has as an address of its own is where it wrote it. */
+static void test_ring_addresses(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+    const VirtqSetup *s = &r->stub->ring[2].ring.setup;
+
+    vhost_user_rig_ring(r, &ring, 2, 64);
+    vhost_user_front_ring_start(r->front, &ring);
+    g_assert_true(sync_front(r));
+    ring.driver->desc[3].addr = 0x1122334455667788;
+    ring.driver->avail->idx = 0x1234;
+    ring.driver->used->idx = 0x4321;
+    g_assert_cmphex(((struct vring_desc *)s->desc)[3].addr, ==, 0x1122334455667788);
+    g_assert_cmphex(((struct vring_avail *)s->driver)->idx, ==, 0x1234);
+    g_assert_cmphex(((struct vring_used *)s->device)->idx, ==, 0x4321);
+    g_assert_cmphex(s->log_gpa, ==, vhost_user_front_ring_addr(&ring).log_guest_addr);
+    vhost_user_front_ring_done(&ring);
+}
+
+/* Descriptors of events are those that came. */
+static void test_ring_events(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+    uint64_t n;
+
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_ring_start(r->front, &ring);
+    g_assert_true(sync_front(r));
+    /* once, for what a former back end may not have told */
+    g_assert_true(vhost_user_front_was_called(&ring));
+    g_assert_false(vhost_user_front_was_called(&ring));
+    vhost_user_front_kick(&ring);
+    g_assert_cmpint(read(r->stub->ring[0].ring.kick_fd, &n, sizeof(n)), ==, sizeof(n));
+    g_assert_cmpint(write(r->stub->ring[0].ring.call_fd, &n, sizeof(n)), ==, sizeof(n));
+    g_assert_true(vhost_user_front_was_called(&ring));
+
+    r->stub->dev.transport->ring_broken(r->stub->dev.transport_opaque, 0, "tested");
+    vhost_user_rig_expect_warning(r, "ring 0 is broken: tested");
+    g_assert_true(vhost_user_front_was_failed(&ring));
+    /* not one that is gone meanwhile */
+    g_assert_true(vhost_user_front_ring_stop(r->front, &ring));
+    r->stub->dev.transport->ring_broken(r->stub->dev.transport_opaque, 0, "tested");
+    r->stub->dev.transport->ring_broken(r->stub->dev.transport_opaque, 4, "tested");
+    vhost_user_rig_expect_warning(r, NULL);
+    g_assert_false(vhost_user_front_was_failed(&ring));
+    vhost_user_front_ring_done(&ring);
+}
+
+/* A broken ring whose front end does not want to know, or does not read. */
+static void test_broken_untold(VhostUserRig *r, gconstpointer data)
+{
+    uint64_t full = UINT64_MAX - 1;
+    VhostUserFrontRing ring;
+
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_ring_start(r->front, &ring);
+    g_assert_true(sync_front(r));
+    g_assert_cmpint(write(ring.err_fd, &full, sizeof(full)), ==, sizeof(full));
+    g_assert_cmpint(fd_set_nonblock(ring.err_fd, false), ==, 0);
+    r->stub->dev.transport->ring_broken(r->stub->dev.transport_opaque, 0, "tested");
+    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_ERR, 0, -1);
+    g_assert_true(sync_front(r));
+    r->stub->dev.transport->ring_broken(r->stub->dev.transport_opaque, 0, "tested");
+    g_assert_cmpuint(r->warnings, ==, 2);
+    vhost_user_front_ring_done(&ring);
+}
+
+/* Polled on both sides. */
+static void test_no_events(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_ring_start(r->front, &ring);
+    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_KICK, 0, -1);
+    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_CALL, 0, -1);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "start=0,64 call=0 stop=0 start=0,64 call=0");
+    g_assert_cmpint(r->stub->ring[0].ring.kick_fd, ==, -1);
+    g_assert_cmpint(r->stub->ring[0].ring.call_fd, ==, -1);
+    vhost_user_front_ring_done(&ring);
+}
+
+/* Said first, then what the ring is. */
+static void test_kick_first(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_KICK, 0, ring.kick_fd);
+    vhost_user_front_ring_send_addr(r->front, &ring);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "");
+    vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "start=0,64");
+    vhost_user_front_ring_done(&ring);
+}
+
+/* QEMU enables rings and sends their calls first of all. */
+static void test_features_last(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+
+    vhost_user_front_make_region(r->front, 0, 1 << 20);
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_CALL, 0, ring.call_fd);
+    for (unsigned i = 0; i < 5; i++) {
+        vhost_user_front_ring_enable(r->front, &ring, true);
+    }
+    vhost_user_front_share(r->front);
+    vhost_user_front_ring_start(r->front, &ring);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "");
+    vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES, VERSION_1 | PROTOCOL_FEATURES);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "features=0x100000000 start=0,64 enable=0,1");
+    g_assert_cmpuint(r->running, ==, 1);
+    vhost_user_front_ring_done(&ring);
+}
+
+/* A front end that knows nothing of protocol features can't enable a ring: it is. */
+static void test_no_protocol_features(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+
+    vhost_user_front_negotiate(r->front, VERSION_1, 0);
+    vhost_user_front_make_region(r->front, 0, 1 << 20);
+    vhost_user_front_share(r->front);
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_ring_start(r->front, &ring);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "features=0x100000000 start=0,64 enable=0,1 call=0");
+    vhost_user_front_ring_done(&ring);
+}
+
+static void test_enable(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+
+    vhost_user_rig_ring(r, &ring, 3, 64);
+    vhost_user_front_ring_enable(r->front, &ring, true);
+    vhost_user_front_ring_enable(r->front, &ring, false);
+    vhost_user_front_ring_start(r->front, &ring);
+    vhost_user_front_ring_enable(r->front, &ring, true);
+    vhost_user_front_ring_enable(r->front, &ring, true);
+    vhost_user_front_ring_enable(r->front, &ring, false);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "start=3,64 call=3 enable=3,1 enable=3,0");
+    vhost_user_front_ring_done(&ring);
+}
+
+/* Other descriptors, the log's flag: while it runs. It goes on where it was. */
+static void test_changes_of_a_running_ring(VhostUserRig *r, gconstpointer data)
+{
+    AUTO_FD int other = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    VhostUserFrontRing ring;
+    uint64_t n = 5;
+
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_ring_start(r->front, &ring);
+    vhost_user_front_ring_enable(r->front, &ring, true);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "start=0,64 call=0 enable=0,1");
+    r->stub->ring[0].base = 55;
+    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_CALL, 0, other);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "call=0");
+    g_assert_cmpint(read(other, &n, sizeof(n)), ==, sizeof(n));
+    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_KICK, 0, other);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "stop=0 start=0,64 enable=0,1");
+    g_assert_cmpuint(r->stub->ring[0].ring.setup.base, ==, 55);
+    ring.log = true;
+    vhost_user_front_ring_send_addr(r->front, &ring);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "stop=0 start=0,64 enable=0,1");
+    g_assert_true(r->stub->ring[0].ring.setup.log);
+    g_assert_cmpuint(r->stub->ring[0].ring.setup.base, ==, 55);
+    g_assert_cmpuint(r->rings_told, ==, 1);
+    vhost_user_front_ring_done(&ring);
+}
+
+/* The same as it is can be said at any time, another size or place can't. */
+static void test_running_ring_is_not_changed(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_ring_start(r->front, &ring);
+    g_assert_cmpuint(ask_state(r, VHOST_USER_SET_VRING_NUM, 0, 64), ==, 0);
+    g_assert_cmpuint(ask_state(r, VHOST_USER_SET_VRING_NUM, 0, 32), ==, 1);
+    vhost_user_rig_expect_warning(r, "SET_VRING_NUM: ring 0 is running");
+    g_assert_cmpuint(ask_state(r, VHOST_USER_SET_VRING_BASE, 0, 0), ==, 1);
+    vhost_user_rig_expect_warning(r, "SET_VRING_BASE: ring 0 is running");
+    g_assert_cmpuint(ask_u64(r, VHOST_USER_SET_FEATURES, PACKED | VERSION_1), ==, 1);
+    vhost_user_rig_expect_warning(r, "SET_FEATURES: rings are running");
+    g_assert_cmpuint(r->running, ==, 1);
+    vhost_user_front_ring_done(&ring);
+}
+
+static void test_base_of_a_ring_that_never_ran(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+
+    vhost_user_rig_ring(r, &ring, 2, 64);
+    g_assert_true(vhost_user_front_ring_stop(r->front, &ring));
+    g_assert_cmpuint(ring.base, ==, 0);
+    vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_BASE, 2, 1234);
+    g_assert_true(vhost_user_front_ring_stop(r->front, &ring));
+    g_assert_cmpuint(ring.base, ==, 1234);
+    virtio_stub_expect(r->stub, "");
+    vhost_user_front_ring_done(&ring);
+}
+
+/* What was stopped does not start but by SET_VRING_KICK. */
+static void test_stopped_stays_stopped(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_ring_start(r->front, &ring);
+    g_assert_true(vhost_user_front_ring_stop(r->front, &ring));
+    vhost_user_front_ring_send_addr(r->front, &ring);
+    vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
+    vhost_user_front_share(r->front);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "start=0,64 call=0 stop=0");
+    vhost_user_front_ring_done(&ring);
+}
+
+/* A ring that the device does not take. */
+static void test_refused_ring(VhostUserRig *r, gconstpointer data)
+{
+    uint64_t u = 0;
+    VhostUserFrontRing ring;
+    VhostUserFrontMsg kick = { .request = VHOST_USER_SET_VRING_KICK, .payload = &u,
+                               .size = sizeof(u), .n_fds = 1 };
+
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
+    vhost_user_front_ring_send_addr(r->front, &ring);
+    kick.fd = &ring.kick_fd;
+    r->stub->refuse_ring = true;
+    g_assert_cmpuint(vhost_user_front_ask(r->front, &kick), ==, 1);
+    vhost_user_rig_expect_warning(r, "SET_VRING_KICK: ring 0: the device wants no ring");
+    r->stub->refuse_ring = false;
+    vhost_user_front_share(r->front);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "start=0,64");
+    g_assert_cmpuint(vhost_user_front_ask(r->front, &kick), ==, 0);
+    virtio_stub_expect(r->stub, "start=0,64");
+    vhost_user_front_ring_done(&ring);
+}
+
+/* Exactly what the layout needs has to be in memory: one byte less is too few. */
+static void expect_sizes(VhostUserRig *r, uint64_t features, const uint64_t part[3])
+{
+    uint64_t end = VHOST_USER_FRONT_USER + (1 << 20), u = VHOST_USER_VRING_NO_FD;
+
+    vhost_user_rig_negotiate(r, features | VHOST_USER_RIG_FEATURES);
+    vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
+    for (unsigned i = 0; i < 3; i++) {
+        const uint64_t align[3] = { 16, 2, 4 };
+
+        for (unsigned short_of = 0; short_of < 2; short_of++) {
+            struct vhost_vring_addr a = {
+                .desc_user_addr = VHOST_USER_FRONT_USER,
+                .avail_user_addr = VHOST_USER_FRONT_USER,
+                .used_user_addr = VHOST_USER_FRONT_USER,
+            };
+            uint64_t at = end - part[i] + short_of * align[i];
+
+            *(i == 0 ? &a.desc_user_addr : i == 1 ? &a.avail_user_addr : &a.used_user_addr) =
+                at - at % align[i];
+            g_assert_cmpuint(ask(r, VHOST_USER_SET_VRING_ADDR, &a, sizeof(a)), ==, 0);
+            g_assert_cmpuint(ask(r, VHOST_USER_SET_VRING_KICK, &u, sizeof(u)), ==, short_of);
+            vhost_user_front_send_state(r->front, VHOST_USER_GET_VRING_BASE, 0, 0);
+            g_assert_true(vhost_user_front_recv(r->front, &(VhostUserFrontReply){ 0 }));
+        }
+    }
+}
+
+static void test_sizes_split(VhostUserRig *r, gconstpointer data)
+{
+    expect_sizes(r, 0, (const uint64_t[]){ 64 * 16, 4 + 64 * 2, 4 + 64 * 8 });
+}
+
+static void test_sizes_split_event_idx(VhostUserRig *r, gconstpointer data)
+{
+    /* an address is a multiple of 4, so the used ring's 2 bytes more need 4 */
+    expect_sizes(r, EVENT_IDX, (const uint64_t[]){ 64 * 16, 6 + 64 * 2, 8 + 64 * 8 });
+}
+
+static void test_sizes_packed(VhostUserRig *r, gconstpointer data)
+{
+    expect_sizes(r, PACKED | EVENT_IDX, (const uint64_t[]){ 64 * 16, 4, 4 });
+}
+
+static void test_packed_base(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+
+    vhost_user_rig_negotiate(r, VHOST_USER_RIG_FEATURES | PACKED);
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    g_assert_cmphex(ring.base, ==, 0x80008000);
+    vhost_user_front_ring_start(r->front, &ring);
+    g_assert_true(sync_front(r));
+    g_assert_cmphex(r->stub->ring[0].ring.setup.base, ==, 0x80008000);
+    vhost_user_front_ring_done(&ring);
+}
+
+/* --- reset --- */
+
+/*
+ * As QEMU before 8.1 does it: the status first, then the bases. What is the connection's stays:
+ * memory, protocol features, descriptors of calls and errors.
+ */
+static void test_reset_by_status(VhostUserRig *r, gconstpointer data)
+{
+    uint32_t request = GPOINTER_TO_UINT(data);
+    VhostUserFrontRing ring;
+
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_ring_start(r->front, &ring);
+    vhost_user_front_ring_enable(r->front, &ring, true);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "start=0,64 call=0 enable=0,1");
+    r->stub->ring[0].base = 42;
+    if (request == VHOST_USER_SET_STATUS) {
+        vhost_user_front_send_u64(r->front, request, 0);
+    } else {
+        vhost_user_front_send(r->front, request, NULL, 0);
+    }
+    g_assert_true(vhost_user_front_ring_stop(r->front, &ring));
+    g_assert_cmpuint(ring.base, ==, 42);
+    virtio_stub_expect(r->stub, "stop=0 reset");
+    g_assert_cmpuint(r->running, ==, 0);
+    /* nothing is known of the ring any more */
+    vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES, VERSION_1 | PROTOCOL_FEATURES);
+    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_KICK, 0, ring.kick_fd);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "features=0x100000000");
+    vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "");
+    vhost_user_front_ring_send_addr(r->front, &ring);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "start=0,64");
+    g_assert_cmpint(r->stub->ring[0].ring.call_fd, >=, 0);
+    vhost_user_front_ring_done(&ring);
+}
+
+/* --- configuration --- */
+
+static void send_config(VhostUserRig *r, uint32_t request, uint32_t flags, const VhostUserConfig *c)
+{
+    VhostUserFrontMsg m = { .request = request, .flags = VHOST_USER_VERSION | flags,
+                            .payload = c, .size = 12 + c->size };
+
+    vhost_user_front_send_msg(r->front, &m);
+}
+
+static void test_get_config(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserConfig c = { .offset = 20, .size = 8, .data = { 9, 9 } };
+    VhostUserFrontReply reply;
+
+    send_config(r, VHOST_USER_GET_CONFIG, 0, &c);
+    g_assert_true(vhost_user_front_recv(r->front, &reply));
+    g_assert_cmpuint(reply.hdr.size, ==, 20);
+    memcpy(c.data, (const uint8_t[]){ 21, 22, 23, 24, 0, 0, 0, 0 }, 8);
+    g_assert_cmpmem(reply.payload, reply.hdr.size, &c, 20);
+    c = (VhostUserConfig){ .size = VHOST_USER_MAX_CONFIG };
+    send_config(r, VHOST_USER_GET_CONFIG, 0, &c);
+    g_assert_true(vhost_user_front_recv(r->front, &reply));
+    g_assert_cmpuint(reply.hdr.size, ==, 268);
+    c = (VhostUserConfig){ .offset = VHOST_USER_MAX_CONFIG - 1, .size = 1 };
+    send_config(r, VHOST_USER_GET_CONFIG, 0, &c);
+    g_assert_true(vhost_user_front_recv(r->front, &reply));
+    virtio_stub_expect(r->stub, "get-config=20,8 get-config=0,256 get-config=255,1");
+}
+
+static void test_set_config(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserConfig c = { .offset = 3, .size = 2, .data = { 0x11, 0x22 } };
+
+    g_assert_cmpuint(ask(r, VHOST_USER_SET_CONFIG, &c, 14), ==, 0);
+    g_assert_cmpuint(r->stub->config[3], ==, 0x11);
+    g_assert_cmpuint(r->stub->config[4], ==, 0x22);
+    c.flags = VHOST_USER_CONFIG_MIGRATION;
+    g_assert_cmpuint(ask(r, VHOST_USER_SET_CONFIG, &c, 14), ==, 0);
+    r->stub->refuse_config = true;
+    g_assert_cmpuint(ask(r, VHOST_USER_SET_CONFIG, &c, 14), ==, 1);
+    vhost_user_rig_expect_warning(r, "SET_CONFIG: 2 bytes at 3 can't be written");
+}
+
+static void test_rarp(VhostUserRig *r, gconstpointer data)
+{
+    const uint8_t mac[8] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56, 7, 7 };
+
+    g_assert_cmpuint(ask(r, VHOST_USER_SEND_RARP, mac, sizeof(mac)), ==, 0);
+    virtio_stub_expect(r->stub, "announce=52:54:00:12:34:56");
+    r->stub->ops.announce = NULL;
+    g_assert_cmpuint(ask(r, VHOST_USER_SEND_RARP, mac, sizeof(mac)), ==, 0);
+}
+
+static void test_mtu(VhostUserRig *r, gconstpointer data)
+{
+    g_assert_cmpuint(ask_u64(r, VHOST_USER_NET_SET_MTU, 65535), ==, 0);
+    virtio_stub_expect(r->stub, "mtu=65535");
+    g_assert_cmpuint(ask_u64(r, VHOST_USER_NET_SET_MTU, 65536), ==, 1);
+    vhost_user_rig_expect_warning(r, "NET_SET_MTU: an MTU of 65536 can't be had");
+    virtio_stub_expect(r->stub, "");
+    r->stub->refuse_mtu = true;
+    g_assert_cmpuint(ask_u64(r, VHOST_USER_NET_SET_MTU, 1500), ==, 1);
+    vhost_user_rig_expect_warning(r, "NET_SET_MTU: the device wants no MTU");
+    r->stub->ops.set_mtu = NULL;
+    g_assert_cmpuint(ask_u64(r, VHOST_USER_NET_SET_MTU, 1500), ==, 1);
+}
+
+static void change_config(VhostUserRig *r)
+{
+    r->stub->dev.transport->config_changed(r->stub->dev.transport_opaque);
+}
+
+static void test_config_change(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserHeader hdr;
+    unsigned n = 0;
+
+    change_config(r); /* nobody can hear */
+    vhost_user_front_open_back(r->front);
+    g_assert_true(sync_front(r));
+    change_config(r);
+    vhost_user_front_recv_back(r->front, &hdr);
+    g_assert_cmpuint(hdr.request, ==, 2);
+    g_assert_cmphex(hdr.flags, ==, 1);
+    g_assert_cmpuint(hdr.size, ==, 0);
+    /* who does not read is not waited for, and finds whole messages later */
+    for (unsigned i = 0; i < 20000; i++) {
+        change_config(r);
+    }
+    while (recv(r->front->back_fd, &hdr, sizeof(hdr), MSG_DONTWAIT) == sizeof(hdr)) {
+        g_assert_cmpuint(hdr.request, ==, 2);
+        n++;
+    }
+    g_assert_cmpuint(n, >, 10);
+    g_assert_cmpuint(n, <, 20000);
+    change_config(r);
+    vhost_user_front_recv_back(r->front, &hdr);
+    /* nor is who is gone */
+    fd_close(&r->front->back_fd);
+    change_config(r);
+    change_config(r);
+    vhost_user_front_open_back(r->front);
+    vhost_user_front_open_back(r->front);
+    g_assert_true(sync_front(r));
+    change_config(r);
+    vhost_user_front_recv_back(r->front, &hdr);
+}
+
+/* Without CONFIG nobody asked for it. */
+static void test_config_change_not_negotiated(VhostUserRig *r, gconstpointer data)
+{
+    uint8_t byte;
+
+    vhost_user_front_negotiate(r->front, VHOST_USER_RIG_FEATURES,
+                               BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ));
+    vhost_user_front_open_back(r->front);
+    g_assert_true(sync_front(r));
+    change_config(r);
+    g_assert_cmpint(recv(r->front->back_fd, &byte, 1, MSG_DONTWAIT), <, 0);
+}
+
+/* --- the connection --- */
+
+static void test_ends(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        vhost_user_rig_ring(r, &ring[i], i, 64);
+        vhost_user_front_ring_start(r->front, &ring[i]);
+    }
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "start=0,64 call=0 start=1,64 call=1");
+    g_assert_cmpuint(r->running, ==, 2);
+    vhost_user_front_close(r->front);
+    vhost_user_rig_expect_end(r, NULL);
+    virtio_stub_expect(r->stub, "stop=0 stop=1 reset");
+    g_assert_null(r->stub->dev.mem);
+    for (unsigned i = 0; i < 2; i++) {
+        vhost_user_front_ring_done(&ring[i]);
+    }
+}
+
+/* Nothing of the last front end is there for the next one. */
+static void test_reconnect(VhostUserRig *r, gconstpointer data)
+{
+    uint64_t u = VHOST_USER_VRING_NO_FD;
+    VhostUserFrontRing ring;
+
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_ring_start(r->front, &ring);
+    vhost_user_front_ring_enable(r->front, &ring, true);
+    vhost_user_front_send_u64(r->front, VHOST_USER_SET_STATUS, 15);
+    vhost_user_front_open_back(r->front);
+    g_assert_true(sync_front(r));
+    r->stub->ring[0].base = 7;
+    vhost_user_front_close(r->front);
+    vhost_user_rig_expect_end(r, NULL);
+    virtio_stub_expect(r->stub, "start=0,64 call=0 enable=0,1 stop=0 reset");
+
+    vhost_user_rig_reconnect(r);
+    vhost_user_front_send(r->front, VHOST_USER_SET_VRING_KICK, &u, sizeof(u));
+    vhost_user_front_negotiate(r->front, VHOST_USER_RIG_FEATURES, VHOST_USER_FRONT_PROTOCOL);
+    change_config(r);
+    g_assert_cmpuint(vhost_user_front_get_u64(r->front, VHOST_USER_GET_STATUS), ==, 0);
+    vhost_user_front_share(r->front);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "features=0x100000000");
+    g_assert_true(vhost_user_front_ring_stop(r->front, &ring));
+    g_assert_cmpuint(ring.base, ==, 0);
+    vhost_user_front_ring_start(r->front, &ring);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "start=0,64 call=0");
+    vhost_user_front_ring_done(&ring);
+}
+
+/* Served in the event itself, in the middle of what the last one had said. */
+static void test_reconnect_at_once(VhostUserRig *r, gconstpointer data)
+{
+    int pair[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+    r->next_fd = pair[1];
+    vhost_user_front_send(r->front, 99, NULL, 0);
+    for (unsigned i = 0; i < 10; i++) {
+        vhost_user_front_send(r->front, VHOST_USER_GET_FEATURES, NULL, 0);
+    }
+    vhost_user_rig_expect_end(r, "request 99: there is no such request");
+    g_assert_true(vhost_user_is_connected(r->back));
+    vhost_user_front_reconnect(r->front, pair[0]);
+    vhost_user_rig_negotiate(r, VHOST_USER_RIG_FEATURES);
+}
+
+static void test_disconnect(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_ring_start(r->front, &ring);
+    g_assert_true(sync_front(r));
+    vhost_user_disconnect(r->back, "enough");
+    g_assert_true(r->ended);
+    g_assert_cmpstr(r->reason, ==, "enough");
+    g_assert_true(vhost_user_front_is_closed(r->front));
+    r->ended = false;
+    vhost_user_disconnect(r->back, "enough");
+    g_assert_false(r->ended);
+    vhost_user_front_ring_done(&ring);
+}
+
+/* Rings that run, and no event. */
+static void test_free(VhostUserRig *r, gconstpointer data)
+{
+    VhostUserFrontRing ring;
+
+    vhost_user_rig_ring(r, &ring, 0, 64);
+    vhost_user_front_ring_start(r->front, &ring);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "start=0,64 call=0");
+    g_clear_pointer(&r->back, vhost_user_free);
+    virtio_stub_expect(r->stub, "stop=0 reset");
+    g_assert_false(r->ended);
+    g_assert_true(vhost_user_front_is_closed(r->front));
+    vhost_user_free(NULL);
+    vhost_user_front_ring_done(&ring);
+}
+
+/* Who makes much ado has a limited number of lines in our log, and the next one has his own. */
+static void test_warnings_are_limited(VhostUserRig *r, gconstpointer data)
+{
+    for (unsigned i = 0; i < 100; i++) {
+        g_assert_cmpuint(ask(r, 99, NULL, 0), ==, 1);
+    }
+    g_assert_cmpuint(r->warnings, ==, 32);
+    vhost_user_front_close(r->front);
+    vhost_user_rig_expect_end(r, NULL);
+    vhost_user_rig_reconnect(r);
+    vhost_user_rig_negotiate(r, VHOST_USER_RIG_FEATURES);
+    g_assert_cmpuint(ask(r, 99, NULL, 0), ==, 1);
+    g_assert_cmpuint(r->warnings, ==, 33);
+}
+
+/* --- what the words are, as the document has them --- */
+
+static void test_bytes(VhostUserRig *r, gconstpointer data)
+{
+    static const uint32_t get_features[3] = { 1, 1, 0 };
+    static const uint32_t enable[] = { 18, 1, 8, 3, 1 };
+    uint32_t answer[5];
+    uint64_t features;
+
+    vhost_user_front_send_bytes(r->front, enable, sizeof(enable), NULL, 0);
+    vhost_user_front_send_bytes(r->front, get_features, sizeof(get_features), NULL, 0);
+    while (recv(r->front->fd, answer, sizeof(answer), MSG_DONTWAIT) != sizeof(answer)) {
+        g_main_context_iteration(NULL, FALSE);
+    }
+    g_assert_cmpuint(answer[0], ==, 1);
+    g_assert_cmpuint(answer[1], ==, 1 | 4);
+    g_assert_cmpuint(answer[2], ==, 8);
+    memcpy(&features, &answer[3], 8);
+    g_assert_cmphex(features, ==, r->stub->offered | BIT(30) | BIT(26));
+}
+
+G_STATIC_ASSERT(sizeof(VhostUserHeader) == 12);
+G_STATIC_ASSERT(sizeof(VhostUserRegion) == 32);
+G_STATIC_ASSERT(sizeof(VhostUserMemTable) == 8 + 8 * 32);
+G_STATIC_ASSERT(sizeof(VhostUserMemReg) == 40);
+G_STATIC_ASSERT(sizeof(VhostUserLog) == 16);
+G_STATIC_ASSERT(sizeof(VhostUserConfig) == 12 + 256);
+G_STATIC_ASSERT(sizeof(VhostUserInflight) == 24);
+
+#define ADD(name, fn) g_test_add("/hw/virtio/vhost-user/" name, VhostUserRig, NULL, up, fn, down)
+#define ADD_READY(name, fn) \
+    g_test_add("/hw/virtio/vhost-user/" name, VhostUserRig, NULL, up_ready, fn, down)
+
+static void add_rings(void)
+{
+    ADD_READY("ring", test_ring);
+    ADD_READY("ring-addresses", test_ring_addresses);
+    ADD_READY("ring-events", test_ring_events);
+    ADD_READY("broken-untold", test_broken_untold);
+    ADD_READY("no-events", test_no_events);
+    ADD_READY("kick-first", test_kick_first);
+    ADD("features-last", test_features_last);
+    ADD("no-protocol-features", test_no_protocol_features);
+    ADD_READY("enable", test_enable);
+    ADD_READY("changes-of-a-running-ring", test_changes_of_a_running_ring);
+    ADD_READY("running-ring-is-not-changed", test_running_ring_is_not_changed);
+    ADD_READY("base-of-a-ring-that-never-ran", test_base_of_a_ring_that_never_ran);
+    ADD_READY("stopped-stays-stopped", test_stopped_stays_stopped);
+    ADD_READY("refused-ring", test_refused_ring);
+    ADD("sizes/split", test_sizes_split);
+    ADD("sizes/split-event-idx", test_sizes_split_event_idx);
+    ADD("sizes/packed", test_sizes_packed);
+    ADD("packed-base", test_packed_base);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ADD("quiet", test_quiet);
+    ADD("features", test_features);
+    ADD("protocol-features", test_protocol_features);
+    ADD_READY("features-again", test_features_again);
+    ADD("no-features", test_no_features);
+    ADD_READY("refused-features", test_refused_features);
+    ADD("queue-num", test_queue_num);
+    ADD_READY("owner", test_owner);
+    ADD("reply-ack", test_reply_ack);
+    ADD_READY("unknown-request", test_unknown_request);
+    ADD_READY("status", test_status);
+    add_rings();
+    g_test_add("/hw/virtio/vhost-user/reset/status", VhostUserRig,
+               GUINT_TO_POINTER(VHOST_USER_SET_STATUS), up_ready, test_reset_by_status, down);
+    g_test_add("/hw/virtio/vhost-user/reset/device", VhostUserRig,
+               GUINT_TO_POINTER(VHOST_USER_RESET_DEVICE), up_ready, test_reset_by_status, down);
+    ADD_READY("get-config", test_get_config);
+    ADD_READY("set-config", test_set_config);
+    ADD_READY("rarp", test_rarp);
+    ADD_READY("mtu", test_mtu);
+    ADD_READY("config-change", test_config_change);
+    ADD("config-change-not-negotiated", test_config_change_not_negotiated);
+    ADD_READY("ends", test_ends);
+    ADD_READY("reconnect", test_reconnect);
+    ADD_READY("reconnect-at-once", test_reconnect_at_once);
+    ADD_READY("disconnect", test_disconnect);
+    ADD_READY("free", test_free);
+    ADD_READY("warnings-are-limited", test_warnings_are_limited);
+    ADD("bytes", test_bytes);
+    return g_test_run();
+}
