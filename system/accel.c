@@ -209,6 +209,12 @@ static void accel_sweep(System *s)
     }
 }
 
+bool accel_is_asked_for(const System *s)
+{
+    return s->machine_given || s->accel.kind != ACCEL_DEFAULT || s->xen_domid >= 0 ||
+           s->xen_attach;
+}
+
 bool accel_open(System *s, GError **error)
 {
     if (!s->machine->has_xen) {

@@ -78,7 +78,8 @@ static const CmdOption options[] = {
     { "accel", "[accel=]NAME[,prop=value]",
       "which Xen: xen, xenemu or qtest ('-accel help' for list,\n"
       "'-accel xenemu,help' for its properties). Default: xen where\n"
-      "/dev/xen/evtchn opens, else xenemu", .handle = accel_set, .topic = accel_help },
+      "/dev/xen/evtchn opens, else xenemu; none if no -device is on it",
+      .handle = accel_set, .topic = accel_help },
     { "xen-domid", "N", "serve the devices of domain N; 1 with an emulated Xen",
       .handle = set_domid },
     { "xen-attach", .help = "started by a toolstack: tell it when devices run",
@@ -285,6 +286,34 @@ char *cmdline_help(const CmdLine *cmd, GError **error)
         }
     }
     return NULL;
+}
+
+static const DeviceClass *cmd_device_class(const CmdGiven *given, const System *s)
+{
+    g_autoptr(OptDict) args = opt_dict_parse(given->arg, "driver", NULL);
+    const char *driver = args ? opt_dict_get(args, "driver") : NULL;
+
+    return driver ? device_class_find(s->devices, driver) : NULL;
+}
+
+bool cmdline_wants_bus(const CmdLine *cmd, const System *s, const char *type)
+{
+    bool any = false;
+
+    for (guint i = 0; i < cmd->given->len; i++) {
+        const CmdGiven *given = g_ptr_array_index(cmd->given, i);
+        const DeviceClass *c;
+
+        if (given->option->phase != CMD_DEVICE) {
+            continue;
+        }
+        any = true;
+        c = cmd_device_class(given, s);
+        if (c && g_strcmp0(c->bus, type) == 0) {
+            return true;
+        }
+    }
+    return !any;
 }
 
 bool cmdline_run(const CmdLine *cmd, System *s, CmdPhase phase, GError **error)

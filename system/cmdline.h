@@ -30,6 +30,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CmdLine, cmdline_free)
  */
 char *cmdline_help(const CmdLine *cmd, GError **error);
 
+/*
+ * Whether a -device needs the bus of that type. Without any -device, too: it may come later, by
+ * QMP. @cmd has not been run; what is no class will be an error.
+ */
+bool cmdline_wants_bus(const CmdLine *cmd, const System *s, const char *type);
+
 /* Does what the options of @phase say. The error begins with the option, as QEMU's do. */
 bool cmdline_run(const CmdLine *cmd, System *s, CmdPhase phase, GError **error);
 

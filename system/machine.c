@@ -74,6 +74,7 @@ bool machine_set(System *s, const char *arg, GError **error)
                                     "Use -machine help to list supported machines");
         }
         s->machine = found;
+        s->machine_given = true;
     }
     if (!s->machine->has_xen) {
         table = &none_options;

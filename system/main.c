@@ -69,6 +69,13 @@ static bool main_start_qtest(System *s, GError **error)
     return true;
 }
 
+/* Devices that are all on no bus of it, and nothing else that names it, need no Xen. */
+static bool main_open_accel(System *s, const CmdLine *cmd, GError **error)
+{
+    return (!accel_is_asked_for(s) && !cmdline_wants_bus(cmd, s, xen_bus.type)) ||
+           accel_open(s, error);
+}
+
 static bool main_start(System *s, const CmdLine *cmd, GError **error)
 {
     if (!cmdline_run(cmd, s, CMD_SETTING, error)) {
@@ -96,7 +103,7 @@ static bool main_start(System *s, const CmdLine *cmd, GError **error)
     if (s->state == RUN_SHUTDOWN) {
         return true; /* nothing was promised yet: the loop ends at once */
     }
-    if (!accel_open(s, error) || !main_start_qtest(s, error)) {
+    if (!main_open_accel(s, cmd, error) || !main_start_qtest(s, error)) {
         return false;
     }
     if (s->state == RUN_SHUTDOWN) {

@@ -62,6 +62,7 @@ typedef void NetdevJobDone(void *opaque, const GError *error); /* NULL: it went 
 typedef struct System {
     /* what the command line said */
     const MachineType *machine;
+    bool machine_given;
     AccelConfig accel;
     char *guest_name;
     int xen_domid;       /* whose devices; -1: not said */
@@ -146,6 +147,7 @@ bool qmp_vif_shows(const Device *d);
 /* accel.c */
 bool accel_set(System *s, const char *arg, GError **error);      /* -accel */
 bool accel_set_names(System *s, const char *names, GError **error); /* -machine accel= */
+bool accel_is_asked_for(const System *s); /* by other options than -device */
 bool accel_open(System *s, GError **error);
 void accel_close(System *s);
 extern const DeviceBus xen_bus;

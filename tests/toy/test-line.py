@@ -74,6 +74,25 @@ def test_errors():
     assert "Bus 'pci.0' not found" in refused('-device', 'toy-line,chardev=x,bus=pci.0')
 
 
+def test_needs_no_xen():
+    """Not even an emulated one, unless something asks for it."""
+    with Ringtap(BINARY, *LISTEN, *LINE) as r:
+        q = r.qmp()
+        assert q.error('device_add', driver='xen-net-device', netdev='n') == \
+            "No 'xen' bus found for device 'xen-net-device'"
+        assert r.end() == (0, '')
+    emulated = 'so it is emulated'
+    for more in (('-machine', 'xenpv'), ('-xen-domid', '3'), ('-xen-attach',)):
+        with Ringtap(BINARY, *LISTEN, *LINE, *more) as r:
+            q = r.qmp()
+            assert "can't find value 'n'" in q.error('device_add', driver='xen-net-device',
+                                                     netdev='n'), more
+            assert os.path.exists('/dev/xen/evtchn') or emulated in r.end()[1]
+    for device in ('{"driver":"xen-netfront","netdev":"n"}', 'xen-netfront,netdev=n'):
+        status, _, err = run(BINARY, '-device', 'toy,spring=spring0', '-device', device)
+        assert status == 1 and "can't find value 'n'" in err, err
+
+
 def test_one_user():
     with lines(*LISTEN, *LINE) as r:
         q = r.qmp()
