@@ -10,6 +10,7 @@
 #include "hw/net/classes.h"
 
 const DeviceClass *const system_classes[] = {
+    &vhost_user_net_class,
     &xen_netback_class,
     &xen_netfront_class,
     NULL
