@@ -62,10 +62,7 @@ void vhost_user_front_free(VhostUserFront *f)
             vhost_user_front_drop_region(f, &f->region[i]);
         }
     }
-    if (f->log) {
-        munmap(f->log, f->log_size);
-    }
-    fd_close(&f->log_fd);
+    vhost_user_front_close_log(f);
     fd_close(&f->inflight_fd);
     g_free(f);
 }
@@ -423,6 +420,15 @@ void vhost_user_front_open_log(VhostUserFront *f, uint64_t size)
     vhost_user_front_send_msg(f, &m);
     g_assert_true(vhost_user_front_recv(f, &reply));
     g_assert_cmpuint(reply.hdr.request, ==, VHOST_USER_SET_LOG_BASE);
+}
+
+void vhost_user_front_close_log(VhostUserFront *f)
+{
+    if (f->log) {
+        munmap(f->log, f->log_size);
+    }
+    f->log = NULL;
+    fd_close(&f->log_fd);
 }
 
 bool vhost_user_front_take_dirty(VhostUserFront *f, uint64_t gpa)

@@ -142,6 +142,7 @@ uint8_t *vhost_user_front_host(VhostUserFront *f, uint64_t gpa);
 
 /* SET_LOG_BASE with a log of @size bytes. */
 void vhost_user_front_open_log(VhostUserFront *f, uint64_t size);
+void vhost_user_front_close_log(VhostUserFront *f); /* ours; the back end may have it still */
 /* Whether the page of @gpa was written since we asked last. */
 bool vhost_user_front_take_dirty(VhostUserFront *f, uint64_t gpa);
 

@@ -235,7 +235,6 @@ int virtio_stub_serve(VirtioStub *s, unsigned index, unsigned max)
     }
     while (max-- > 0 && (n = virtq_pop(&r->vq, &c, 1, iov, VIRTQ_MAX_IOV)) != 0) {
         if (n < 0) {
-            s->dev.transport->ring_broken(s->dev.transport_opaque, index, r->vq.violation);
             return -1;
         }
         virtq_push(&r->vq, &c, fill(s, &c));

@@ -43,8 +43,8 @@ void virtio_stub_free(VirtioStub *s); /* no ring is running */
 void virtio_stub_expect(VirtioStub *s, const char *calls);
 
 /*
- * Takes chains off ring @index and gives them back; at most @max. How many; -1: it is broken, and
- * the transport was told. For the thread that has the ring.
+ * Takes chains off ring @index and gives them back; at most @max. How many; -1: it is broken. For
+ * the thread that has the ring.
  */
 int virtio_stub_serve(VirtioStub *s, unsigned index, unsigned max);
 
