@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
@@ -20,14 +19,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "tap-bench.h"
 
 #define MAX_QUEUES 64
 #define BURST 64
-#define VNET_HDR_SIZE 12
-/* The largest packet with segmentation offload, and the header before it. */
-#define BUFFER_SIZE (VNET_HDR_SIZE + 65550)
 /* Waking a sleeper costs as much as 20 packets: look again a few times first. */
 #define IDLE_ROUNDS 20
 
@@ -35,12 +32,6 @@ typedef struct Pair {
     int fd[2];
     char *buffer;
 } Pair;
-
-static void die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
 
 static void enter_netns(const char *name)
 {
@@ -50,48 +41,27 @@ static void enter_netns(const char *name)
     snprintf(path, sizeof(path), "/run/netns/%s", name);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || setns(fd, CLONE_NEWNET) < 0) {
-        die(path);
+        tap_bench_die(path);
     }
     close(fd);
-}
-
-static int open_queue(const char *ifname, bool multi_queue)
-{
-    struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-    unsigned offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-    int header = VNET_HDR_SIZE;
-    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-
-    if (fd < 0) {
-        die("/dev/net/tun");
-    }
-    if (multi_queue) {
-        ifr.ifr_flags |= IFF_MULTI_QUEUE;
-    }
-    snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
-    if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ||
-        ioctl(fd, TUNSETOFFLOAD, offloads) < 0) {
-        die(ifname);
-    }
-    return fd;
 }
 
 /* Moves at most BURST packets; false if there was none. */
 static bool move(int from, int to, char *buffer)
 {
     for (int i = 0; i < BURST; i++) {
-        ssize_t n = read(from, buffer, BUFFER_SIZE);
+        ssize_t n = read(from, buffer, TAP_BENCH_PACKET_MAX);
 
         if (n < 0) {
             if (errno != EAGAIN) {
-                die("read");
+                tap_bench_die("read");
             }
             return i > 0;
         }
         /* An interface that is down, or full, loses packets: as a wire does. */
         if (write(to, buffer, (size_t)n) < 0 && errno != EAGAIN && errno != EIO &&
             errno != EINVAL) {
-            die("write");
+            tap_bench_die("write");
         }
     }
     return true;
@@ -112,7 +82,7 @@ static void *splice_queue(void *opaque)
         moved |= move(p->fd[1], p->fd[0], p->buffer);
         idle = moved ? 0 : idle + 1;
         if (idle > IDLE_ROUNDS && poll(fds, 2, -1) < 0 && errno != EINTR) {
-            die("poll");
+            tap_bench_die("poll");
         }
     }
     return NULL;
@@ -131,14 +101,14 @@ int main(int argc, char **argv)
     for (int side = 0; side < 2; side++) {
         enter_netns(argv[1 + 2 * side]);
         for (long i = 0; i < n; i++) {
-            pairs[i].fd[side] = open_queue(argv[2 + 2 * side], n > 1);
+            pairs[i].fd[side] = tap_bench_open(argv[2 + 2 * side], n > 1);
         }
     }
     for (long i = 0; i < n; i++) {
-        pairs[i].buffer = aligned_alloc(4096, (BUFFER_SIZE + 4095) / 4096 * 4096);
+        pairs[i].buffer = aligned_alloc(4096, (TAP_BENCH_PACKET_MAX + 4095) / 4096 * 4096);
         if (!pairs[i].buffer ||
             pthread_create(&thread, NULL, splice_queue, &pairs[i]) != 0) {
-            die("thread");
+            tap_bench_die("thread");
         }
     }
     puts("ready");
