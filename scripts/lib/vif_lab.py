@@ -187,15 +187,19 @@ class Lab:
             raise LabError(f'{argv[0]} failed: {done.stderr.strip() or done.stdout.strip()}')
         return done.stdout
 
+    def link_up(self, netns, ifname):
+        """No packets that nobody asked for come with it."""
+        # What sysctl does, which a bare Debian lacks; a kernel without IPv6 has no such file.
+        off = f'/proc/sys/net/ipv6/conf/{ifname}/disable_ipv6'
+        self.run(netns, ['sh', '-c', f'[ ! -e {off} ] || echo 1 >{off}'])
+        self.ip('link', 'set', ifname, 'up', netns=netns)
+
     def addresses(self):
-        """Both taps up, with an address each; no packets that nobody asked for."""
+        """Both taps up, with an address each."""
         for netns, ifname, address in ((self.host, HOST_IF, HOST_IP),
                                        (self.guest, GUEST_IF, GUEST_IP)):
-            # What sysctl does, which a bare Debian lacks; a kernel without IPv6 has no such file.
-            off = f'/proc/sys/net/ipv6/conf/{ifname}/disable_ipv6'
-            self.run(netns, ['sh', '-c', f'[ ! -e {off} ] || echo 1 >{off}'])
             self.ip('addr', 'add', f'{address}/24', 'dev', ifname, netns=netns)
-            self.ip('link', 'set', ifname, 'up', netns=netns)
+            self.link_up(netns, ifname)
 
 
 class Vif:
