@@ -223,9 +223,12 @@ def user_scripts(results, release, root):
         why = 'no /dev/net/tun'
     for name, script, *args in (('demo', 'demo.py', '--seconds', '3'),
                                 ('bench net', 'bench_net.py', '--quick'),
-                                ('bench idle', 'bench_idle.py')):
-        if why:
-            results.skip(f'scripts: {name}', why)
+                                ('bench idle', 'bench_idle.py'),
+                                ('bench virtio', 'bench_virtio.py', '--quick', '--tries', '1')):
+        lacking = why or (name == 'bench virtio' and not shutil.which('dpdk-testpmd') and
+                          'no dpdk-testpmd (scripts/deps dpdk)')
+        if lacking:
+            results.skip(f'scripts: {name}', lacking)
             continue
         log = root / f'{script}.log'
         status = run(f'scripts/{name} {" ".join(args)}',
