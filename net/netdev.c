@@ -209,6 +209,26 @@ unsigned netdev_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
     return n + recv_copied(q, b, pkt + n, max - n);
 }
 
+bool netdev_set_active(Netdev *nd, unsigned n, NetdevDrain *drain, void *opaque, GError **error)
+{
+    unsigned next;
+
+    g_return_val_if_fail(n >= 1 && n <= nd->n_queues, false);
+    do {
+        bool down = drain && nd->n_active > n;
+
+        next = down ? nd->n_active - 1 : n;
+        if (down) {
+            drain(opaque, next);
+        }
+        if (!nd->ops->set_active(nd, next, error)) {
+            return false;
+        }
+        nd->n_active = next;
+    } while (next != n);
+    return true;
+}
+
 static void update_link(Netdev *nd, bool mtu_changed)
 {
     bool up = nd->carrier && !nd->link_off;

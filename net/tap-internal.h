@@ -39,7 +39,6 @@ typedef struct Tap {
     unsigned offload; /* as the NIC asked last */
     bool has_offload; /* it was told to the kernel, as tun_offload */
     unsigned tun_offload;
-    unsigned n_active;
     char *script;     /* NULL: none */
     char *downscript; /* NULL: none */
     bool script_ran;  /* or there was none to run: tear down what is set up */

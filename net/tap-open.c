@@ -233,7 +233,7 @@ static Tap *tap_alloc(const char *id, unsigned n_queues)
     tap->nd.nic_carrier = true; /* the kernel's own, until a NIC comes */
     tap->nd.link_up = true;
     tap->nd.queue = g_new0(NetdevQueue *, n_queues);
-    tap->n_active = n_queues;
+    tap->nd.n_active = n_queues;
     tap->nsid = TAP_NSID_OURS;
     tap->link_fd = -1;
     for (i = 0; i < n_queues; i++) {

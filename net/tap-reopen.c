@@ -82,7 +82,7 @@ bool tap_take(Netdev *nd, Netdev *from, GError **error)
     tap->has_offload = false;
     g_clear_pointer(&nd->error, g_free);
     if (!tap_follow(tap, error) || !tap_ops.set_offload(nd, offload, error) ||
-        !tap_ops.set_active(nd, tap->n_active, error)) {
+        !tap_ops.set_active(nd, nd->n_active, error)) {
         return false;
     }
     netdev_set_carrier(nd, nd->nic_carrier);

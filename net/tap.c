@@ -298,28 +298,28 @@ static TapQueue *tap_queue(Netdev *nd, unsigned i)
     return container_of(nd->queue[i], TapQueue, q);
 }
 
-/* Attaches before it detaches: what fails then leaves no queue without a reader. */
+/*
+ * Attaches before it detaches: what fails then leaves no queue without a reader. The kernel puts
+ * the last one in the place of one that is detached, so the last one goes first.
+ */
 static bool tap_set_active(Netdev *nd, unsigned n, GError **error)
 {
     unsigned i;
     int r = 0;
 
-    g_return_val_if_fail(n >= 1 && n <= nd->n_queues, false);
-    tap_of(nd)->n_active = n;
     if (!tap_of(nd)->multi_queue || tap_of(nd)->place == TAP_GONE) {
         return true;
     }
-    for (i = 0; i < nd->n_queues && r == 0; i++) {
-        r = tap_attach(tap_queue(nd, i), i < n);
+    for (i = 0; i < n && r == 0; i++) {
+        r = tap_attach(tap_queue(nd, i), true);
     }
-    if (r == 0) {
-        return true;
+    if (r < 0) {
+        return tap_fail(error, -r, "could not enable queue %u of %s", i - 1, nd->ifname);
     }
-    i--;
-    g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(-r),
-                "could not %s queue %u of %s: %s", i < n ? "enable" : "disable", i, nd->ifname,
-                g_strerror(-r));
-    return false;
+    for (i = nd->n_queues; i > n && r == 0; i--) {
+        r = tap_attach(tap_queue(nd, i - 1), false);
+    }
+    return r == 0 || tap_fail(error, -r, "could not disable queue %u of %s", i, nd->ifname);
 }
 
 static void tap_set_carrier(Netdev *nd, bool up)

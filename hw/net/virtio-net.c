@@ -184,7 +184,7 @@ static void virtio_net_update_active(VirtioNet *vn)
         }
     }
     if (n != vn->n_active) {
-        if (peer->ops->set_active(peer, n, &error)) {
+        if (netdev_set_active(peer, n, NULL, NULL, &error)) {
             vn->n_active = n;
         } else if (vn->env.failed) {
             vn->env.failed(vn->env.opaque, error->message);

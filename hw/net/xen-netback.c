@@ -85,7 +85,7 @@ static bool netback_prepare_peer(Netback *nb, const NetbackKeys *k, GError **err
     Netdev *peer = nb->env.peer;
 
     return peer->ops->set_offload(peer, k->offload, error) &&
-           peer->ops->set_active(peer, k->n_queues, error);
+           netdev_set_active(peer, k->n_queues, NULL, NULL, error);
 }
 
 static XenbusStep netback_read_keys(Netback *nb, GError **error)

@@ -70,7 +70,7 @@ static bool netfront_prepare(Netfront *nf, NetfrontPlan *plan, GError **error)
 
     return netfront_make_queues(nf, plan, error) &&
            peer->ops->set_offload(peer, plan->tx_offload, error) &&
-           peer->ops->set_active(peer, plan->n_queues, error) &&
+           netdev_set_active(peer, plan->n_queues, NULL, NULL, error) &&
            netfront_store_write_keys(nf, plan, error);
 }
 

@@ -17,8 +17,7 @@ typedef struct Netdev Netdev;
 typedef struct NetdevQueue NetdevQueue;
 
 /*
- * What a side takes unfinished. Segmentation is nothing without the checksums of its family; with
- * NETDEV_TSO_ECN a TCP packet may have CWR set, in which case its first segment alone has it.
+ * What a side takes unfinished. Segmentation is nothing without the checksums of its family.
  * UDP tunnels (Linux 6.17) are left out: their vnet header has 12 bytes more than PKT_HDR_LEN.
  */
 typedef enum NetdevOffload {
@@ -26,7 +25,7 @@ typedef enum NetdevOffload {
     NETDEV_CSUM6 = 1 << 1,
     NETDEV_TSO4 = 1 << 2,    /* TCPv4 packets of up to 64 KiB */
     NETDEV_TSO6 = 1 << 3,
-    NETDEV_TSO_ECN = 1 << 4, /* with NETDEV_TSO4 or NETDEV_TSO6 */
+    NETDEV_TSO_ECN = 1 << 4, /* with these: CWR may be set, of which the first segment has it */
     NETDEV_UFO = 1 << 5,     /* UDP packets that become fragments; Linux makes none any more */
     NETDEV_USO = 1 << 6,     /* UDP packets that become packets, over IPv4 and IPv6; Linux 6.2 */
 } NetdevOffload;
@@ -41,8 +40,8 @@ typedef struct NetdevOps {
      */
     unsigned (*send)(NetdevQueue *q, Pkt *pkt, unsigned n);
     /*
-     * Reads up to @max packets into @arena (one iovec of @iov each) until there are no
-     * more, @max is reached or the arena is too full. Returns how many.
+     * Reads up to @max packets into @arena (one iovec of @iov each) until there are no more, @max
+     * is reached or the arena is too full. Returns how many.
      */
     unsigned (*recv)(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov, unsigned max);
     /* netdev_recv_into(), by way of pkt_buffers_gather(). Optional: else packets are copied. */
@@ -54,12 +53,9 @@ typedef struct NetdevOps {
     void (*set_send_buffer)(NetdevQueue *q, void *base, size_t size);
     /* Packets come in bursts, and from any memory, or no more (@on false). Likewise. Optional. */
     void (*set_bursts)(NetdevQueue *q, bool on);
-    /*
-     * The offloads that packets to the guest may ask for. Never more than asked; what the netdev
-     * does not know (nd->host_offload) no packet asks for.
-     */
+    /* The offloads that packets to the guest may ask for, of those in nd->host_offload. */
     bool (*set_offload)(Netdev *nd, unsigned offload, GError **error);
-    /* Queues 0..n-1 carry traffic from now on, the others are detached. */
+    /* Queues 0..n-1 carry traffic from now on, the others are detached: netdev_set_active(). */
     bool (*set_active)(Netdev *nd, unsigned n, GError **error);
     /* Carrier as the host's network stack shall see it. Optional. */
     void (*set_carrier)(Netdev *nd, bool up);
@@ -88,6 +84,7 @@ struct Netdev {
     char *id;
     char *ifname;       /* NULL if there is no interface */
     unsigned n_queues;  /* 1..256 */
+    unsigned n_active;  /* of these carry traffic */
     NetdevQueue **queue;
     bool has_vnet_hdr;  /* false: packets must be complete both ways */
     unsigned host_offload; /* NETDEV_* that packets to netdev_send() may ask for; stays */
@@ -111,8 +108,8 @@ struct Netdev {
 };
 
 /*
- * Threads: send and recv belong to the thread that owns the queue; everything else,
- * and creation and removal, to the main thread with no queue running.
+ * Threads: send and recv belong to the thread that owns the queue; everything else, and creation
+ * and removal, to the main thread, with no queue running unless it says so.
  */
 
 /*
@@ -147,8 +144,7 @@ static inline bool netdev_link_off(const Netdev *nd)
 }
 
 /* Reads what there is, and forgets it. Always 0, and nothing is taken of @arena. */
-unsigned netdev_discard(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
-                        unsigned max);
+unsigned netdev_discard(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov, unsigned max);
 
 static inline unsigned netdev_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
                                    unsigned max)
@@ -161,12 +157,24 @@ static inline unsigned netdev_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, st
 
 /*
  * The same into a guest's buffers, of any netdev. Returns how many packets are complete. Of each,
- * pkt[].hdr is private memory of the caller's, where the header is written to (zeros if the netdev
- * has none) with the number of buffers taken in num_buffers; pkt[].iov and n_iov are all pieces of
- * these buffers as they are in @b, headroom and room behind the frame included; pkt[].len is the
- * frame's length alone. While the link is off a packet that waits is forgotten, too.
+ * pkt[].hdr is private memory of the caller's, for the header (zeros if the netdev has none), with
+ * the buffers taken in num_buffers; pkt[].iov and n_iov are all pieces of these as they are in @b,
+ * headroom and room behind the frame included; pkt[].len is the frame's length alone.
  */
 unsigned netdev_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max);
+
+/*
+ * Queues 0..n-1 carry traffic from now on, and what the others are sent is sent all the same. Main
+ * thread, which waits for the kernel: 0.1 to 0.5 ms for each that is detached, more on a busy
+ * machine. Queues may be running; those that stay lose nothing.
+ *
+ * What is in a queue when it is detached is lost. So @drain(@opaque, index) has its thread read all
+ * that there is, then it is detached at once, and its thread goes on reading: lost is what comes in
+ * between, or has no buffers. The last queue goes first, its flows are spread over those before it.
+ * @drain NULL: none of them is running. False: nd->n_active says how far that went.
+ */
+typedef void NetdevDrain(void *opaque, unsigned queue);
+bool netdev_set_active(Netdev *nd, unsigned n, NetdevDrain *drain, void *opaque, GError **error);
 
 /*
  * What the NIC knows of its guest: the host's network stack sees a carrier if @up, unless

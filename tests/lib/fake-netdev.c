@@ -226,6 +226,7 @@ Netdev *fake_netdev_new(unsigned n_queues, bool vnet_hdr)
     nd->ops = &fake_ops;
     nd->id = g_strdup("fake");
     nd->n_queues = n_queues;
+    nd->n_active = n_queues;
     nd->queue = g_new0(NetdevQueue *, n_queues);
     nd->has_vnet_hdr = vnet_hdr;
     nd->host_offload = NETDEV_CSUM4 | NETDEV_CSUM6 | NETDEV_TSO4 | NETDEV_TSO6;

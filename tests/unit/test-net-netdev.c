@@ -25,6 +25,8 @@ typedef struct Fake {
     const FrameSpec *spec;
     unsigned n_changes;
     unsigned n_waiting; /* to be read */
+    GString *steps;     /* to other numbers of queues; NULL: nobody looks */
+    unsigned stuck;     /* no way to less than so many */
 } Fake;
 
 static unsigned fake_send(NetdevQueue *q, Pkt *pkt, unsigned n)
@@ -58,7 +60,19 @@ static unsigned fake_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iove
     return n;
 }
 
-static const NetdevOps fake_ops = { .type = "fake", .send = fake_send, .recv = fake_recv };
+static bool fake_set_active(Netdev *nd, unsigned n, GError **error)
+{
+    Fake *fake = (Fake *)nd;
+
+    g_string_append_printf(fake->steps, "=%u", n);
+    if (n < fake->stuck) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "stuck");
+    }
+    return n >= fake->stuck;
+}
+
+static const NetdevOps fake_ops = { .type = "fake", .send = fake_send, .recv = fake_recv,
+                                    .set_active = fake_set_active };
 
 static void fake_init(Fake *fake, bool scratch)
 {
@@ -322,6 +336,47 @@ static void test_link_off_empties_what_is_read(void)
     pkt_arena_done(&arena);
 }
 
+static void drain_fake(void *opaque, unsigned queue)
+{
+    g_string_append_printf(((Fake *)opaque)->steps, " drain %u", queue);
+}
+
+/* Each is drained right before it is detached, the last one first. */
+static void test_queues_go_one_by_one(void)
+{
+    static const struct {
+        unsigned from, to, stuck;
+        bool drain;
+        const char *steps;
+        unsigned end;
+    } cases[] = {
+        { 4, 1, 0, true, " drain 3=3 drain 2=2 drain 1=1", 1 },
+        { 4, 3, 0, true, " drain 3=3", 3 },
+        { 4, 1, 0, false, "=1", 1 },
+        { 1, 4, 0, true, "=4", 4 },
+        { 2, 2, 0, true, "=2", 2 },
+        { 4, 1, 3, true, " drain 3=3 drain 2=2", 3 },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        bool fails = cases[i].end != cases[i].to;
+        g_autoptr(GError) error = NULL;
+        Fake fake;
+
+        fake_init(&fake, false);
+        fake.nd.n_queues = 4;
+        fake.nd.n_active = cases[i].from;
+        fake.stuck = cases[i].stuck;
+        fake.steps = g_string_new(NULL);
+        g_assert_true(netdev_set_active(&fake.nd, cases[i].to, cases[i].drain ? drain_fake : NULL,
+                                        &fake, &error) != fails);
+        g_assert_true((error != NULL) == fails);
+        g_assert_cmpstr(fake.steps->str, ==, cases[i].steps);
+        g_assert_cmpuint(fake.nd.n_active, ==, cases[i].end);
+        g_string_free(fake.steps, TRUE);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -337,5 +392,6 @@ int main(int argc, char **argv)
     g_test_add_func("/net/netdev/link-off-takes-and-loses", test_link_off_takes_and_loses);
     g_test_add_func("/net/netdev/link-off-empties-what-is-read",
                     test_link_off_empties_what_is_read);
+    g_test_add_func("/net/netdev/queues-go-one-by-one", test_queues_go_one_by_one);
     return g_test_run();
 }

@@ -257,7 +257,7 @@ static void test_new_one_of_its_name(void)
     }
     nic_with(&nic, "tt0", 2);
     g_assert_true(nic.nd->ops->set_offload(nic.nd, NETDEV_CSUM4, NULL));
-    g_assert_true(nic.nd->ops->set_active(nic.nd, 1, NULL));
+    g_assert_true(netdev_set_active(nic.nd, 1, NULL, NULL, NULL));
     netdev_set_carrier(nic.nd, true);
     for (unsigned i = 1; i <= 3; i++) {
         g_assert_true(netns_sh("ip link del tt0"));
@@ -351,7 +351,7 @@ static void test_replaced(void)
     g_assert_nonnull(nic.nd->error);
     g_assert_false(netns_has_interface("tt1"));
     config.vnet_hdr = ON_OFF_AUTO_AUTO;
-    container_of(nic.nd, Tap, nd)->n_active = 1; /* as its NIC had asked */
+    nic.nd->n_active = 1; /* as its NIC had asked */
     netdev_set_carrier(nic.nd, false);           /* the same */
     g_assert_true(netdev_replace(nic.nd, make_tap(&config), &error));
     g_assert_null(nic.nd->error);

@@ -309,7 +309,8 @@ static void test_queues_of_another_program(void)
     config.vnet_hdr = ON_OFF_AUTO_OFF; /* whatever it wants of it */
     config.queues = 250;
     assert_error(&config, "tt0 has 2 queues open by another program");
-    g_assert_true(nd->ops->set_active(nd, 1, NULL)); /* one of two that wait for a guest */
+    /* one of two that wait for a guest */
+    g_assert_true(netdev_set_active(nd, 1, NULL, NULL, NULL));
     assert_error(&config, "tt0 has 2 queues open by another program");
     g_assert_cmpuint(count_fds(), ==, before);
     g_assert_cmpint(tap_link_query(TAP_NSID_OURS, "tt0", &l), ==, 0);
@@ -783,7 +784,7 @@ static void test_fds(void)
     g_assert_cmpint(nd->queue[0]->fd, ==, b);
     g_assert_cmpint(nd->queue[1]->fd, ==, a);
     g_assert_true(fcntl(a, F_GETFL) & O_NONBLOCK);
-    g_assert_true(nd->ops->set_active(nd, 1, NULL));
+    g_assert_true(netdev_set_active(nd, 1, NULL, NULL, NULL));
     info = nd->ops->info(nd, 1);
     want = g_strdup_printf("fd=%d", a);
     g_assert_cmpstr(info, ==, want);

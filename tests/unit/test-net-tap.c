@@ -917,7 +917,7 @@ static void test_set_active(void)
     }
     nd = open_tap("tt0", 8, ON_OFF_AUTO_AUTO);
     for (i = 0; i < G_N_ELEMENTS(counts); i++) {
-        g_assert_true(nd->ops->set_active(nd, counts[i], NULL));
+        g_assert_true(netdev_set_active(nd, counts[i], NULL, NULL, NULL));
         g_assert_cmpuint(attached_queues("tt0"), ==, counts[i]);
     }
 }
@@ -944,7 +944,7 @@ static void test_set_active_of_a_single_queue(void)
         return;
     }
     nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
-    g_assert_true(nd->ops->set_active(nd, 1, NULL));
+    g_assert_true(netdev_set_active(nd, 1, NULL, NULL, NULL));
 }
 
 static void test_set_active_reports_failure(void)
@@ -957,7 +957,7 @@ static void test_set_active_reports_failure(void)
     }
     nd = open_tap("tt0", 2, ON_OFF_AUTO_AUTO);
     g_assert_true(netns_sh("ip link del tt0"));
-    g_assert_false(nd->ops->set_active(nd, 1, &error));
+    g_assert_false(netdev_set_active(nd, 1, NULL, NULL, &error));
     g_assert_nonnull(error);
     g_assert_true(g_str_has_prefix(error->message, "could not disable queue 1 of tt0: "));
 }
