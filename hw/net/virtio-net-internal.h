@@ -108,14 +108,14 @@ struct VirtioNet {
     uint8_t mac[6];
     uint64_t features;       /* negotiated */
     uint16_t status;         /* of the config space: VIRTIO_NET_S_* */
-    unsigned n_active;       /* pairs for which the netdev has packets */
+    guint update_tag;        /* pairs in use are looked at soon */
     bool carrier;            /* the netdev was told that there is one */
     uint16_t host_mtu;       /* the config's, before a transport set another */
     bool paused;
     bool peer_failed;        /* the netdev's error was reported */
     DeviceFaults faults;
     VirtioNetQueue **queue;  /* of each pair; NULL: none of its rings ever ran */
-    bool *enabled;           /* rings, as the transport said last */
+    bool *enabled;           /* of each ring that runs */
     NicQueueStats *stats;
 };
 
@@ -128,6 +128,8 @@ bool virtio_net_queue_start_ring(VirtioNetQueue *q, bool tx, const VirtioRing *r
 uint32_t virtio_net_queue_stop_ring(VirtioNetQueue *q, bool tx);
 void virtio_net_queue_enable_ring(VirtioNetQueue *q, bool tx, bool on);
 void virtio_net_queue_set_call(VirtioNetQueue *q, bool tx, int fd);
+/* Its thread gives the guest all that the netdev has for it, as far as there are buffers. */
+void virtio_net_queue_drain(VirtioNetQueue *q);
 /* A frame without anything left to do, to the netdev. Lost if that is full. */
 void virtio_net_queue_send_frame(VirtioNetQueue *q, const void *frame, size_t len);
 

@@ -271,6 +271,31 @@ void virtio_net_queue_set_call(VirtioNetQueue *q, bool tx, int fd)
     io_thread_call(q->dq.thread, ring_set_call, &t);
 }
 
+/* More than a tap's queue holds, in rounds of VIRTIO_NET_BATCH. */
+#define DRAIN_ROUNDS 64
+
+static void queue_drain(void *opaque)
+{
+    VirtioNetQueue *q = opaque;
+
+    if (!q->rx.ring.running || !q->rx.ring.enabled || q->dq.paused || q->dq.fault) {
+        return;
+    }
+    q->peer.ready = true;
+    for (unsigned i = 0; i < DRAIN_ROUNDS; i++) {
+        if (virtio_net_rx_poll(q) != QUEUE_WORK) {
+            break; /* a violation is found again by the next round of the thread */
+        }
+    }
+}
+
+void virtio_net_queue_drain(VirtioNetQueue *q)
+{
+    if (q->dq.running) {
+        io_thread_call(q->dq.thread, queue_drain, q);
+    }
+}
+
 typedef struct FrameTask {
     VirtioNetQueue *q;
     const void *frame;

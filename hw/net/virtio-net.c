@@ -167,6 +167,15 @@ static bool virtio_net_set_mtu(VirtioDevice *d, uint16_t mtu, GError **error)
 
 /* --- rings --- */
 
+static void virtio_net_drain(void *opaque, unsigned pair)
+{
+    VirtioNet *vn = opaque;
+
+    if (vn->queue[pair]) {
+        virtio_net_queue_drain(vn->queue[pair]);
+    }
+}
+
 /* As many pairs as have an rx ring that is wanted have a queue of the netdev. */
 static void virtio_net_update_active(VirtioNet *vn)
 {
@@ -174,6 +183,8 @@ static void virtio_net_update_active(VirtioNet *vn)
     Netdev *peer = vn->env.peer;
     bool carrier = false;
     unsigned n = 1;
+
+    g_clear_handle_id(&vn->update_tag, g_source_remove);
 
     for (unsigned i = 0; i < vn->dev.n_rings / 2; i++) {
         const VirtioNetQueue *q = vn->queue[i];
@@ -183,16 +194,30 @@ static void virtio_net_update_active(VirtioNet *vn)
             n = i + 1;
         }
     }
-    if (n != vn->n_active) {
-        if (netdev_set_active(peer, n, NULL, NULL, &error)) {
-            vn->n_active = n;
-        } else if (vn->env.failed) {
-            vn->env.failed(vn->env.opaque, error->message);
-        }
+    if (n != peer->n_active && !netdev_set_active(peer, n, virtio_net_drain, vn, &error) &&
+        vn->env.failed) {
+        vn->env.failed(vn->env.opaque, error->message);
     }
     if (carrier != vn->carrier) {
         vn->carrier = carrier;
         netdev_set_carrier(peer, carrier);
+    }
+}
+
+static gboolean virtio_net_update_now(gpointer opaque)
+{
+    VirtioNet *vn = opaque;
+
+    vn->update_tag = 0;
+    virtio_net_update_active(vn);
+    return G_SOURCE_REMOVE;
+}
+
+/* A ring that stops while memory changes starts again at once: the host is to see none of it. */
+static void virtio_net_update_later(VirtioNet *vn)
+{
+    if (vn->update_tag == 0) {
+        vn->update_tag = g_idle_add(virtio_net_update_now, vn);
     }
 }
 
@@ -209,18 +234,18 @@ static bool virtio_net_ring_start(VirtioDevice *d, unsigned index, const VirtioR
         !virtio_net_queue_start_ring(vn->queue[pair], index % 2, ring, error)) {
         return false;
     }
-    virtio_net_queue_enable_ring(vn->queue[pair], index % 2, vn->enabled[index]);
-    virtio_net_update_active(vn);
+    vn->enabled[index] = false;
+    virtio_net_queue_enable_ring(vn->queue[pair], index % 2, false);
     return true;
 }
 
 static uint32_t virtio_net_ring_stop(VirtioDevice *d, unsigned index)
 {
     VirtioNet *vn = virtio_net_of(d);
-    uint32_t base = virtio_net_queue_stop_ring(vn->queue[index / 2], index % 2);
 
-    virtio_net_update_active(vn);
-    return base;
+    vn->enabled[index] = false;
+    virtio_net_update_later(vn);
+    return virtio_net_queue_stop_ring(vn->queue[index / 2], index % 2);
 }
 
 static void virtio_net_ring_enable(VirtioDevice *d, unsigned index, bool on)
@@ -228,10 +253,13 @@ static void virtio_net_ring_enable(VirtioDevice *d, unsigned index, bool on)
     VirtioNet *vn = virtio_net_of(d);
 
     vn->enabled[index] = on;
-    if (vn->queue[index / 2]) {
-        virtio_net_queue_enable_ring(vn->queue[index / 2], index % 2, on);
+    if (!on) {
+        virtio_net_update_active(vn); /* what its queue of the netdev has is the guest's still */
     }
-    virtio_net_update_active(vn);
+    virtio_net_queue_enable_ring(vn->queue[index / 2], index % 2, on);
+    if (on) {
+        virtio_net_update_active(vn);
+    }
 }
 
 static void virtio_net_ring_set_call(VirtioDevice *d, unsigned index, int call_fd)
@@ -427,7 +455,7 @@ void virtio_net_info(VirtioNet *vn, VirtioNetInfo *ret_info)
     for (unsigned i = 0; i < ret_info->max_pairs; i++) {
         const VirtioNetQueue *q = vn->queue[i];
 
-        if (q && q->dq.running && vn->carrier && i < vn->n_active) {
+        if (q && q->dq.running && vn->carrier && i < vn->env.peer->n_active) {
             ret_info->n_pairs = i + 1;
             ret_info->tids[i] = io_thread_tid(q->dq.thread);
         }

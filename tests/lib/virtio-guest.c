@@ -69,6 +69,9 @@ void virtio_guest_start_ring(VirtioGuest *g, unsigned index)
     ring.setup = s;
     g_assert_true(g->dev->ops->ring_start(g->dev, index, &ring, &error));
     r->running = true;
+    if (g->enabled) {
+        g->dev->ops->ring_enable(g->dev, index, true);
+    }
 }
 
 void virtio_guest_stop_ring(VirtioGuest *g, unsigned index)
@@ -123,6 +126,7 @@ void virtio_guest_down(VirtioGuest *g)
 
 void virtio_guest_enable(VirtioGuest *g, bool on)
 {
+    g->enabled = on;
     for (unsigned i = 0; i < 2 * g->c.pairs; i++) {
         g->dev->ops->ring_enable(g->dev, i, on);
     }

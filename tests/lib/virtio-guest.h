@@ -45,14 +45,14 @@ typedef struct VirtioGuest {
     const NicQueueStats *vn_stats; /* of each pair */
     GuestMem *mem;
     uint8_t *host;         /* of gpa 0 */
-    int log_fd;
+    bool enabled;
     VirtioGuestRing ring[2 * VIRTIO_GUEST_MAX_PAIRS]; /* rx, tx, rx, tx, ... */
 } VirtioGuest;
 
 /* Offered features are taken as far as @c wants them; all rings run, none is enabled. */
 void virtio_guest_up(VirtioGuest *g, const VirtioGuestConfig *c);
 void virtio_guest_down(VirtioGuest *g);
-void virtio_guest_enable(VirtioGuest *g, bool on); /* all rings */
+void virtio_guest_enable(VirtioGuest *g, bool on); /* all rings, and those that start later */
 
 void virtio_guest_start_ring(VirtioGuest *g, unsigned index);
 void virtio_guest_stop_ring(VirtioGuest *g, unsigned index);

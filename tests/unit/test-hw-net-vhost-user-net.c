@@ -352,6 +352,7 @@ static void test_reconnect(gconstpointer opaque)
             vhost_user_front_pump_main();
         }
         g_assert_cmpuint(n.running, ==, 0);
+        vhost_user_front_pump_main();
         g_assert_false(fake_netdev_carrier(n.nd));
         vhost_user_front_reconnect(n.front, nic_serve(&n));
         nic_negotiate(&n);
