@@ -141,6 +141,8 @@ VirtqRead virtq_walk_end(VirtqWalk *w);
 /* --- the layouts --- */
 
 bool virtq_split_start(Virtq *vq, const char **ret_why);
+VirtqRead virtq_split_chain(Virtq *vq, unsigned head, VirtqChain *c, struct iovec *iov,
+                            unsigned n_iov);
 int virtq_split_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *iov, unsigned n_iov);
 void virtq_split_unpop(Virtq *vq, const VirtqChain *chain, unsigned n);
 void virtq_split_push(Virtq *vq, const VirtqChain *chain, uint32_t written);
@@ -151,6 +153,7 @@ bool virtq_split_ready(Virtq *vq);
 
 bool virtq_packed_start(Virtq *vq, const char **ret_why);
 uint32_t virtq_packed_base(const Virtq *vq);
+void virtq_packed_add(VirtqWalk *w, const VirtqDesc *d, bool first);
 int virtq_packed_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *iov,
                      unsigned n_iov);
 void virtq_packed_unpop(Virtq *vq, const VirtqChain *chain, unsigned n);

@@ -8,42 +8,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "virtq-internal.h"
-
-#define AVAIL_BIT  (1u << VRING_PACKED_DESC_F_AVAIL)
-#define USED_BIT   (1u << VRING_PACKED_DESC_F_USED)
-#define BOTH_BITS  (AVAIL_BIT | USED_BIT)
-#define WRAP_BIT   (1u << VRING_PACKED_EVENT_F_WRAP_CTR)
-
-/* A place is an offset with the wrap counter: as bases, events and VirtqChain.pos have it. */
-static inline unsigned offset_of(uint16_t place)
-{
-    return place & ~WRAP_BIT;
-}
-
-/* @n is not more than the ring has. */
-static inline uint16_t advance(const Virtq *vq, uint16_t place, unsigned n)
-{
-    unsigned to = offset_of(place) + n, wrap = place & WRAP_BIT;
-
-    return (uint16_t)(to < vq->s.size ? to | wrap : (to - vq->s.size) | (wrap ^ WRAP_BIT));
-}
-
-/* The two halves of a descriptor: its address; its length, id and flags. */
-static inline uint64_t *desc_at(const Virtq *vq, uint16_t place)
-{
-    return (uint64_t *)vq->s.desc + 2 * offset_of(place);
-}
-
-static inline uint64_t load_rest(const Virtq *vq, uint16_t place)
-{
-    return le64toh(__atomic_load_n(&desc_at(vq, place)[1], __ATOMIC_ACQUIRE));
-}
-
-static inline bool is_available(uint64_t rest, uint16_t place)
-{
-    return (rest >> 48 & BOTH_BITS) == (place & WRAP_BIT ? AVAIL_BIT : USED_BIT);
-}
+#include "virtq-packed.h"
 
 /* How many are the driver's, as far as we know. */
 static inline unsigned slots_left(const Virtq *vq)
@@ -53,15 +18,8 @@ static inline unsigned slots_left(const Virtq *vq)
 
 /* --- chains --- */
 
-static inline VirtqDesc make_desc(const uint64_t *desc, uint64_t rest)
-{
-    uint64_t addr = le64toh(__atomic_load_n(&desc[0], __ATOMIC_RELAXED));
-
-    return (VirtqDesc){ addr, (uint32_t)rest, (uint16_t)(rest >> 48), (uint16_t)(rest >> 32) };
-}
-
 /* A piece of a chain; a table has to be alone (2.8.19). */
-static void add_desc(VirtqWalk *w, const VirtqDesc *d, bool first)
+void virtq_packed_add(VirtqWalk *w, const VirtqDesc *d, bool first)
 {
     if (!(d->flags & VRING_DESC_F_INDIRECT)) {
         virtq_walk_add(w, d);
@@ -83,7 +41,7 @@ static inline bool plain_table(Virtq *vq, const VirtqDesc *d, VirtqSum *sum, str
         return false;
     }
     for (unsigned i = 0; i < n; i++, table += 2) {
-        VirtqDesc e = make_desc(table, le64toh(__atomic_load_n(&table[1], __ATOMIC_RELAXED)));
+        VirtqDesc e = packed_make(table, le64toh(__atomic_load_n(&table[1], __ATOMIC_RELAXED)));
 
         if (G_UNLIKELY(!virtq_sum_add(sum, vq, &e, iov))) {
             return false;
@@ -107,12 +65,12 @@ static inline bool plain_slots(Virtq *vq, VirtqDesc *d, VirtqSum *sum, struct io
         if (!(d->flags & VRING_DESC_F_NEXT)) {
             return true;
         }
-        at = advance(vq, at, 1);
-        rest = load_rest(vq, at);
-        if (G_UNLIKELY(!is_available(rest, at))) {
+        at = packed_advance(vq, at, 1);
+        rest = packed_load_rest(vq, at);
+        if (G_UNLIKELY(!packed_is_available(rest, at))) {
             return false;
         }
-        *d = make_desc(desc_at(vq, at), rest);
+        *d = packed_make(packed_desc(vq, at), rest);
     }
 }
 
@@ -142,16 +100,16 @@ static G_GNUC_NO_INLINE VirtqRead packed_walk(Virtq *vq, VirtqChain *c, struct i
 
     virtq_walk_begin(&w, vq, c, iov, n_iov);
     for (unsigned seen = 0; seen < slots; seen++) {
-        uint16_t at = advance(vq, vq->avail, seen);
-        uint64_t rest = load_rest(vq, at);
+        uint16_t at = packed_advance(vq, vq->avail, seen);
+        uint64_t rest = packed_load_rest(vq, at);
         VirtqDesc d;
 
-        if (!is_available(rest, at)) {
+        if (!packed_is_available(rest, at)) {
             vq->violation = "a chain whose end is not available";
             return VIRTQ_BROKEN;
         }
-        d = make_desc(desc_at(vq, at), rest);
-        add_desc(&w, &d, seen == 0);
+        d = packed_make(packed_desc(vq, at), rest);
+        virtq_packed_add(&w, &d, seen == 0);
         if (w.full) {
             return VIRTQ_NO_ROOM;
         }
@@ -182,15 +140,15 @@ int virtq_packed_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *i
     unsigned n;
 
     for (n = 0; n < max; n++, chain++) {
-        uint64_t rest = load_rest(vq, vq->avail);
+        uint64_t rest = packed_load_rest(vq, vq->avail);
         VirtqDesc d;
         VirtqRead r;
         uint8_t *p;
 
-        if (!is_available(rest, vq->avail)) {
+        if (!packed_is_available(rest, vq->avail)) {
             break;
         }
-        d = make_desc(desc_at(vq, vq->avail), rest);
+        d = packed_make(packed_desc(vq, vq->avail), rest);
         if (G_LIKELY(!(d.flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)) && iov < end
                      && slots_left(vq) > 0 && virtq_look(vq, d.addr, d.len, &p))) {
             virtq_chain_one(chain, iov++, &d, p);
@@ -208,7 +166,7 @@ int virtq_packed_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *i
             iov += chain->n_out + chain->n_in;
         }
         chain->pos = vq->avail;
-        vq->avail = advance(vq, vq->avail, chain->n_slots);
+        vq->avail = packed_advance(vq, vq->avail, chain->n_slots);
         vq->in_flight = (uint16_t)(vq->in_flight + chain->n_slots);
     }
     return (int)n;
@@ -219,7 +177,8 @@ void virtq_packed_unpop(Virtq *vq, const VirtqChain *chain, unsigned n)
     for (unsigned i = n; i > 0; i--) {
         const VirtqChain *c = &chain[i - 1];
 
-        g_assert(c->n_slots <= vq->in_flight && advance(vq, c->pos, c->n_slots) == vq->avail);
+        g_assert(c->n_slots <= vq->in_flight
+                 && packed_advance(vq, c->pos, c->n_slots) == vq->avail);
         vq->avail = c->pos;
         vq->in_flight = (uint16_t)(vq->in_flight - c->n_slots);
     }
@@ -228,22 +187,22 @@ void virtq_packed_unpop(Virtq *vq, const VirtqChain *chain, unsigned n)
 void virtq_packed_push(Virtq *vq, const VirtqChain *chain, uint32_t written)
 {
     uint16_t at = vq->used, n = chain->n_slots;
-    uint64_t flags = (at & WRAP_BIT ? BOTH_BITS : 0) | (written > 0 ? VRING_DESC_F_WRITE : 0);
+    uint64_t flags = (at & PACKED_WRAP ? PACKED_BOTH : 0) | (written > 0 ? VRING_DESC_F_WRITE : 0);
     uint64_t rest = htole64(written | (uint64_t)chain->id << 32 | flags << 48);
 
     g_assert(chain->pos == at && n <= vq->in_flight);
-    __atomic_store_n(vq->unflushed == 0 ? &vq->first : &desc_at(vq, at)[1], rest,
+    __atomic_store_n(vq->unflushed == 0 ? &vq->first : &packed_desc(vq, at)[1], rest,
                      __ATOMIC_RELAXED);
     vq->unflushed = (uint16_t)(vq->unflushed + n);
     vq->in_flight = (uint16_t)(vq->in_flight - n);
-    vq->used = advance(vq, at, n);
+    vq->used = packed_advance(vq, at, n);
 }
 
 static void log_slots(const Virtq *vq, uint16_t from, unsigned n)
 {
-    unsigned before_end = MIN(n, vq->s.size - offset_of(from));
+    unsigned before_end = MIN(n, vq->s.size - packed_offset(from));
 
-    guest_mem_dirty_host(vq->mem, desc_at(vq, from), (uint64_t)before_end * VIRTQ_DESC_SIZE);
+    guest_mem_dirty_host(vq->mem, packed_desc(vq, from), (uint64_t)before_end * VIRTQ_DESC_SIZE);
     guest_mem_dirty_host(vq->mem, vq->s.desc, (uint64_t)(n - before_end) * VIRTQ_DESC_SIZE);
 }
 
@@ -251,16 +210,16 @@ static void log_slots(const Virtq *vq, uint16_t from, unsigned n)
 static bool driver_wants_call(const Virtq *vq, uint16_t n)
 {
     uint32_t event = le32toh(__atomic_load_n((uint32_t *)vq->s.driver, __ATOMIC_RELAXED));
-    unsigned flags = event >> 16 & 3, offset = offset_of((uint16_t)event);
+    unsigned flags = event >> 16 & 3, offset = packed_offset((uint16_t)event);
 
     if (flags != VRING_PACKED_EVENT_FLAG_DESC || !vq->event_idx) {
         return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
     }
-    if ((event ^ vq->used) & WRAP_BIT) {
+    if ((event ^ vq->used) & PACKED_WRAP) {
         offset -= vq->s.size;
     }
-    return vring_need_event((uint16_t)offset, (uint16_t)offset_of(vq->used),
-                            (uint16_t)(offset_of(vq->used) - n));
+    return vring_need_event((uint16_t)offset, (uint16_t)packed_offset(vq->used),
+                            (uint16_t)(packed_offset(vq->used) - n));
 }
 
 bool virtq_packed_flush(Virtq *vq)
@@ -268,7 +227,7 @@ bool virtq_packed_flush(Virtq *vq)
     uint16_t n = vq->unflushed;
 
     if (n > 0) {
-        __atomic_store_n(&desc_at(vq, vq->used_flushed)[1], vq->first, __ATOMIC_RELEASE);
+        __atomic_store_n(&packed_desc(vq, vq->used_flushed)[1], vq->first, __ATOMIC_RELEASE);
         if (vq->s.log) {
             log_slots(vq, vq->used_flushed, n);
         }
@@ -315,7 +274,7 @@ void virtq_packed_disarm(Virtq *vq)
 
 bool virtq_packed_ready(Virtq *vq)
 {
-    return is_available(load_rest(vq, vq->avail), vq->avail);
+    return packed_is_available(packed_load_rest(vq, vq->avail), vq->avail);
 }
 
 /* --- life --- */
@@ -335,7 +294,7 @@ bool virtq_packed_start(Virtq *vq, const char **ret_why)
         *ret_why = "an address is not aligned";
         return false;
     }
-    if (offset_of(used) >= s->size) {
+    if (packed_offset(used) >= s->size) {
         *ret_why = "a base beyond the ring";
         return false;
     }

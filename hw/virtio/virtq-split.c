@@ -115,8 +115,8 @@ static G_GNUC_NO_INLINE VirtqRead split_walk(Virtq *vq, unsigned at, VirtqChain 
 }
 
 /* Not inlined, so that virtq_split_pop() keeps its variables in registers. */
-static G_GNUC_NO_INLINE VirtqRead split_chain(Virtq *vq, unsigned head, VirtqChain *c,
-                                              struct iovec *iov, unsigned n_iov)
+G_GNUC_NO_INLINE VirtqRead virtq_split_chain(Virtq *vq, unsigned head, VirtqChain *c,
+                                             struct iovec *iov, unsigned n_iov)
 {
     if (G_LIKELY(split_plain(vq, head, c, iov, n_iov))) {
         return VIRTQ_READ;
@@ -171,7 +171,7 @@ int virtq_split_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *io
                      && virtq_look(vq, d.addr, d.len, &p))) {
             virtq_chain_one(chain, iov++, &d, p);
         } else {
-            if (split_chain(vq, head, chain, iov, (unsigned)(end - iov)) == VIRTQ_NO_ROOM) {
+            if (virtq_split_chain(vq, head, chain, iov, (unsigned)(end - iov)) != VIRTQ_READ) {
                 break;
             }
             iov += chain->n_out + chain->n_in;
