@@ -60,12 +60,15 @@ typedef struct VirtqChain {
     uint16_t n_slots;    /* of the ring that it takes: 1, packed: descriptors */
     /*
      * Why it can't be used (an address outside of memory, a loop, a readable piece behind a
-     * writable one...), a literal; there are no pieces then, and it is to be pushed with 0.
-     * NULL: it is fine.
+     * writable one...), a literal, or virtq_done_before; there are no pieces then, and it is to be
+     * pushed with in_len, which is 0 unless it was done. NULL: it is fine.
      */
     const char *bad;
     uint16_t pos;        /* where it was in the ring: virtq*.c's */
 } VirtqChain;
+
+/* VirtqChain.bad of a chain that a former process marked with virtq_done(). */
+extern const char virtq_done_before[];
 
 /* The device's own state of a ring; its fields are virtq*.c's. */
 typedef struct Virtq {
@@ -88,6 +91,7 @@ typedef struct Virtq {
     uint64_t first;         /* packed: the first of those, written by the flush */
     const GuestRegion *region; /* where the last address was found */
     const GuestRegion *former; /* and the last one that was elsewhere */
+    struct VirtqTrack *track;  /* of s.inflight, NULL: none */
 } Virtq;
 
 /*
@@ -117,6 +121,14 @@ void virtq_unpop(Virtq *vq, const VirtqChain *chain, unsigned n);
  * came. The driver sees nothing before virtq_flush().
  */
 void virtq_push(Virtq *vq, const VirtqChain *chain, uint32_t written);
+
+/*
+ * The work of @chain is done, with @written bytes; it is only to be pushed, and by who comes after
+ * us if we can't: with an inflight region, that is, else nothing happens. It counts if all chains
+ * before it are done, too: of those that belong together, mark the first one last. What is done
+ * has to be pushed before virtq_stop() returns to a driver that goes on without us.
+ */
+void virtq_done(Virtq *vq, const VirtqChain *chain, uint32_t written);
 
 /*
  * Publishes what was pushed. True: the driver wants to be told. The first one after virtq_start()
