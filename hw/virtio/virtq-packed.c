@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "virtq-packed.h"
+#include "virtq-track.h"
 
 /* How many are the driver's, as far as we know. */
 static inline unsigned slots_left(const Virtq *vq)
@@ -227,7 +228,13 @@ bool virtq_packed_flush(Virtq *vq)
     uint16_t n = vq->unflushed;
 
     if (n > 0) {
+        if (G_UNLIKELY(vq->track)) {
+            virtq_track_publish(vq);
+        }
         __atomic_store_n(&packed_desc(vq, vq->used_flushed)[1], vq->first, __ATOMIC_RELEASE);
+        if (G_UNLIKELY(vq->track)) {
+            virtq_track_published(vq, vq->used_flushed);
+        }
         if (vq->s.log) {
             log_slots(vq, vq->used_flushed, n);
         }

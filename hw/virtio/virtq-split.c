@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "virtq-internal.h"
+#include "virtq-track.h"
 
 static struct vring_avail *avail_ring(const Virtq *vq)
 {
@@ -217,7 +218,13 @@ bool virtq_split_flush(Virtq *vq)
     uint16_t old = vq->used_flushed, n = (uint16_t)(vq->used - old);
 
     if (n > 0) {
+        if (G_UNLIKELY(vq->track)) {
+            virtq_track_publish(vq);
+        }
         __atomic_store_n(&used_ring(vq)->idx, htole16(vq->used), __ATOMIC_RELEASE);
+        if (G_UNLIKELY(vq->track)) {
+            virtq_track_published(vq, old);
+        }
         vq->used_flushed = vq->used;
         if (vq->s.log) {
             log_used(vq, old, n);

@@ -8,6 +8,7 @@
 #include <linux/virtio_config.h>
 
 #include "virtq-internal.h"
+#include "virtq-track.h"
 
 static bool has(const VirtqSetup *s, unsigned feature)
 {
@@ -22,7 +23,8 @@ bool virtq_start(Virtq *vq, const GuestMem *mem, const VirtqSetup *s, const char
         .event_idx = has(s, VIRTIO_RING_F_EVENT_IDX),
         .indirect = has(s, VIRTIO_RING_F_INDIRECT_DESC),
     };
-    if (!(vq->packed ? virtq_packed_start : virtq_split_start)(vq, ret_why)) {
+    if (!(vq->packed ? virtq_packed_start : virtq_split_start)(vq, ret_why)
+        || (s->inflight && !virtq_resume_start(vq, ret_why))) {
         return false;
     }
     vq->running = true;
@@ -34,8 +36,33 @@ uint32_t virtq_stop(Virtq *vq)
 {
     g_assert(vq->running);
     virtq_flush(vq);
+    if (vq->track) {
+        virtq_track_stop(vq);
+    }
     vq->running = false;
     return vq->packed ? virtq_packed_base(vq) : vq->used;
+}
+
+static int pop_from_ring(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *iov,
+                         unsigned n_iov)
+{
+    return vq->packed ? virtq_packed_pop(vq, chain, max, iov, n_iov)
+                      : virtq_split_pop(vq, chain, max, iov, n_iov);
+}
+
+static int pop_tracked(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *iov,
+                       unsigned n_iov)
+{
+    int n;
+
+    if (virtq_resume_left(vq)) {
+        return virtq_resume_pop(vq, chain, max, iov, n_iov);
+    }
+    n = pop_from_ring(vq, chain, max, iov, n_iov);
+    if (n > 0) {
+        virtq_track_popped(vq, chain, (unsigned)n);
+    }
+    return n;
 }
 
 int virtq_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *iov, unsigned n_iov)
@@ -43,12 +70,17 @@ int virtq_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *iov, uns
     if (G_UNLIKELY(vq->violation)) {
         return -1;
     }
-    return vq->packed ? virtq_packed_pop(vq, chain, max, iov, n_iov)
-                      : virtq_split_pop(vq, chain, max, iov, n_iov);
+    if (G_UNLIKELY(vq->track)) {
+        return pop_tracked(vq, chain, max, iov, n_iov);
+    }
+    return pop_from_ring(vq, chain, max, iov, n_iov);
 }
 
 void virtq_unpop(Virtq *vq, const VirtqChain *chain, unsigned n)
 {
+    if (n > 0 && vq->track) {
+        virtq_track_unpop(vq, chain, n);
+    }
     if (n > 0) {
         (vq->packed ? virtq_packed_unpop : virtq_split_unpop)(vq, chain, n);
     }
@@ -60,6 +92,13 @@ void virtq_push(Virtq *vq, const VirtqChain *chain, uint32_t written)
         virtq_packed_push(vq, chain, written);
     } else {
         virtq_split_push(vq, chain, written);
+    }
+}
+
+void virtq_done(Virtq *vq, const VirtqChain *chain, uint32_t written)
+{
+    if (G_UNLIKELY(vq->track)) {
+        virtq_track_done(vq, chain, written);
     }
 }
 
@@ -92,5 +131,6 @@ void virtq_disarm(Virtq *vq)
 
 bool virtq_ready(Virtq *vq)
 {
-    return vq->packed ? virtq_packed_ready(vq) : virtq_split_ready(vq);
+    return virtq_resume_left(vq)
+           || (vq->packed ? virtq_packed_ready(vq) : virtq_split_ready(vq));
 }
