@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What scripts/bench virtio measures: a tap in a namespace, a back end of vhost-user before it, and
-DPDK's testpmd as the driver; or the tap alone. A back end has one processor, what drives it the
-other one, and what else runs on the machine a hundredth of both in the while."""
+DPDK's testpmd as the driver, or a front end of our own; or the tap alone. A back end has one
+processor, what drives it the other one, and what else runs on the machine little of both in the
+while."""
 
 import json
 import os
@@ -55,6 +56,12 @@ def machine_seconds():
     fields = Path('/proc/stat').read_text().split('\n', 1)[0].split()[1:]
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
     return (user + nice + system + irq + softirq + steal) / os.sysconf('SC_CLK_TCK')
+
+
+# What tap-alone, testpmd as the client and our front end are told, by modes of a case.
+ALONE = {'tx': 'tx', 'rx': 'rx', 'duplex': 'duplex', 'tso': 'tx'}
+FORWARD = {'tx': 'txonly', 'rx': 'rxonly', 'duplex': 'flowgen', 'idle': 'rxonly'}
+FRONT = {'tso': 'poll', 'woken': 'wait'}
 
 
 class Arrangement:
@@ -114,8 +121,8 @@ class Alone(Arrangement):
     def __init__(self, lab, args, case):
         super().__init__(lab, args, case)
         self.client = self.tool('processor', CLIENT, 'spin')
-        self.back = self.tool('tap-alone', BACK, HOST_IF, case.mode, self.how, case.queues,
-                              case.size)
+        self.back = self.tool('tap-alone', BACK, HOST_IF, ALONE[case.mode], self.how,
+                              case.queues, case.size)
         self.tap_up()
 
     def back_packets(self):
@@ -133,7 +140,7 @@ class Uring(Alone):
 class Served(Arrangement):
     """A back end with a client."""
 
-    forward = {'tx': 'txonly', 'rx': 'rxonly', 'duplex': 'flowgen', 'idle': 'rxonly'}
+    telemetry = None
 
     def __init__(self, lab, args, case):
         super().__init__(lab, args, case)
@@ -142,16 +149,24 @@ class Served(Arrangement):
         self.back = self.start_back()
         self.tap_up()
         self.back.wait_for('socket', self.socket.exists)
-        self.client = self.start('client', CLIENT, *testpmd(
-            lab.rundir, 'client', CLIENT,
-            [f'net_virtio_user0,path={self.socket},queues={case.queues}'],
-            f'--forward-mode={self.forward[case.mode]}', f'--txpkts={case.size}',
-            f'--rxq={case.queues}', f'--txq={case.queues}'))
-        path = lab.rundir / 'dpdk/client/dpdk_telemetry.v2'
-        self.client.wait_for('telemetry', path.exists)
-        self.telemetry = self.client_telemetry()
+        if case.mode in FRONT:
+            self.client = self.tool('vhost-user-flood', CLIENT, self.socket, case.size,
+                                    FRONT[case.mode])
+        else:
+            self.start_testpmd()
         if case.mode == 'rx':
             self.tool('tap-flood', BACK, HOST_IF, case.size)
+
+    def start_testpmd(self):
+        case = self.case
+        self.client = self.start('client', CLIENT, *testpmd(
+            self.lab.rundir, 'client', CLIENT,
+            [f'net_virtio_user0,path={self.socket},queues={case.queues}'],
+            f'--forward-mode={FORWARD[case.mode]}', f'--txpkts={case.size}',
+            f'--rxq={case.queues}', f'--txq={case.queues}'))
+        path = self.lab.rundir / 'dpdk/client/dpdk_telemetry.v2'
+        self.client.wait_for('telemetry', path.exists)
+        self.telemetry = self.client_telemetry()
 
     def client_telemetry(self):
         end = time.monotonic() + 10
@@ -167,10 +182,11 @@ class Served(Arrangement):
                 time.sleep(POLL_S)
 
     def back_packets(self):
-        return self.telemetry.received()
+        return self.telemetry.received() if self.telemetry else 0
 
     def close(self):
-        self.telemetry.close()
+        if self.telemetry:
+            self.telemetry.close()
         super().close()
 
 

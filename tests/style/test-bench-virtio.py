@@ -87,6 +87,15 @@ def test_last_lines_have_the_worst():
     assert 'the way back' in missed[1]
 
 
+def test_frames_to_be_segmented_are_compared_by_time():
+    tso = bench.Case('tso', 'tso', 61440, 1)
+    results = {('ringtap', tso): [found(cpu=6000)], ('plain', tso): [found(cpu=5000)]}
+    assert bench.ratio_line('ratio', bench.of_dpdk, results, [tso]) == 'ratio tso=1.20'
+    assert bench.ratio_line('limit', bench.of_limit, results, [tso]) == 'limit'
+    assert list(bench.missed(results, [tso])) == ['tso 61440 B, 1 queue: 1.20 of writing it, and '
+                                                  'not 1.15']
+
+
 def test_events_and_idling_have_bars():
     idle = bench.Case('idle', 'idle', 64, 1)
     results = {('ringtap', TX1): [found(sent=0.7, received=0.4)],
