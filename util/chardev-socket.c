@@ -102,10 +102,16 @@ int chardev_socket_connect(const char *path, bool wait, GError **error)
     return g_steal_fd(&fd);
 }
 
-bool chardev_socket_inherit(int fd, bool server, GError **error)
+bool chardev_fd_is_connected(int fd)
 {
     struct sockaddr_storage peer;
-    socklen_t peer_len = sizeof(peer);
+    socklen_t len = sizeof(peer);
+
+    return getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+}
+
+bool chardev_socket_inherit(int fd, bool server, GError **error)
+{
     int type;
     socklen_t len = sizeof(type);
 
@@ -115,7 +121,7 @@ bool chardev_socket_inherit(int fd, bool server, GError **error)
     if (type != SOCK_STREAM) {
         return chardev_socket_set_error(error, "File descriptor '%d' is not a stream socket", fd);
     }
-    if (!server && getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0) {
+    if (!server && !chardev_fd_is_connected(fd)) {
         return chardev_socket_set_error(error, "File descriptor '%d' is not connected: is "
                                         "server=on missing?", fd);
     }

@@ -28,6 +28,8 @@ struct Chardev {
     LogLimit accept_limit;
     void (*connected)(void *opaque, int fd);
     void *opaque;
+    void (*ended)(void *opaque); /* ChardevConfig's */
+    void *ended_opaque;
 };
 
 static void chardev_watch(Chardev *c);
@@ -150,6 +152,8 @@ Chardev *chardev_new(const ChardevConfig *config, GError **error)
     }
     c->listen_fd = -1;
     c->fd = -1;
+    c->ended = config->ended;
+    c->ended_opaque = config->opaque;
     c->accept_limit = (LogLimit){ .burst = 1, .interval_ms = 60000 };
     return chardev_open(c, config, error) ? g_steal_pointer(&c) : NULL;
 }
@@ -176,10 +180,22 @@ void chardev_set_handler(Chardev *c, void (*connected)(void *opaque, int fd), vo
     chardev_watch(c);
 }
 
+static gboolean chardev_end(gpointer opaque)
+{
+    Chardev *c = opaque;
+
+    c->tag = 0;
+    c->ended(c->ended_opaque);
+    return G_SOURCE_REMOVE;
+}
+
 void chardev_disconnected(Chardev *c)
 {
     c->handed_over = false;
     chardev_watch(c);
+    if (c->ended && c->listen_fd < 0 && c->reconnect_ms == 0 && c->tag == 0) {
+        c->tag = g_idle_add_full(G_PRIORITY_DEFAULT, chardev_end, c, NULL);
+    }
 }
 
 void chardev_accept_early(Chardev *c)

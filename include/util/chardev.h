@@ -21,6 +21,9 @@ typedef struct ChardevConfig {
     bool server;       /* listen; else it connects, or fd is connected */
     bool wait;         /* for a server that is behind with its clients; else that is an error */
     uint64_t reconnect_ms; /* connect again so long after it failed or ended; 0: never */
+    /* From the main loop: the only connection that there can be has ended. NULL: nobody cares. */
+    void (*ended)(void *opaque);
+    void *opaque;
 } ChardevConfig;
 
 /*
@@ -55,5 +58,8 @@ void chardev_accept_early(Chardev *c);
 
 /* There is a connection: with the handler, or about to be handed over. */
 bool chardev_is_connected(const Chardev *c);
+
+/* Whether @fd, which may be anything, is a socket with another end; it may be one to listen at. */
+bool chardev_fd_is_connected(int fd);
 
 #endif

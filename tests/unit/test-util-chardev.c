@@ -18,6 +18,7 @@ typedef struct Fixture {
     int fd;
     unsigned n;
     bool reject;   /* the handler closes it, and says so at once */
+    unsigned ended;
 } Fixture;
 
 static void setup(Fixture *f, gconstpointer data)
@@ -48,6 +49,11 @@ static void connected(void *opaque, int fd)
         fd_close(&f->fd);
         chardev_disconnected(f->c);
     }
+}
+
+static void ended(void *opaque)
+{
+    ((Fixture *)opaque)->ended++;
 }
 
 static void open_path(Fixture *f, bool server)
@@ -489,6 +495,63 @@ static void test_inherits_a_connection(Fixture *f, gconstpointer data)
     expect_peer(f, peer);
 }
 
+static void test_end_is_told(Fixture *f, gconstpointer data)
+{
+    int fds[2];
+    AUTO_FD int peer = -1;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    peer = fds[0];
+    f->c = chardev_new(&(ChardevConfig){ .fd = fds[1], .ended = ended, .opaque = f }, NULL);
+    settle();
+    chardev_set_handler(f->c, connected, f);
+    wait_for(f, 1);
+    settle();
+    g_assert_cmpuint(f->ended, ==, 0);
+    hand_back(f);
+    g_assert_cmpuint(f->ended, ==, 0); /* not before the caller returns */
+    settle();
+    g_assert_cmpuint(f->ended, ==, 1);
+}
+
+static void test_end_of_one_of_many_is_not_told(Fixture *f, gconstpointer data)
+{
+    ChardevConfig listens = { .path = f->path, .server = true, .ended = ended, .opaque = f };
+    ChardevConfig reconnects = { .path = f->path, .reconnect_ms = 1, .ended = ended, .opaque = f };
+    AUTO_FD int a = -1;
+
+    f->c = chardev_new(&listens, NULL);
+    chardev_set_handler(f->c, connected, f);
+    a = client(f);
+    wait_for(f, 1);
+    hand_back(f);
+    settle();
+    chardev_free(f->c);
+    fd_close(&a);
+    a = server(f);
+    f->c = chardev_new(&reconnects, NULL);
+    chardev_set_handler(f->c, connected, f);
+    wait_for(f, 2);
+    hand_back(f);
+    settle();
+    g_assert_cmpuint(f->ended, ==, 0);
+}
+
+static void test_knows_a_connection(Fixture *f, gconstpointer data)
+{
+    int fds[2];
+    AUTO_FD int listener = server(f);
+    AUTO_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    g_assert_true(chardev_fd_is_connected(fds[0]));
+    close(fds[0]);
+    close(fds[1]);
+    g_assert_false(chardev_fd_is_connected(listener));
+    g_assert_false(chardev_fd_is_connected(null));
+    g_assert_false(chardev_fd_is_connected(-1));
+}
+
 static void test_inherits_a_listener(Fixture *f, gconstpointer data)
 {
     AUTO_FD int a = -1;
@@ -581,6 +644,9 @@ int main(int argc, char **argv)
     ADD("relative-path-outlives-chdir", test_relative_path_outlives_chdir);
     ADD("handler-goes-before-it-was-called", test_handler_goes_before_it_was_called);
     ADD("inherits-a-connection", test_inherits_a_connection);
+    ADD("end-is-told", test_end_is_told);
+    ADD("end-of-one-of-many-is-not-told", test_end_of_one_of_many_is_not_told);
+    ADD("knows-a-connection", test_knows_a_connection);
     ADD("inherits-a-listener", test_inherits_a_listener);
     ADD("makes-a-bound-one-listen", test_makes_a_bound_one_listen);
     ADD("errors", test_errors);
