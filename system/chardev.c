@@ -80,7 +80,7 @@ static bool socket_check(const SocketConfig *config, GError **error)
            system_set_error(error, "'reconnect' and 'reconnect-ms' are mutually exclusive");
 }
 
-static bool socket_open(ChardevObject *o, const SocketConfig *config, GError **error)
+static Chardev *socket_open(System *s, const SocketConfig *config, GError **error)
 {
     ChardevConfig c = {
         .label = config->id,
@@ -89,18 +89,20 @@ static bool socket_open(ChardevObject *o, const SocketConfig *config, GError **e
         .wait = !config->hotplug,
         .reconnect_ms = config->has_reconnect ? config->reconnect * UINT64_C(1000)
                                               : config->reconnect_ms,
+        .ended = config->ended,
+        .opaque = s,
     };
     uint64_t fd = 0;
 
     if (!socket_check(config, error)) {
-        return false;
+        return NULL;
     }
     if (config->fd && !opt_parse_uint(config->fd, G_MAXINT, &fd)) {
-        return system_set_error(error, "Unable to parse FD number %s", config->fd);
+        system_set_error(error, "Unable to parse FD number %s", config->fd);
+        return NULL;
     }
     c.fd = (int)fd;
-    o->chardev = chardev_new(&c, error);
-    return o->chardev != NULL;
+    return chardev_new(&c, error);
 }
 
 ChardevObject *chardev_find(System *s, const char *id)
@@ -133,7 +135,8 @@ ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError 
     o->filename = g_strdup_printf("%s:%s%s", config->path ? "unix" : "fd",
                                   config->path ? config->path : config->fd,
                                   config->server ? ",server=on" : "");
-    if (!socket_open(o, config, error)) {
+    o->chardev = socket_open(s, config, error);
+    if (!o->chardev) {
         chardev_object_free(o);
         return NULL;
     }

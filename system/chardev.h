@@ -23,6 +23,7 @@ typedef struct SocketConfig {
     uint32_t reconnect_ms;
     bool has_reconnect_ms;
     bool hotplug; /* others are served meanwhile: nothing waits */
+    void (*ended)(void *system); /* ChardevConfig's; NULL: nobody cares */
 } SocketConfig;
 
 extern const OptTable socket_options;

@@ -10,7 +10,7 @@
 
 typedef struct CmdOption {
     const char *name;
-    const char *arg;  /* as -help shows it; NULL: a flag */
+    const char *arg;  /* as -help shows it; NULL: a flag. "=PATH" may also be one word with it */
     const char *help; /* lines; NULL: not shown */
     CmdPhase phase;
     bool (*handle)(System *s, const char *arg, GError **error); /* NULL: nothing to do */
@@ -25,8 +25,9 @@ struct CmdLine {
 
 typedef struct CmdGiven {
     const CmdOption *option;
-    const char *spelled; /* "--netdev" */
+    const char *spelled; /* "--netdev", or "--fd=3" */
     const char *arg;
+    bool apart;          /* it is a word of its own */
 } CmdGiven;
 
 static bool object_option(System *s, const char *arg, GError **error)
@@ -114,6 +115,12 @@ static const CmdOption options[] = {
     { "qtest", "unix:PATH", "a test's socket, for -accel qtest", .handle = set_qtest },
     { "qtest-log", "FILE", "log of the qtest protocol", .handle = set_qtest_log },
 
+    { "", .help = "Started as a vhost-user back end, by QEMU's conventions for such programs:" },
+    { "socket-path", "=PATH", "listen there for the front end of a vhost-user-net\n"
+      "device, which has the one -netdev that is given", .handle = backend_program_set_path },
+    { "fd", "=FDNUM", "the same, at an inherited socket", .handle = backend_program_set_fd },
+    { "print-capabilities", .help = "print them as JSON and exit" },
+
     { "", .help = "Process:" },
     { "pidfile", "FILE", "write our process id there, locked", .handle = set_pidfile },
     { "daemonize", .help = "go to the background once everything is up",
@@ -148,25 +155,38 @@ static const CmdOption options[] = {
     { "h" },
 };
 
-static const CmdOption *cmd_find(const char *name)
+static const CmdOption *cmd_find(const char *name, size_t len)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
-        if (name[0] != '\0' && g_str_equal(options[i].name, name)) {
+        if (len > 0 && strlen(options[i].name) == len && strncmp(options[i].name, name, len) == 0) {
             return &options[i];
         }
     }
     return NULL;
 }
 
+/* The option that @spelled is; *@ret_arg: what stands behind its "=", NULL without one. */
+static const CmdOption *cmd_match(const char *spelled, const char **ret_arg)
+{
+    const char *name = spelled + (spelled[0] == '-') + g_str_has_prefix(spelled, "--");
+    size_t len = strcspn(name, "=");
+    const CmdOption *o = name > spelled ? cmd_find(name, len) : NULL;
+
+    *ret_arg = NULL;
+    if (!o || name[len] == '\0') {
+        return o;
+    }
+    *ret_arg = name + len + 1;
+    return o->arg && o->arg[0] == '=' ? o : NULL;
+}
+
 static bool cmd_take(CmdLine *cmd, char **argv, int *i, GError **error)
 {
     const char *spelled = argv[*i];
-    const CmdOption *option = NULL;
+    const char *arg;
+    const CmdOption *option = cmd_match(spelled, &arg);
     CmdGiven *given;
 
-    if (spelled[0] == '-') {
-        option = cmd_find(spelled + (spelled[1] == '-' ? 2 : 1));
-    }
     if (!option && spelled[0] != '-' && *i > 1) {
         return system_set_error(error, "%s: invalid option\nIt does not begin with '-': is there a "
                                 "blank too many behind '%s'?", spelled, argv[*i - 1]);
@@ -174,17 +194,30 @@ static bool cmd_take(CmdLine *cmd, char **argv, int *i, GError **error)
     if (!option) {
         return system_set_error(error, "%s: invalid option", spelled);
     }
-    if (option->arg && !argv[*i + 1]) {
-        return system_set_error(error, "%s: requires an argument", spelled);
-    }
     given = g_new0(CmdGiven, 1);
     given->option = option;
     given->spelled = spelled;
-    if (option->arg) {
-        given->arg = argv[++*i];
-    }
+    given->arg = arg;
     g_ptr_array_add(cmd->given, given);
-    return true;
+    if (option->arg && !arg) {
+        given->arg = argv[*i + 1];
+        given->apart = true;
+        ++*i;
+    }
+    return !given->apart || given->arg ||
+           system_set_error(error, "%s: requires an argument", spelled);
+}
+
+bool cmdline_has_word(int argc, char **argv, const char *option)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i] + g_str_has_prefix(argv[i], "--");
+
+        if (word[0] == '-' && g_str_equal(word + 1, option)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 CmdLine *cmdline_parse(int argc, char **argv, GError **error)
@@ -213,8 +246,10 @@ static void cmd_help_option(GString *out, const CmdOption *o)
 {
     gsize start = out->len;
     g_auto(GStrv) lines = g_strsplit(o->help, "\n", -1);
+    const char *arg = o->arg ? o->arg : "";
 
-    g_string_append_printf(out, "-%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+    g_string_append_printf(out, "%s-%s%s%s", arg[0] == '=' ? "-" : "", o->name,
+                           arg[0] == '\0' || arg[0] == '=' ? "" : " ", arg);
     if (o->help[0] == '\0') {
         g_string_append_c(out, '\n');
         return;
@@ -296,7 +331,7 @@ static const DeviceClass *cmd_device_class(const CmdGiven *given, const System *
     return driver ? device_class_find(s->devices, driver) : NULL;
 }
 
-bool cmdline_wants_bus(const CmdLine *cmd, const System *s, const char *type)
+bool cmdline_wants_bus(const CmdLine *cmd, const System *s, const char *type, bool otherwise)
 {
     bool any = false;
 
@@ -313,7 +348,7 @@ bool cmdline_wants_bus(const CmdLine *cmd, const System *s, const char *type)
             return true;
         }
     }
-    return !any;
+    return !any && otherwise;
 }
 
 bool cmdline_run(const CmdLine *cmd, System *s, CmdPhase phase, GError **error)
@@ -323,8 +358,8 @@ bool cmdline_run(const CmdLine *cmd, System *s, CmdPhase phase, GError **error)
         const CmdOption *o = given->option;
 
         if (o->phase == phase && o->handle && !o->handle(s, given->arg, error)) {
-            g_prefix_error(error, "%s%s%s: ", given->spelled, given->arg ? " " : "",
-                           given->arg ? given->arg : "");
+            g_prefix_error(error, "%s%s%s: ", given->spelled, given->apart ? " " : "",
+                           given->apart ? given->arg : "");
             return false;
         }
     }

@@ -30,11 +30,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CmdLine, cmdline_free)
  */
 char *cmdline_help(const CmdLine *cmd, GError **error);
 
+/* Whether a word is that option, whatever stands around it. */
+bool cmdline_has_word(int argc, char **argv, const char *option);
+
 /*
- * Whether a -device needs the bus of that type. Without any -device, too: it may come later, by
- * QMP. @cmd has not been run; what is no class will be an error.
+ * Whether a -device needs the bus of that type; @otherwise, if there is no -device: it may come
+ * later, by QMP. @cmd has not been run; what is no class will be an error.
  */
-bool cmdline_wants_bus(const CmdLine *cmd, const System *s, const char *type);
+bool cmdline_wants_bus(const CmdLine *cmd, const System *s, const char *type, bool otherwise);
 
 /* Does what the options of @phase say. The error begins with the option, as QEMU's do. */
 bool cmdline_run(const CmdLine *cmd, System *s, CmdPhase phase, GError **error);

@@ -72,8 +72,17 @@ static bool main_start_qtest(System *s, GError **error)
 /* Devices that are all on no bus of it, and nothing else that names it, need no Xen. */
 static bool main_open_accel(System *s, const CmdLine *cmd, GError **error)
 {
-    return (!accel_is_asked_for(s) && !cmdline_wants_bus(cmd, s, xen_bus.type)) ||
-           accel_open(s, error);
+    bool on_it = cmdline_wants_bus(cmd, s, xen_bus.type, !backend_program_wanted(s));
+
+    return (!accel_is_asked_for(s) && !on_it) || accel_open(s, error);
+}
+
+/* What devices refer to. */
+static bool main_make_backends(System *s, const CmdLine *cmd, GError **error)
+{
+    return cmdline_run(cmd, s, CMD_OBJECT, error) && cmdline_run(cmd, s, CMD_CHARDEV, error) &&
+           cmdline_run(cmd, s, CMD_MONITOR, error) && cmdline_run(cmd, s, CMD_NETDEV, error) &&
+           backend_program_prepare(s, error);
 }
 
 static bool main_start(System *s, const CmdLine *cmd, GError **error)
@@ -85,6 +94,10 @@ static bool main_start(System *s, const CmdLine *cmd, GError **error)
         return false;
     }
     s->log_open = s->log_file != NULL;
+    if (s->daemon.wanted && backend_program_wanted(s)) {
+        return system_set_error(error, "-daemonize cannot be used with --socket-path and --fd: "
+                                "whoever starts a back-end program has it as a child");
+    }
     if (!daemon_detach(s, error)) {
         return false;
     }
@@ -92,11 +105,7 @@ static bool main_start(System *s, const CmdLine *cmd, GError **error)
         clock_start_virtual(); /* before there is a thread that reads it */
     }
     run_install_signals(s);
-    if (!daemon_write_pidfile(s, error) ||
-        !cmdline_run(cmd, s, CMD_OBJECT, error) ||
-        !cmdline_run(cmd, s, CMD_CHARDEV, error) ||
-        !cmdline_run(cmd, s, CMD_MONITOR, error) ||
-        !cmdline_run(cmd, s, CMD_NETDEV, error)) {
+    if (!daemon_write_pidfile(s, error) || !main_make_backends(s, cmd, error)) {
         return false;
     }
     chardev_wait(s);
@@ -109,7 +118,7 @@ static bool main_start(System *s, const CmdLine *cmd, GError **error)
     if (s->state == RUN_SHUTDOWN) {
         return true;
     }
-    if (!cmdline_run(cmd, s, CMD_DEVICE, error)) {
+    if (!cmdline_run(cmd, s, CMD_DEVICE, error) || !backend_program_add_device(s, error)) {
         return false;
     }
     netdevs_warn_unused(s);
@@ -130,12 +139,12 @@ int main(int argc, char **argv)
     run_expect_signals();
     main_open_stdio();
     log_init("ringtap");
-    cmd = cmdline_parse(argc, argv, &error);
-    if (!cmd) {
-        error_report("%s", error->message);
-        return EXIT_FAILURE;
+    if (cmdline_has_word(argc, argv, "print-capabilities")) { /* the rest is to be ignored */
+        help = backend_program_capabilities();
+    } else {
+        cmd = cmdline_parse(argc, argv, &error);
+        help = cmd ? cmdline_help(cmd, &error) : NULL;
     }
-    help = cmdline_help(cmd, &error);
     if (error) {
         error_report("%s", error->message);
         return EXIT_FAILURE;

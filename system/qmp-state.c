@@ -115,7 +115,8 @@ static const QmpEvent events[] = {
 void qmp_event_shutdown(System *s, const char *reason)
 {
     qmp_event_send(s->qmp, &events[EVENT_SHUTDOWN],
-                   &(ShutdownData){ .reason = (char *)reason });
+                   &(ShutdownData){ .guest = g_str_has_prefix(reason, "guest-"),
+                                    .reason = (char *)reason });
 }
 
 void qmp_event_stop(System *s)

@@ -69,4 +69,6 @@ void system_done(System *s)
     g_free(s->qtest);
     g_free(s->qtest_log);
     g_free(s->log_file);
+    g_free(s->program.path);
+    g_free(s->program.fd);
 }

@@ -56,6 +56,12 @@ typedef struct Daemon {
     int report_fd;     /* the parent waits at the other end; -1: no parent */
 } Daemon;
 
+/* --socket-path, --fd: one of them at most. */
+typedef struct BackendProgram {
+    char *path;
+    char *fd;
+} BackendProgram;
+
 typedef struct NetdevJob NetdevJob;
 typedef void NetdevJobDone(void *opaque, const GError *error); /* NULL: it went well */
 
@@ -73,6 +79,7 @@ typedef struct System {
     char *qtest_log;
     char *log_file;
     Daemon daemon;
+    BackendProgram program;
 
     /* what there is */
     GMainLoop *loop;
@@ -211,6 +218,15 @@ bool monitor_option(System *s, const char *arg, GError **error);     /* -mon */
 bool monitor_qmp_option(System *s, const char *arg, GError **error); /* -qmp */
 char *monitor_help(const char *arg, GError **error);
 char *monitor_qmp_help(const char *arg, GError **error);
+
+/* backend-program.c: started as a vhost-user back end, see QEMU's conventions for such */
+char *backend_program_capabilities(void); /* JSON, a line; free it */
+bool backend_program_set_path(System *s, const char *arg, GError **error); /* --socket-path */
+bool backend_program_set_fd(System *s, const char *arg, GError **error);   /* --fd */
+bool backend_program_wanted(const System *s); /* one of these was given */
+/* Its chardev, when there are netdevs, and its device, after those of the command line. */
+bool backend_program_prepare(System *s, GError **error);
+bool backend_program_add_device(System *s, GError **error);
 
 /* devices.c */
 DeviceRegistry *devices_new(System *s);

@@ -3,6 +3,7 @@
 """The real program: help, errors, start, daemonize, signals. Usage: test-cli.py RINGTAP"""
 
 import fcntl
+import json
 import os
 import resource
 import signal
@@ -416,6 +417,38 @@ def test_failure_half_way_leaves_nothing():
                              'iothread,id=io0', '-device', 'xen-net-device,netdev=none')
         assert status == 1, err
         assert files_of(d) == []
+
+
+# --- a vhost-user back end, by QEMU's conventions
+
+def test_capabilities():
+    """Whatever else there is."""
+    for args in (['--print-capabilities'], ['-print-capabilities'],
+                 ['--socket-path=/nonexistent/x', '--fd=77', '--print-capabilities'],
+                 ['--what', '--print-capabilities', '-netdev']):
+        status, out, err = run(BINARY, *args)
+        assert (status, err) == (0, ''), args
+        assert json.loads(out) == {'type': 'net', 'features': []}
+
+
+def test_back_end_errors():
+    for args, text in (
+            (['--socket-path=/x'], '--socket-path takes exactly one -netdev, not 0'),
+            (['--socket-path', '/x'], '--socket-path takes exactly one -netdev, not 0'),
+            (['--fd=3'], '--fd takes exactly one -netdev, not 0'),
+            (['--socket-path'], '--socket-path: requires an argument'),
+            (['--fd=3', '--socket-path=/x'],
+             '--socket-path=/x: --socket-path and --fd cannot be used together'),
+            (['--socket-path', '/x', '--fd', '3'],
+             '--fd 3: --socket-path and --fd cannot be used together'),
+            (['--fd=3', '-daemonize'], '-daemonize cannot be used with --socket-path and --fd: '
+             'whoever starts a back-end program has it as a child'),
+            # no other option is one word with its argument
+            (['-netdev=tap'], '-netdev=tap: invalid option'),
+            (['-S=on'], '-S=on: invalid option'),
+            (['-=x'], '-=x: invalid option'),
+            (['--socket-pathx=1'], '--socket-pathx=1: invalid option')):
+        assert_refused(args, text)
 
 
 # --- start
