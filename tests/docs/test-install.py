@@ -3,6 +3,7 @@
 """What "ninja install" puts where: all that the manual names, and it runs from there.
 Usage: test-install.py BUILD MESON..."""
 
+import json
 import os
 import re
 import subprocess
@@ -37,6 +38,20 @@ def test_what_is_installed():
         assert len(PAGES) >= 4 and PAGES <= set(files), (PAGES, sorted(files))
         for page in PAGES:
             assert files[page].parent.name == 'man' + page[-1]
+
+
+def test_back_end_is_known_to_vmms():
+    """QEMU's docs/interop/vhost-user.json: it names the program where it will be."""
+    with tempfile.TemporaryDirectory() as d:
+        files = installed(d)
+        path = files['50-ringtap.json']
+        assert path.parts[-4:-1] == ('share', 'qemu', 'vhost-user'), path
+        known = json.loads(path.read_text(encoding='utf-8'))
+        assert set(known) == {'description', 'type', 'binary', 'features'}
+        assert f'{d}{known["binary"]}' == str(files['ringtap'])
+        said = subprocess.run([files['ringtap'], '--print-capabilities'], capture_output=True,
+                              text=True, check=True).stdout
+        assert json.loads(said) == {k: known[k] for k in ('type', 'features')}
 
 
 def test_it_runs_from_there():
