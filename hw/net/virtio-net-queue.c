@@ -123,6 +123,7 @@ static void ring_start(void *opaque)
     }
     r->kick.fd = t->ring->kick_fd;
     r->call_fd = t->ring->call_fd;
+    r->enabled = t->ring->enabled;
     if (r->kick.fd >= 0 &&
         io_thread_add_source(q->dq.thread, &r->kick, EPOLLIN | EPOLLET) < 0) {
         virtq_stop(&r->vq);

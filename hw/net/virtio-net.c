@@ -176,31 +176,34 @@ static void virtio_net_drain(void *opaque, unsigned pair)
     }
 }
 
-/* As many pairs as have an rx ring that is wanted have a queue of the netdev. */
+/* Pairs up to the last one that has an rx ring which runs and is wanted; 0: there is none. */
+static unsigned virtio_net_pairs_wanted(const VirtioNet *vn)
+{
+    unsigned n = vn->dev.n_rings / 2;
+
+    while (n > 0 && !(vn->queue[n - 1] && vn->queue[n - 1]->rx.ring.running &&
+                      vn->enabled[2 * (n - 1)])) {
+        n--;
+    }
+    return n;
+}
+
+/* As many pairs have a queue of the netdev, one at least. */
 static void virtio_net_update_active(VirtioNet *vn)
 {
     g_autoptr(GError) error = NULL;
     Netdev *peer = vn->env.peer;
-    bool carrier = false;
-    unsigned n = 1;
+    unsigned wanted = virtio_net_pairs_wanted(vn);
+    unsigned n = MAX(wanted, 1);
 
     g_clear_handle_id(&vn->update_tag, g_source_remove);
-
-    for (unsigned i = 0; i < vn->dev.n_rings / 2; i++) {
-        const VirtioNetQueue *q = vn->queue[i];
-
-        if (q && q->rx.ring.running && vn->enabled[2 * i]) {
-            carrier = true;
-            n = i + 1;
-        }
-    }
     if (n != peer->n_active && !netdev_set_active(peer, n, virtio_net_drain, vn, &error) &&
         vn->env.failed) {
         vn->env.failed(vn->env.opaque, error->message);
     }
-    if (carrier != vn->carrier) {
-        vn->carrier = carrier;
-        netdev_set_carrier(peer, carrier);
+    if (vn->carrier != (wanted > 0)) {
+        vn->carrier = wanted > 0;
+        netdev_set_carrier(peer, vn->carrier);
     }
 }
 
@@ -213,10 +216,17 @@ static gboolean virtio_net_update_now(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
-/* A ring that stops while memory changes starts again at once: the host is to see none of it. */
-static void virtio_net_update_later(VirtioNet *vn)
+/*
+ * More pairs are wanted at once. Fewer may be so for a moment only, while rings stop as memory
+ * changes, one after the other: the host is to see none of that.
+ */
+static void virtio_net_follow_rings(VirtioNet *vn)
 {
-    if (vn->update_tag == 0) {
+    unsigned wanted = virtio_net_pairs_wanted(vn);
+
+    if (wanted > 0 && (wanted > vn->env.peer->n_active || !vn->carrier)) {
+        virtio_net_update_active(vn);
+    } else if (vn->update_tag == 0) {
         vn->update_tag = g_idle_add(virtio_net_update_now, vn);
     }
 }
@@ -234,8 +244,8 @@ static bool virtio_net_ring_start(VirtioDevice *d, unsigned index, const VirtioR
         !virtio_net_queue_start_ring(vn->queue[pair], index % 2, ring, error)) {
         return false;
     }
-    vn->enabled[index] = false;
-    virtio_net_queue_enable_ring(vn->queue[pair], index % 2, false);
+    vn->enabled[index] = ring->enabled;
+    virtio_net_follow_rings(vn);
     return true;
 }
 
@@ -244,7 +254,7 @@ static uint32_t virtio_net_ring_stop(VirtioDevice *d, unsigned index)
     VirtioNet *vn = virtio_net_of(d);
 
     vn->enabled[index] = false;
-    virtio_net_update_later(vn);
+    virtio_net_follow_rings(vn);
     return virtio_net_queue_stop_ring(vn->queue[index / 2], index % 2);
 }
 
@@ -258,7 +268,7 @@ static void virtio_net_ring_enable(VirtioDevice *d, unsigned index, bool on)
     }
     virtio_net_queue_enable_ring(vn->queue[index / 2], index % 2, on);
     if (on) {
-        virtio_net_update_active(vn);
+        virtio_net_follow_rings(vn);
     }
 }
 

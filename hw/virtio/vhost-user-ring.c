@@ -83,6 +83,7 @@ bool vhost_user_ring_start(VhostUser *v, unsigned index, GError **error)
         },
         .kick_fd = r->kick_fd,
         .call_fd = r->call_fd,
+        .enabled = r->enabled,
     };
 
     if (r->running || !is_complete(v, r)) {
@@ -107,9 +108,6 @@ bool vhost_user_ring_start(VhostUser *v, unsigned index, GError **error)
     r->running = true;
     r->stranded = false;
     v->running++;
-    if (r->enabled) {
-        v->dev->ops->ring_enable(v->dev, index, true);
-    }
     return true;
 }
 

@@ -102,7 +102,10 @@ static bool stub_ring_start(VirtioDevice *d, unsigned index, const VirtioRing *r
     }
     r->ring = *ring;
     r->base = ring->setup.base;
-    r->enabled = false;
+    r->enabled = ring->enabled;
+    if (ring->enabled) {
+        note(s, "enable=%u,1", index);
+    }
     r->running = true;
     return true;
 }

@@ -23,6 +23,7 @@ typedef struct VirtioRing {
     VirtqSetup setup;
     int kick_fd;  /* an eventfd; -1: the driver doesn't kick, we look */
     int call_fd;  /* -1: the driver looks */
+    bool enabled; /* as ring_enable() would say: there is no moment without */
 } VirtioRing;
 
 typedef struct VirtioDeviceOps {
@@ -33,7 +34,7 @@ typedef struct VirtioDeviceOps {
     /* Config space: @len bytes at @offset, zeros behind its end. */
     void (*get_config)(VirtioDevice *d, uint32_t offset, uint8_t *ret, uint32_t len);
     bool (*set_config)(VirtioDevice *d, uint32_t offset, const uint8_t *data, uint32_t len);
-    /* Ring @index goes to its thread. It is disabled until ring_enable() says otherwise. */
+    /* Ring @index goes to its thread. */
     bool (*ring_start)(VirtioDevice *d, unsigned index, const VirtioRing *ring, GError **error);
     /* Back from its thread, nothing is under way any more. Where to go on: VirtqSetup.base. */
     uint32_t (*ring_stop)(VirtioDevice *d, unsigned index);
