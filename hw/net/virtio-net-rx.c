@@ -62,6 +62,7 @@ static void rx_add_buffers(VirtioNetQueue *q, unsigned n)
     PktBuffers *b = &rx->b;
     const VirtqChain *c = &rx->chain[b->n];
     unsigned bad = 0;
+    unsigned pushed = 0;
 
     for (; n > 0; n--, c++) {
         if (!rx_usable(q, c) && b->n > b->next) {
@@ -70,8 +71,9 @@ static void rx_add_buffers(VirtioNetQueue *q, unsigned n)
             break;
         }
         if (!rx_usable(q, c)) {
-            virtq_push(&rx->ring.vq, c, 0);
-            bad++;
+            virtq_push(&rx->ring.vq, c, c->bad ? c->in_len : 0); /* a packet of a killed process */
+            bad += c->bad != virtq_done_before;
+            pushed++;
             continue;
         }
         rx->chain[b->n] = *c;
@@ -79,9 +81,9 @@ static void rx_add_buffers(VirtioNetQueue *q, unsigned n)
         b->n++;
         rx->n_iov = (unsigned)(c->iov + c->n_in - rx->iov);
     }
-    if (bad > 0) {
+    if (pushed > 0) {
         counter_add(&q->stats->rx.drop_malformed, bad);
-        counter_add(&q->stats->rx.slots, bad);
+        counter_add(&q->stats->rx.slots, pushed);
         virtio_net_ring_call(&rx->ring, virtq_flush(&rx->ring.vq));
     }
 }
@@ -148,15 +150,38 @@ static void rx_put_front(const struct iovec *iov, const void *data, size_t len)
     memcpy(iov->iov_base, p, len);
 }
 
+/*
+ * For who comes after us, should we be killed: the packet of @len bytes in @n buffers, all full but
+ * the last one, is the guest's, all of it or nothing.
+ */
+static void rx_mark(VirtioNetRx *rx, const VirtqChain *chain, unsigned n, uint32_t len)
+{
+    uint32_t start = 0; /* of a buffer's part of the packet */
+
+    for (unsigned i = 0; i < n; i++) {
+        start += chain[i].in_len;
+    }
+    for (unsigned i = n; i-- > 0;) {
+        start -= chain[i].in_len;
+        virtq_done(&rx->ring.vq, &chain[i], MIN(len - start, chain[i].in_len));
+    }
+}
+
 static void rx_fill(VirtioNetQueue *q)
 {
     VirtioNetRx *rx = &q->rx;
+    unsigned buffer = rx->first;
 
     for (unsigned i = 0; i < rx->n; i++) {
         uint8_t hdr[VIRTIO_NET_HDR_MAX] = { 0 }; /* behind 12: the hash, of type "none" */
+        unsigned n = rx->hdr[i].num_buffers;
 
         memcpy(hdr, &rx->hdr[i], sizeof(rx->hdr[i]));
         rx_put_front(rx->pkt[i].iov, hdr, q->hdr_len);
+        if (rx->ring.vq.s.inflight) {
+            rx_mark(rx, &rx->chain[buffer], n, q->hdr_len + rx->pkt[i].len);
+        }
+        buffer += n;
     }
 }
 

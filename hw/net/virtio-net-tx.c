@@ -120,6 +120,9 @@ static bool tx_check_chain(VirtioNetQueue *q, unsigned i)
     VirtqChain c = tx->chain[i];
     Pkt *pkt = &tx->pkt[tx->n_out];
 
+    if (c.bad == virtq_done_before) {
+        return true; /* a process before us has sent it, and was killed */
+    }
     if (c.bad || c.out_len < q->hdr_len + ETH_HLEN || c.out_len > q->hdr_len + PKT_MAX_LEN) {
         counter_add(&q->stats->tx.drop_malformed, 1);
         return true;
@@ -163,18 +166,39 @@ static void tx_check(VirtioNetQueue *q)
 
 /* --- send --- */
 
+/* How many chains go back once the first n_sent packets are sent. */
+static unsigned tx_chains_done(const VirtioNetTx *tx)
+{
+    return tx->n_sent < tx->n_out ? tx->chain_of[tx->n_sent] : tx->n;
+}
+
+/* For who comes after us, should we be killed: packets [@from, n_sent) need not be sent again. */
+static void tx_mark(VirtioNetTx *tx, unsigned from)
+{
+    unsigned end = tx_chains_done(tx);
+
+    if (!tx->ring.vq.s.inflight) {
+        return;
+    }
+    for (unsigned i = from < tx->n_out ? tx->chain_of[from] : 0; i < end; i++) {
+        virtq_done(&tx->ring.vq, &tx->chain[i], 0);
+    }
+}
+
 /* False: not all of it is sent. */
 static bool tx_send(VirtioNetQueue *q)
 {
     VirtioNetTx *tx = &q->tx;
     NetdevQueue *peer = q->peer.q;
     uint64_t refused = peer->refused;
+    unsigned before = tx->n_sent;
 
     if (q->peer.blocked) {
         return false;
     }
     if (tx->n_sent < tx->n_out) {
         tx->n_sent += netdev_send(peer, &tx->pkt[tx->n_sent], tx->n_out - tx->n_sent);
+        tx_mark(tx, before);
     }
     if (peer->refused != refused) {
         counter_add(&q->stats->tx.drop_peer, peer->refused - refused);
@@ -241,7 +265,7 @@ void virtio_net_tx_stop(VirtioNetQueue *q)
     VirtioNetTx *tx = &q->tx;
 
     if (tx->n > 0) {
-        tx_push(q, tx->n_sent < tx->n_out ? tx->chain_of[tx->n_sent] : tx->n);
+        tx_push(q, tx_chains_done(tx));
     }
     netdev_send_stop(q->peer.q);
 }

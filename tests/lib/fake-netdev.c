@@ -14,6 +14,7 @@ typedef struct FakeQueue {
     GQueue to_nic;
     GQueue from_nic;
     bool full;
+    unsigned room; /* so many packets are taken all the same */
     bool bursts;
     unsigned refused;
 } FakeQueue;
@@ -47,8 +48,11 @@ static unsigned fake_send(NetdevQueue *q, Pkt *pkt, unsigned n)
     }
     pthread_mutex_lock(&f->lock);
     if (fake_queue_of(q)->full) {
-        fake_queue_of(q)->refused++;
-        n = 0;
+        unsigned room = MIN(n, fake_queue_of(q)->room);
+
+        fake_queue_of(q)->refused += room < n;
+        fake_queue_of(q)->room -= room;
+        n = room;
     }
     for (unsigned i = 0; i < n; i++) {
         FakePkt *p = g_new(FakePkt, 1);
@@ -271,6 +275,16 @@ void fake_netdev_set_full(Netdev *nd, unsigned q, bool full)
     } else {
         g_assert_cmpint(read(nd->queue[q]->fd, &n, sizeof(n)), ==, sizeof(n));
     }
+}
+
+void fake_netdev_set_room(Netdev *nd, unsigned q, unsigned n)
+{
+    FakeNetdev *f = fake_of(nd);
+
+    fake_netdev_set_full(nd, q, true);
+    pthread_mutex_lock(&f->lock);
+    fake_queue_of(nd->queue[q])->room = n;
+    pthread_mutex_unlock(&f->lock);
 }
 
 unsigned fake_netdev_refused(Netdev *nd, unsigned q)

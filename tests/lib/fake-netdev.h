@@ -29,6 +29,8 @@ FakePkt *fake_netdev_take(Netdev *nd, unsigned q, unsigned timeout_ms);
  * descriptor tells of room again.
  */
 void fake_netdev_set_full(Netdev *nd, unsigned q, bool full);
+/* The same, but for the next @n packets. */
+void fake_netdev_set_room(Netdev *nd, unsigned q, unsigned n);
 /* How often something was sent to it while it was full. */
 unsigned fake_netdev_refused(Netdev *nd, unsigned q);
 /* Of a kind that does not tell of it: the NIC has to try. Nor does it read into buffers. */

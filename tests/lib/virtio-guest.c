@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "hw/virtio/virtq-inflight.h"
+
 #define BIT(n)     (1ull << (n))
 #define RING_SIZE  0x400000ull
 #define DATA       0x4000000ull
@@ -54,6 +56,10 @@ static void guest_add_ring(VirtioGuest *g, unsigned i)
         .kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
         .call_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
     };
+    if (g->c.inflight) {
+        g->ring[i].inflight = g_malloc0(virtq_inflight_size(
+            g->c.size, g->features & BIT(VIRTIO_F_RING_PACKED)));
+    }
     g->ring[i].base = virtq_driver_setup(g->ring[i].driver).base;
 }
 
@@ -62,16 +68,16 @@ void virtio_guest_start_ring(VirtioGuest *g, unsigned index)
     g_autoptr(GError) error = NULL;
     VirtioGuestRing *r = &g->ring[index];
     VirtqSetup s = virtq_driver_setup(r->driver);
-    VirtioRing ring = { .kick_fd = r->kick_fd, .call_fd = r->call_fd };
+    VirtioRing ring = {
+        .kick_fd = r->kick_fd, .call_fd = r->call_fd, .enabled = g->enabled
+    };
 
     s.base = r->base;
     s.log = guest_mem_logs(g->mem);
+    s.inflight = r->inflight;
     ring.setup = s;
     g_assert_true(g->dev->ops->ring_start(g->dev, index, &ring, &error));
     r->running = true;
-    if (g->enabled) {
-        g->dev->ops->ring_enable(g->dev, index, true);
-    }
 }
 
 void virtio_guest_stop_ring(VirtioGuest *g, unsigned index)
@@ -80,27 +86,33 @@ void virtio_guest_stop_ring(VirtioGuest *g, unsigned index)
     g->ring[index].running = false;
 }
 
-void virtio_guest_up(VirtioGuest *g, const VirtioGuestConfig *c)
+/* A device, and what is negotiated with it. */
+static void guest_add_device(VirtioGuest *g)
 {
     g_autoptr(GError) error = NULL;
     VirtioNetConfig config = { .mac = "52:54:00:12:34:56" };
     VirtioNetEnv env = { .name = "nic" };
     VirtioNetInfo info;
 
-    memset(g, 0, sizeof(*g));
     memset(&config.f, 1, sizeof(config.f)); /* all of them */
-    g->c = *c;
-    g->nd = fake_netdev_new(c->pairs, !c->no_vnet_hdr);
+    g->nd = fake_netdev_new(g->c.pairs, !g->c.no_vnet_hdr);
     env.peer = g->nd;
     g->vn = virtio_net_new(&config, &env, &error);
     g_assert_no_error(error);
     g->dev = virtio_net_device(g->vn);
     virtio_net_info(g->vn, &info);
     g->vn_stats = info.stats;
-    g_assert_cmpuint(g->dev->n_rings, ==, 2 * c->pairs);
-    guest_add_memory(g);
-    g->features = g->dev->ops->features(g->dev) & c->features;
+    g_assert_cmpuint(g->dev->n_rings, ==, 2 * g->c.pairs);
+    g->features = g->dev->ops->features(g->dev) & g->c.features;
     g_assert_true(g->dev->ops->set_features(g->dev, g->features, &error));
+}
+
+void virtio_guest_up(VirtioGuest *g, const VirtioGuestConfig *c)
+{
+    memset(g, 0, sizeof(*g));
+    g->c = *c;
+    guest_add_device(g);
+    guest_add_memory(g);
     g->hdr_len = g->features & (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF))
                      ? PKT_HDR_LEN : sizeof(struct virtio_net_hdr);
     for (unsigned i = 0; i < 2 * c->pairs; i++) {
@@ -109,19 +121,47 @@ void virtio_guest_up(VirtioGuest *g, const VirtioGuestConfig *c)
     }
 }
 
+void virtio_guest_kill(VirtioGuest *g)
+{
+    virtio_net_pause(g->vn, true);
+    g->killed = (VirtioGuestHost){ g->nd, g->vn };
+    guest_add_device(g);
+    g->dev->mem = g->mem;
+    for (unsigned i = 0; i < 2 * g->c.pairs; i++) {
+        virtio_guest_start_ring(g, i);
+    }
+}
+
+static void guest_drop_killed(VirtioGuest *g)
+{
+    VirtioDevice *dev = virtio_net_device(g->killed.vn);
+
+    for (unsigned i = 0; i < dev->n_rings; i++) {
+        dev->ops->ring_stop(dev, i);
+    }
+    virtio_net_free(g->killed.vn);
+    netdev_free(g->killed.nd);
+}
+
 void virtio_guest_down(VirtioGuest *g)
 {
     for (unsigned i = 0; i < 2 * g->c.pairs; i++) {
         if (g->ring[i].running) {
             virtio_guest_stop_ring(g, i);
         }
+    }
+    virtio_net_free(g->vn);
+    netdev_free(g->nd);
+    if (g->killed.vn) {
+        guest_drop_killed(g);
+    }
+    for (unsigned i = 0; i < 2 * g->c.pairs; i++) {
         virtq_driver_free(g->ring[i].driver);
         close(g->ring[i].kick_fd);
         close(g->ring[i].call_fd);
+        g_free(g->ring[i].inflight);
     }
-    virtio_net_free(g->vn);
     guest_mem_free(g->mem);
-    netdev_free(g->nd);
 }
 
 void virtio_guest_enable(VirtioGuest *g, bool on)

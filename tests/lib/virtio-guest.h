@@ -21,6 +21,7 @@ typedef struct VirtioGuestConfig {
     uint16_t size;         /* of rings */
     uint64_t features;     /* wanted, of those that are offered; VIRTIO_F_... */
     bool no_vnet_hdr;      /* of the netdev */
+    bool inflight;         /* rings have a region of inflight memory */
     bool split_header;     /* tx: the header in a piece of its own */
     uint32_t rx_len;       /* of an rx buffer */
     unsigned rx_pieces;    /* that it is in; 0: 1 */
@@ -33,7 +34,14 @@ typedef struct VirtioGuestRing {
     int call_fd;
     bool running;
     uint32_t base;
+    void *inflight;        /* region of inflight memory */
 } VirtioGuestRing;
+
+/* The device's side. */
+typedef struct VirtioGuestHost {
+    Netdev *nd;
+    VirtioNet *vn;
+} VirtioGuestHost;
 
 typedef struct VirtioGuest {
     VirtioGuestConfig c;
@@ -46,6 +54,7 @@ typedef struct VirtioGuest {
     GuestMem *mem;
     uint8_t *host;         /* of gpa 0 */
     bool enabled;
+    VirtioGuestHost killed; /* see virtio_guest_kill() */
     VirtioGuestRing ring[2 * VIRTIO_GUEST_MAX_PAIRS]; /* rx, tx, rx, tx, ... */
 } VirtioGuest;
 
@@ -56,6 +65,12 @@ void virtio_guest_enable(VirtioGuest *g, bool on); /* all rings, and those that 
 
 void virtio_guest_start_ring(VirtioGuest *g, unsigned index);
 void virtio_guest_stop_ring(VirtioGuest *g, unsigned index);
+
+/*
+ * As if the device's process were killed: it does nothing any more, and another one with a netdev
+ * of its own goes on. Once a guest.
+ */
+void virtio_guest_kill(VirtioGuest *g);
 
 uint8_t *virtio_guest_host(VirtioGuest *g, uint64_t gpa);
 /* Publishes, and kicks if that is wanted. */

@@ -21,6 +21,12 @@ static const VirtioGuestConfig split = { "split", 1, 64, V1 | MRG | EVENT, .rx_l
 static const VirtioGuestConfig packed = {
     "packed", 1, 64, V1 | MRG | EVENT | PACKED, .rx_len = 1536
 };
+static const VirtioGuestConfig split_inflight = {
+    "split-inflight", 1, 64, V1 | MRG | EVENT, .inflight = true, .rx_len = 1536
+};
+static const VirtioGuestConfig packed_inflight = {
+    "packed-inflight", 1, 64, V1 | MRG | EVENT | PACKED, .inflight = true, .rx_len = 1536
+};
 static const VirtioGuestConfig pairs = { "pairs", 4, 64, V1 | MRG | EVENT, .rx_len = 1536 };
 
 static FakePkt *packet_new(uint32_t len, unsigned seed)
@@ -137,6 +143,37 @@ static void test_full(gconstpointer opaque)
     }
     virtio_guest_wait_sent(&g, 0, 20);
     g_assert_cmpuint(counter_read(&g.vn_stats[0].tx.packets), ==, 20);
+    virtio_guest_down(&g);
+}
+
+/* The netdev had taken some of a batch when we were killed: these are not sent again. */
+static void test_killed(gconstpointer opaque)
+{
+    VirtioGuest g;
+
+    virtio_guest_up(&g, opaque);
+    fake_netdev_set_room(g.nd, 0, 7);
+    for (unsigned i = 0; i < 20; i++) {
+        g_autofree FakePkt *pkt = packet_new(100, i);
+
+        g_assert_true(virtio_guest_send(&g, 0, pkt));
+    }
+    virtio_guest_enable(&g, true);
+    virtio_guest_kick(&g, 1);
+    while (fake_netdev_refused(g.nd, 0) == 0) {
+        g_usleep(1000);
+    }
+    virtio_guest_kill(&g);
+    for (unsigned i = 7; i < 20; i++) {
+        take_packet(&g, 0, i);
+    }
+    virtio_guest_wait_sent(&g, 0, 20);
+    g_assert_null(fake_netdev_take(g.nd, 0, 0));
+    g_assert_cmpuint(counter_read(&g.vn_stats[0].tx.packets), ==, 13);
+    g_assert_cmpuint(counter_read(&g.vn_stats[0].tx.drop_malformed), ==, 0);
+    virtio_guest_post(&g, 0, 4);
+    give_packet(&g, 0, 1);
+    recv_packet(&g, 0, 1);
     virtio_guest_down(&g);
 }
 
@@ -409,6 +446,8 @@ int main(int argc, char **argv)
     g_test_add_data_func("/hw/net/virtio-net/restart/packed", &packed, test_restart);
     g_test_add_data_func("/hw/net/virtio-net/full/split", &split, test_full);
     g_test_add_data_func("/hw/net/virtio-net/full/packed", &packed, test_full);
+    g_test_add_data_func("/hw/net/virtio-net/killed/split", &split_inflight, test_killed);
+    g_test_add_data_func("/hw/net/virtio-net/killed/packed", &packed_inflight, test_killed);
     g_test_add_func("/hw/net/virtio-net/paused", test_paused);
     g_test_add_func("/hw/net/virtio-net/pairs", test_pairs);
     g_test_add_data_func("/hw/net/virtio-net/malformed/split", &split, test_malformed);
