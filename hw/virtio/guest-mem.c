@@ -70,7 +70,7 @@ void *guest_mem_map(GuestMapping *map, int fd, uint64_t size, uint64_t offset, i
 {
     uint64_t unit, front, len;
 
-    if (size == 0 || size > INT64_MAX / 2 || offset > INT64_MAX / 2) {
+    if (size == 0 || size > GUEST_MEM_MAX_SIZE || offset > INT64_MAX / 2) {
         MEM_FAIL(error, "no memory has 0x%" G_GINT64_MODIFIER "x bytes at offset 0x%"
                  G_GINT64_MODIFIER "x of a file", size, offset);
         return NULL;
@@ -150,6 +150,8 @@ static unsigned region_from(const GuestMem *mem, uint64_t gpa)
 
 static bool check_region(const GuestMem *mem, const GuestRegion *new, GError **error)
 {
+    uint64_t room = GUEST_MEM_MAX_SIZE;
+
     if (new->size == 0 || new->gpa + (new->size - 1) < new->gpa
         || new->user + (new->size - 1) < new->user) {
         MEM_FAIL(error, "no memory has 0x%" G_GINT64_MODIFIER "x bytes at 0x%"
@@ -169,6 +171,12 @@ static bool check_region(const GuestMem *mem, const GuestRegion *new, GError **e
                      G_GINT64_MODIFIER "x", new->gpa, r->gpa);
             return false;
         }
+        room -= r->size;
+    }
+    if (new->size > room) {
+        MEM_FAIL(error, "there is more than 0x%" G_GINT64_MODIFIER "x bytes of memory",
+                 (uint64_t)GUEST_MEM_MAX_SIZE);
+        return false;
     }
     return true;
 }

@@ -439,6 +439,29 @@ static void test_log_threads(Log *l, gconstpointer data)
     }
 }
 
+/* Of one VMM, so that others have address space, too. */
+static void test_too_much(Fixture *f, gconstpointer data)
+{
+    static const char *why = "there is more than 0x100000000000 bytes of memory";
+    g_autoptr(GError) error = NULL;
+
+    g_assert_false(guest_mem_add(f->mem, 0, GUEST_MEM_MAX_SIZE + 1, 0, f->fd, 0, &error));
+    g_assert_cmpstr(error->message, ==, why);
+    g_clear_error(&error);
+    add(f, 0, PAGE, 0);
+    g_assert_false(guest_mem_add(f->mem, 1ull << 50, GUEST_MEM_MAX_SIZE - PAGE + 1, 1ull << 50,
+                                 f->fd, 0, &error));
+    g_assert_cmpstr(error->message, ==, why);
+    g_clear_error(&error);
+    /* as much as there may be: only the file has not got it */
+    g_assert_false(guest_mem_add(f->mem, 1ull << 50, GUEST_MEM_MAX_SIZE - PAGE, 1ull << 50,
+                                 f->fd, 0, &error));
+    g_assert_cmpstr(error->message, !=, why);
+    g_clear_error(&error);
+    g_assert_false(guest_mem_set_log(f->mem, f->fd, GUEST_MEM_MAX_SIZE + 1, 0, &error));
+    g_assert_true(g_str_has_prefix(error->message, "no memory has 0x100000000001 bytes"));
+}
+
 /* The VMM truncates its file: zeros are there, and the owner is told. */
 static void test_fault(Fixture *f, gconstpointer data)
 {
@@ -532,6 +555,7 @@ int main(int argc, char **argv)
     ADD("unaligned", test_unaligned);
     ADD("remove", test_remove);
     ADD("hint", test_hint);
+    ADD("too-much", test_too_much);
     ADD("fault", test_fault);
     ADD("places", test_places);
     ADD("too-many-places", test_too_many_places);

@@ -16,6 +16,8 @@
 #include <sys/uio.h>
 
 #define GUEST_MEM_MAX_REGIONS 509u /* as KVM has memory slots for guests, and libvhost-user */
+/* Of all regions, and of a log: so that no VMM has all of our address space to itself. */
+#define GUEST_MEM_MAX_SIZE    (16ull << 40)
 #define GUEST_MEM_LOG_PAGE    4096u /* VHOST_LOG_PAGE: a bit of the dirty log */
 
 /* What is mapped of a file of the VMM, in whole pages. All zeros: nothing. */
@@ -55,7 +57,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestMem, guest_mem_free)
 
 /*
  * Maps @size bytes of @fd from @offset. The caller keeps @fd. Refused: size 0, an end beyond
- * 2^64, a region that reaches into another one in gpa or user, a file that is shorter, too many.
+ * 2^64, a region that reaches into another one in gpa or user, a file that is shorter, too many,
+ * too much.
  */
 bool guest_mem_add(GuestMem *mem, uint64_t gpa, uint64_t size, uint64_t user, int fd,
                    uint64_t offset, GError **error);
