@@ -139,11 +139,18 @@ bool vhost_user_set_protocol_features(VhostUser *v, VhostUserMsg *msg, VhostUser
     return true;
 }
 
-/* A NIC's queues are pairs of rings, which is how QEMU and DPDK count them. */
+/*
+ * A NIC's queues are pairs of rings, which is how QEMU and DPDK count them; cloud-hypervisor counts
+ * rings, and refuses to start if we have fewer of whatever we say. It has neither of two protocol
+ * features of which QEMU always has the one and DPDK the other.
+ */
 bool vhost_user_get_queue_num(VhostUser *v, VhostUserMsg *msg, VhostUserReply *reply,
                               GError **error)
 {
-    vhost_user_answer_u64(reply, v->dev->n_rings / 2);
+    bool pairs = vhost_user_has(v, VHOST_USER_PROTOCOL_F_RARP) ||
+                 vhost_user_has(v, VHOST_USER_PROTOCOL_F_STATUS);
+
+    vhost_user_answer_u64(reply, pairs ? v->dev->n_rings / 2 : v->dev->n_rings);
     return true;
 }
 

@@ -53,15 +53,10 @@ void vhost_user_msg_done(VhostUserMsgIo *io)
 
 void vhost_user_msg_next(VhostUserMsgIo *io)
 {
-    vhost_user_msg_keep_fds(&io->in, 0);
-    io->in_got = 0;
-}
-
-void vhost_user_msg_keep_fds(VhostUserMsg *msg, unsigned n)
-{
-    while (msg->n_fds > n) {
-        fd_close(&msg->fd[--msg->n_fds]);
+    while (io->in.n_fds > 0) {
+        fd_close(&io->in.fd[--io->in.n_fds]);
     }
+    io->in_got = 0;
 }
 
 int vhost_user_msg_take_fd(VhostUserMsg *msg, unsigned i)

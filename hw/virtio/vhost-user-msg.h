@@ -58,8 +58,6 @@ void vhost_user_msg_done(VhostUserMsgIo *io);
 VhostUserMsgResult vhost_user_msg_read(VhostUserMsgIo *io, const char **ret_why);
 /* The descriptor @i of the message: the caller's from now on. -1: there is none. */
 int vhost_user_msg_take_fd(VhostUserMsg *msg, unsigned i);
-/* Closes all but the first @n. */
-void vhost_user_msg_keep_fds(VhostUserMsg *msg, unsigned n);
 /* Done with it; descriptors that nobody took are closed. */
 void vhost_user_msg_next(VhostUserMsgIo *io);
 

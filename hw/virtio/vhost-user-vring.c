@@ -80,7 +80,7 @@ bool vhost_user_get_vring_base(VhostUser *v, VhostUserMsg *msg, VhostUserReply *
         return false;
     }
     vhost_user_ring_stop(v, s.index);
-    r->started = r->stranded = false;
+    r->started = false;
     fd_close(&r->kick_fd);
     s.num = r->base;
     memcpy(reply->payload, &s, sizeof(s));

@@ -200,7 +200,6 @@ static bool handle(VhostUser *v, const VhostUserRow *row, VhostUserMsg *msg,
     if (msg->n_fds > row->max_fds) {
         vhost_user_warn(v, "%s: it has %u descriptors, which are too many", row->name,
                         msg->n_fds);
-        vhost_user_msg_keep_fds(msg, row->max_fds);
     }
     return row->handler(v, msg, reply, error);
 }

@@ -232,10 +232,7 @@ static void test_fds_not_taken(Fixture *f, gconstpointer data)
     g_assert_cmpint(vhost_user_rig_count_fds(), ==, f->n_fds + 2);
     send_some(f, bytes, make(bytes, 7, 40), fd, 3);
     expect(f, VHOST_USER_MSG_COMPLETE);
-    vhost_user_msg_keep_fds(&f->io.in, 5);
-    vhost_user_msg_keep_fds(&f->io.in, 1);
-    g_assert_cmpuint(f->io.in.n_fds, ==, 1);
-    g_assert_cmpint(vhost_user_rig_count_fds(), ==, f->n_fds + 3);
+    close(vhost_user_msg_take_fd(&f->io.in, 1));
     /* the rest is closed with the connection */
 }
 
