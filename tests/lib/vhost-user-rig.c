@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "vhost-user-rig.h"
 
+#include <string.h>
 #include <sys/socket.h>
 
 #include "util/fd.h"
@@ -91,6 +92,32 @@ void vhost_user_rig_reconnect(VhostUserRig *r)
     vhost_user_front_reconnect(r->front, connect_back(r));
 }
 
+/* Mappings of the process whose name begins with @name. */
+static unsigned count_maps(const char *name)
+{
+    g_autofree char *maps = NULL;
+    unsigned n = 0;
+
+    g_assert_true(g_file_get_contents("/proc/self/maps", &maps, NULL, NULL));
+    for (const char *at = maps; (at = strstr(at, name)) != NULL; at++) {
+        n++;
+    }
+    return n;
+}
+
+/* Nothing of the front end's is mapped but by itself. */
+static void expect_no_maps(const VhostUserFront *f)
+{
+    unsigned own = 0;
+
+    for (unsigned i = 0; i < VHOST_USER_FRONT_REGIONS; i++) {
+        own += f->region[i].host != NULL;
+    }
+    g_assert_cmpuint(count_maps("memfd:front-memory"), ==, own);
+    g_assert_cmpuint(count_maps("memfd:front-log"), ==, f->log != NULL);
+    g_assert_cmpuint(count_maps("memfd:ringtap-inflight"), ==, 0);
+}
+
 void vhost_user_rig_expect_end(VhostUserRig *r, const char *reason)
 {
     for (unsigned i = 0; !r->ended; i++) {
@@ -98,6 +125,7 @@ void vhost_user_rig_expect_end(VhostUserRig *r, const char *reason)
         g_main_context_iteration(NULL, FALSE);
     }
     g_assert_cmpstr(r->reason, ==, reason);
+    expect_no_maps(r->front);
     r->ended = false;
 }
 

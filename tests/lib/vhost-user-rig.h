@@ -32,7 +32,10 @@ void vhost_user_rig_up(VhostUserRig *r);
 void vhost_user_rig_down(VhostUserRig *r);
 /* Another front end, where the last one has gone. What @r->front had of its own is kept. */
 void vhost_user_rig_reconnect(VhostUserRig *r);
-/* The connection ended, for that reason; NULL: the front end closed it. */
+/*
+ * The connection ended, for that reason; NULL: the front end closed it. Nothing that it shared is
+ * mapped any more.
+ */
 void vhost_user_rig_expect_end(VhostUserRig *r, const char *reason);
 void vhost_user_rig_expect_warning(VhostUserRig *r, const char *text); /* NULL: none */
 

@@ -9,6 +9,7 @@
 
 #include <linux/virtio_config.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -366,7 +367,7 @@ static void test_wrong_descriptors(Fixture *f, gconstpointer data)
         { 13, "SET_VRING_CALL: the descriptor is no eventfd" },
         { 14, "SET_VRING_ERR: the descriptor is no eventfd" },
     };
-    int kind[5], pipes[2], pair[2];
+    int kind[6], pipes[2], pair[2];
 
     g_assert_cmpint(pipe(pipes), ==, 0);
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
@@ -374,14 +375,15 @@ static void test_wrong_descriptors(Fixture *f, gconstpointer data)
     kind[1] = pipes[0];
     kind[2] = pair[0];
     kind[3] = STDIN_FILENO;
-    kind[4] = eventfd(0, 0);
+    kind[4] = epoll_create1(0);
+    kind[5] = eventfd(0, 0);
     for (unsigned i = 0; i < 3; i++) {
-        for (unsigned k = 0; k < 4; k++) {
+        for (unsigned k = 0; k < 5; k++) {
             vhost_user_front_send_event(f->r.front, event[i].request, 1, kind[k]);
             expect_lost(f, event[i].why);
         }
     }
-    for (unsigned k = 0; k < 5; k++) {
+    for (unsigned k = 0; k < 6; k++) {
         if (k != 2) {
             vhost_user_front_send_fd(f->r.front, VHOST_USER_SET_BACKEND_REQ_FD, kind[k]);
             expect_lost(f, "SET_BACKEND_REQ_FD: the descriptor is no unix socket");
@@ -393,6 +395,7 @@ static void test_wrong_descriptors(Fixture *f, gconstpointer data)
     close(pair[1]);
     close(kind[0]);
     close(kind[4]);
+    close(kind[5]);
 }
 
 /* Sockets, but not such that it could be written to and forgotten. */
@@ -589,6 +592,36 @@ static void test_refused_rings(Fixture *f, gconstpointer data)
     }
 }
 
+/* An address that is aligned for the front end, and lies oddly in its file. */
+static void test_refused_oddly_mapped(Fixture *f, gconstpointer data)
+{
+    static const struct vhost_vring_addr wrong[] = {
+        { .index = 1, .desc_user_addr = 0x10010, .avail_user_addr = USER, .used_user_addr = USER },
+        { .index = 1, .desc_user_addr = USER, .avail_user_addr = 0x10002, .used_user_addr = USER },
+        { .index = 1, .desc_user_addr = USER, .avail_user_addr = USER, .used_user_addr = 0x10004 },
+    };
+    static const uint64_t shift[] = { 8, 1, 2 }; /* of the memory that it is in */
+    uint64_t u = 0x101;
+    VhostUserFrontMsg kick = { .request = VHOST_USER_SET_VRING_KICK, .payload = &u,
+                               .size = sizeof(u) };
+
+    vhost_user_front_send_state(f->r.front, VHOST_USER_SET_VRING_NUM, 1, 64);
+    for (unsigned i = 0; i < 3; i++) {
+        VhostUserMemReg reg = { .region = { 4 * MIB, MIB / 2, 0x10000 + shift[i], 0 } };
+        VhostUserFrontMsg m = { .request = VHOST_USER_ADD_MEM_REG, .payload = &reg,
+                                .size = sizeof(reg), .fd = &f->r.front->region[0].fd,
+                                .n_fds = 1 };
+
+        g_assert_cmpuint(vhost_user_front_ask(f->r.front, &m), ==, 0);
+        vhost_user_front_send(f->r.front, VHOST_USER_SET_VRING_ADDR, &wrong[i],
+                              sizeof(wrong[i]));
+        g_assert_cmpuint(vhost_user_front_ask(f->r.front, &kick), ==, 1);
+        vhost_user_rig_expect_warning(&f->r, "SET_VRING_KICK: ring 1: its addresses are not in "
+                                             "the guest's memory");
+        vhost_user_front_send(f->r.front, VHOST_USER_REM_MEM_REG, &reg, sizeof(reg));
+    }
+}
+
 /* What virtq_start() says of a ring is said on. */
 static void test_refused_by_virtq(Fixture *f, gconstpointer data)
 {
@@ -661,6 +694,7 @@ int main(int argc, char **argv)
     ADD("refused-removals", test_refused_removals);
     ADD("refused-table", test_refused_table);
     ADD("refused-rings", test_refused_rings);
+    ADD("refused-oddly-mapped", test_refused_oddly_mapped);
     ADD("refused-by-virtq", test_refused_by_virtq);
     ADD("pieces", test_pieces);
     ADD("many-liars", test_many_liars);

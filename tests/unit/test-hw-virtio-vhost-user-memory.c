@@ -240,6 +240,21 @@ static void test_ring_loses_its_memory(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->r.running, ==, 1);
 }
 
+/* After a reset it is another story, which is told again. */
+static void test_stranded_and_reset(Fixture *f, gconstpointer data)
+{
+    vhost_user_front_remove_slot(f->r.front, &f->r.front->region[0]);
+    sync_front(f);
+    g_assert_cmpuint(f->r.warnings, ==, 2);
+    vhost_user_front_send(f->r.front, VHOST_USER_RESET_DEVICE, NULL, 0);
+    vhost_user_front_ring_start(f->r.front, &f->ring[0]);
+    sync_front(f);
+    g_assert_cmpuint(f->r.warnings, ==, 2);
+    vhost_user_front_send_u64(f->r.front, VHOST_USER_SET_FEATURES, f->features);
+    sync_front(f);
+    g_assert_cmpuint(f->r.warnings, ==, 3);
+}
+
 /* All of it at another place in our memory. */
 static void test_table_again(Fixture *f, gconstpointer data)
 {
@@ -388,6 +403,8 @@ static void test_log_that_can_not_be(Fixture *f, gconstpointer data)
                             .size = sizeof(log), .fd = &f->r.front->region[0].fd, .n_fds = 1 };
 
     set_features(f, f->features | LOG_ALL);
+    /* its answer can't say no, whoever asks for one */
+    m.flags = data ? VHOST_USER_VERSION | VHOST_USER_NEED_REPLY : VHOST_USER_VERSION;
     vhost_user_front_send_msg(f->r.front, &m);
     vhost_user_rig_expect_end(&f->r, "SET_LOG_BASE: the file of memory ends at 0x100000, before "
                                      "0x200000");
@@ -400,6 +417,24 @@ static void test_log_and_reset(Fixture *f, gconstpointer data)
     set_features(f, f->features | LOG_ALL);
     vhost_user_front_send(f->r.front, VHOST_USER_RESET_DEVICE, NULL, 0);
     sync_front(f);
+    g_assert_false(guest_mem_logs(f->r.stub->dev.mem));
+    set_features(f, f->features | LOG_ALL);
+    g_assert_true(guest_mem_logs(f->r.stub->dev.mem));
+}
+
+/* What the last front end had negotiated, and its log, are not the next one's. */
+static void test_log_and_reconnect(Fixture *f, gconstpointer data)
+{
+    vhost_user_front_open_log(f->r.front, LOG_SIZE);
+    set_features(f, f->features | LOG_ALL);
+    g_assert_true(guest_mem_logs(f->r.stub->dev.mem));
+    vhost_user_front_close(f->r.front);
+    vhost_user_rig_expect_end(&f->r, NULL);
+    vhost_user_front_close_log(f->r.front);
+    vhost_user_rig_reconnect(&f->r);
+    vhost_user_front_send_u64(f->r.front, VHOST_USER_SET_PROTOCOL_FEATURES,
+                              VHOST_USER_FRONT_PROTOCOL);
+    vhost_user_front_open_log(f->r.front, LOG_SIZE);
     g_assert_false(guest_mem_logs(f->r.stub->dev.mem));
     set_features(f, f->features | LOG_ALL);
     g_assert_true(guest_mem_logs(f->r.stub->dev.mem));
@@ -537,6 +572,20 @@ static void test_inflight_refused(Fixture *f, gconstpointer data)
     g_assert_true(g_str_has_prefix(f->r.warning, "SET_INFLIGHT_FD: the file of memory ends at "));
 }
 
+/* All of what is shared is given back. */
+static void test_end(Fixture *f, gconstpointer data)
+{
+    stop_all(f);
+    vhost_user_front_get_inflight(f->r.front, 2, 64);
+    vhost_user_front_set_inflight(f->r.front);
+    vhost_user_front_open_log(f->r.front, LOG_SIZE);
+    set_features(f, f->features | LOG_ALL);
+    vhost_user_front_ring_start(f->r.front, &f->ring[0]);
+    sync_front(f);
+    vhost_user_front_close(f->r.front);
+    vhost_user_rig_expect_end(&f->r, NULL);
+}
+
 #define ADD(name, fn) \
     g_test_add("/hw/virtio/vhost-user-memory/split/" name, Fixture, NULL, up, fn, down); \
     g_test_add("/hw/virtio/vhost-user-memory/packed/" name, Fixture, "packed", up, fn, down)
@@ -550,6 +599,7 @@ int main(int argc, char **argv)
     ADD("offset", test_offset);
     ADD("max-slots", test_max_slots);
     ADD("ring-loses-its-memory", test_ring_loses_its_memory);
+    ADD("stranded-and-reset", test_stranded_and_reset);
     ADD("table-again", test_table_again);
     ADD("empty-table", test_empty_table);
     ADD("log", test_log);
@@ -559,6 +609,7 @@ int main(int argc, char **argv)
     ADD("short-log", test_short_log);
     ADD("log-that-can-not-be", test_log_that_can_not_be);
     ADD("log-and-reset", test_log_and_reset);
+    ADD("log-and-reconnect", test_log_and_reconnect);
     ADD("log-fd", test_log_fd);
     ADD("inflight/sizes", test_inflight_sizes);
     ADD("inflight/short", test_inflight_short);
@@ -566,5 +617,6 @@ int main(int argc, char **argv)
     ADD("inflight/of-others", test_inflight_of_others);
     ADD("inflight/too-small", test_inflight_too_small);
     ADD("inflight/refused", test_inflight_refused);
+    ADD("end", test_end);
     return g_test_run();
 }
