@@ -208,7 +208,7 @@ void virtio_stub_free(VirtioStub *s)
 
 static uint32_t fill(const VirtioStub *s, const VirtqChain *c)
 {
-    uint32_t written = 0;
+    uint32_t written = c->bad ? c->in_len : 0;
 
     for (unsigned i = c->n_out; !c->bad && i < c->n_out + c->n_in; i++) {
         memset(c->iov[i].iov_base, VIRTIO_STUB_BYTE, c->iov[i].iov_len);
