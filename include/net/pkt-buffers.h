@@ -33,7 +33,7 @@ typedef struct PktWaiting {
  * thread. All zeros at first, and the spill made by pkt_arena_init(); what is the NIC's may change
  * between two calls of netdev_recv_into().
  *
- * A packet begins with a buffer of its own, behind @headroom bytes that stay as they are. It is
+ * A packet begins with a buffer of its own, behind @headroom bytes that are the NIC's. It is
  * read straight into as many buffers as are likely to be needed, and what does not fit there goes
  * through the spill: a packet that is larger than expected costs a copy of its end. Memory of the
  * buffers behind the packets may have been written to.
