@@ -94,10 +94,10 @@ void virtq_track_unpop(Virtq *vq, const VirtqChain *chain, unsigned n)
     for (unsigned i = n; i > 0; i--) {
         TrackedChain *c = tracked(vq, chain[i - 1].pos);
 
-        g_assert(!c->done);
         if (c->resumed) {
             vq->track->n_handed--; /* and is still under way */
         } else {
+            g_assert(!c->done);
             forget(vq->track, c);
         }
     }

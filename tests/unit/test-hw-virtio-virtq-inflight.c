@@ -334,6 +334,21 @@ static void test_done_twice(Rig *r, gconstpointer config)
     }
 }
 
+/* ... or was not ready to give it back yet. */
+static void test_done_unpop(Rig *r, gconstpointer config)
+{
+    rig_add(r, 0, 1, 100);
+    g_assert_cmpint(rig_pop(r, 4), ==, 1);
+    virtq_done(&r->vq, &r->chain[0], 60);
+    crash(r);
+    start(r);
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_cmpint(rig_pop(r, 4), ==, 1);
+        g_assert_true(r->chain[0].bad == virtq_done_before);
+        virtq_unpop(&r->vq, r->chain, 1);
+    }
+}
+
 /* Who does not know the mark leaves it where it was: it is of another chain. */
 static void test_done_of_another(Rig *r, gconstpointer config)
 {
@@ -713,6 +728,7 @@ int main(int argc, char **argv)
     ADD_BOTH("room-after-crash", test_room_after_crash);
     ADD_BOTH("done", test_done);
     ADD_BOTH("done-twice", test_done_twice);
+    ADD_BOTH("done-unpop", test_done_unpop);
     ADD_BOTH("done-of-another", test_done_of_another);
     ADD_BOTH("done-and-pushed", test_done_and_pushed);
     ADD_BOTH("done-written-lost", test_done_written_lost);
