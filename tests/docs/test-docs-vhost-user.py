@@ -18,7 +18,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / 'tests' / 'lib'))
 from program import WAIT, Qmp, wait_for  # noqa: E402
-from vhost_user import GET_QUEUE_NUM, FrontEnd  # noqa: E402
+from vhost_user import FrontEnd  # noqa: E402
 import tap  # noqa: E402
 
 BINARY = str(Path(sys.argv[1]).resolve())
@@ -158,7 +158,7 @@ def test_started_by_a_manager():
     with Lab('program') as lab:
         ringtap, _ = lab.ringtap()
         with FrontEnd(lab.socket) as front:
-            assert front.ask(GET_QUEUE_NUM) == 4
+            assert front.pairs() == 4
         assert lab.end(ringtap) == 0
 
 

@@ -14,7 +14,7 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / 'tests' / 'lib'))
 # pylint: disable=wrong-import-position
 from program import Ringtap, run  # noqa: E402
-from vhost_user import GET_FEATURES, GET_QUEUE_NUM, FrontEnd  # noqa: E402
+from vhost_user import GET_FEATURES, FrontEnd  # noqa: E402
 import tap  # noqa: E402
 
 BINARY = os.path.abspath(sys.argv[1])
@@ -70,7 +70,7 @@ def test_front_ends_come_and_go():
         q = r.qmp()
         for _ in range(2):
             with FrontEnd(f'{r.dir}/c0') as front:
-                assert front.ask(GET_QUEUE_NUM) == 2 and answers(front)
+                assert front.pairs() == 2 and answers(front)
                 (device,) = q.command('query-devices')
                 assert device['state'] == 'initialised', device
         assert r.end() == (0, '')  # and there is no Xen
@@ -146,7 +146,7 @@ def test_socket_path():
             q = r.qmp()
             for _ in range(2):
                 with FrontEnd(f'{r.dir}/s') as front:
-                    assert front.ask(GET_QUEUE_NUM) == 2
+                    assert front.pairs() == 2
             (chardev,) = [c for c in q.command('query-chardev') if c['label'][0] == '#']
             assert chardev['frontend-open'] and chardev['filename'].endswith('/s,server=on')
             with FrontEnd(f'{r.dir}/s') as front:
