@@ -19,8 +19,13 @@ typedef struct VhostUserNet {
     VirtioNet *net;
     VhostUser *vhost;
     unsigned running;  /* rings */
+    guint settle_tag;  /* they run, and nobody was told yet */
+    bool told;         /* that they do */
     char *error;       /* of the last connection */
 } VhostUserNet;
+
+/* A VMM starts rings one by one: so long after the last it is told how many there are. */
+#define SETTLE_MS 50
 
 /* --- what happens --- */
 
@@ -36,16 +41,27 @@ static unsigned vu_net_pairs(const VhostUserNet *n)
     return (n->running + 1) / 2;
 }
 
+static gboolean vu_net_settled(gpointer opaque)
+{
+    VhostUserNet *n = opaque;
+
+    n->settle_tag = 0;
+    n->told = true;
+    device_connected(n->d, vu_net_pairs(n));
+    return G_SOURCE_REMOVE;
+}
+
 static void vu_net_rings(void *opaque, unsigned running)
 {
     VhostUserNet *n = opaque;
-    unsigned before = n->running;
 
     n->running = running;
-    if (running == 0 && before > 0) {
+    g_clear_handle_id(&n->settle_tag, g_source_remove);
+    if (running > 0 && !n->told) {
+        n->settle_tag = g_timeout_add(SETTLE_MS, vu_net_settled, n);
+    } else if (running == 0 && n->told) {
+        n->told = false;
         device_disconnected(n->d);
-    } else if (before == 0 && running > 0) {
-        device_connected(n->d, vu_net_pairs(n));
     }
 }
 
@@ -95,6 +111,7 @@ static void vu_net_unrealize(Device *d)
     if (n) {
         chardev_set_handler(n->chardev, NULL, NULL);
         vhost_user_free(n->vhost);
+        g_clear_handle_id(&n->settle_tag, g_source_remove);
         virtio_net_free(n->net);
         g_free(n->error);
         g_free(n);

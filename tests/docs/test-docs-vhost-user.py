@@ -146,8 +146,7 @@ def test_testpmd():
         ringtap, q = lab.ringtap()
         wait_for(lambda: os.path.exists(lab.socket), 'the socket')
         testpmd = lab.start(lab.lines['dpdk-testpmd'], stdin=subprocess.PIPE)  # ends with it
-        wait_for_state(q, 'connected')
-        wait_for(lambda: len(q.command('query-devices')[0]['queues']) == 4, 'four pairs')
+        assert q.event('DEVICE_CONNECTED')['data']['queues'] == 4
         testpmd.stdin.close()
         assert testpmd.wait(WAIT) == 0
         wait_for_state(q, 'init-wait')

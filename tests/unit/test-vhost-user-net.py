@@ -111,6 +111,31 @@ def test_as_any_nic():
         assert names == ['string', 'child<vhost-user-net>']
 
 
+def test_rings_are_an_event():
+    """One, with the number of pairs; their counters stay when they are gone."""
+    with nic(*LISTEN, *DEVICE) as r:
+        q = r.qmp()
+        for end in ('reset', 'gone'):
+            with FrontEnd(f'{r.dir}/c0') as front:
+                front.start_rings(4)
+                assert q.event('DEVICE_CONNECTED')['data'] == {'device': 'nic0', 'queues': 2}
+                (device,) = q.command('query-devices')
+                assert device['state'] == 'connected', device
+                assert ['thread-id' in queue for queue in device['queues']] == [True, True]
+                if end == 'reset':
+                    front.stop_rings(4)
+                    q.event('DEVICE_DISCONNECTED')
+                    assert answers(front)
+            if end == 'gone':
+                q.event('DEVICE_DISCONNECTED')
+            (device,) = q.command('query-devices')
+            assert ['thread-id' in queue for queue in device['queues']] == [False, False]
+            assert [g['name'] for g in device['queues'][1]['groups']] == ['tx', 'rx']
+        assert not [e for e in q.events if e['event'].startswith('DEVICE_')], q.events
+        assert r.end() == (0, 'ringtap: info: nic0: connected, 2 queues\n'
+                              'ringtap: info: nic0: disconnected\n' * 2)
+
+
 def test_ringtap_top():
     with nic(*LISTEN, *DEVICE) as r:
         r.qmp().close()
