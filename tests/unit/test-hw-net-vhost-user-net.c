@@ -258,8 +258,8 @@ static void test_pairs(gconstpointer opaque)
         Nic n;
 
         nic_up(&n, pairs, *features);
-        g_assert_cmpuint(vhost_user_front_get_u64(n.front, VHOST_USER_GET_QUEUE_NUM), ==, pairs);
         nic_connect(&n);
+        g_assert_cmpuint(vhost_user_front_get_u64(n.front, VHOST_USER_GET_QUEUE_NUM), ==, pairs);
         for (unsigned i = 0; i < 3 * RING_SIZE / pairs; i++) {
             nic_exchange(&n, i);
         }
