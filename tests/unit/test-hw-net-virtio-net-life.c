@@ -328,6 +328,8 @@ static void test_broken(void)
         g_main_context_iteration(NULL, TRUE);
     }
     g_assert_cmpuint(told.index, ==, 1);
+    virtio_guest_enable(&g, true);
+    g_main_context_iteration(NULL, FALSE);
     __atomic_store_n(&g.ring[1].driver->avail->idx, 0, __ATOMIC_RELEASE);
     virtio_guest_stop_ring(&g, 0);
     virtio_guest_stop_ring(&g, 1);

@@ -292,6 +292,7 @@ static void test_config(void)
     VirtioGuest g;
 
     virtio_guest_up(&g, &split);
+    g_assert_cmphex(g.dev->ops->features(g.dev) & BIT(VIRTIO_NET_F_MAC), !=, 0);
     g_assert_true(g.dev->ops->set_config(g.dev, 0, mac, 6));
     g_assert_false(g.dev->ops->set_config(g.dev, 6, mac, 2));
     g_assert_false(g.dev->ops->set_config(g.dev, 0, mac, 4));
