@@ -74,7 +74,7 @@ struct VhostUser {
     uint8_t status;
     int log_fd;              /* -1: none */
     VhostUserLog log;
-    bool logging;            /* to log_fd */
+    bool logging;            /* to log_fd, if there is one */
     VhostUserInflightMem inflight;
 };
 

@@ -86,7 +86,7 @@ bool vhost_user_rem_mem_reg(VhostUser *v, VhostUserMsg *msg, VhostUserReply *rep
 
 bool vhost_user_log_follow(VhostUser *v, GError **error)
 {
-    bool on = v->log_fd >= 0 && v->features & VHOST_USER_BIT(VHOST_F_LOG_ALL);
+    bool on = v->features & VHOST_USER_BIT(VHOST_F_LOG_ALL);
     bool ok;
 
     if (on == v->logging) {

@@ -516,6 +516,7 @@ static void test_places(Fixture *f, gconstpointer data)
 static void test_too_many_places(Fixture *f, gconstpointer data)
 {
     g_autofree int *id = g_new(int, MEM_FAULT_MAX);
+    g_autofree char *maps = NULL;
     g_autoptr(GError) error = NULL;
     unsigned n = 0;
 
@@ -525,6 +526,8 @@ static void test_too_many_places(Fixture *f, gconstpointer data)
     g_assert_false(guest_mem_add(f->mem, 0, PAGE, USER(0), f->fd, 0, &error));
     g_assert_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM);
     g_assert_cmpuint(f->mem->n, ==, 0);
+    g_assert_true(g_file_get_contents("/proc/self/maps", &maps, NULL, NULL));
+    g_assert_null(strstr(maps, "memfd:memory"));
     while (n > 0) {
         mem_fault_remove(id[--n]);
     }

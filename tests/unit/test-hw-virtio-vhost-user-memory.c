@@ -578,6 +578,7 @@ static void test_end(Fixture *f, gconstpointer data)
     stop_all(f);
     vhost_user_front_get_inflight(f->r.front, 2, 64);
     vhost_user_front_set_inflight(f->r.front);
+    vhost_user_front_set_inflight(f->r.front);
     vhost_user_front_open_log(f->r.front, LOG_SIZE);
     set_features(f, f->features | LOG_ALL);
     vhost_user_front_ring_start(f->r.front, &f->ring[0]);

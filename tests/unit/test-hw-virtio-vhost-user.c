@@ -440,6 +440,9 @@ static void test_changes_of_a_running_ring(VhostUserRig *r, gconstpointer data)
     g_assert_true(sync_front(r));
     virtio_stub_expect(r->stub, "call=0");
     g_assert_cmpint(read(other, &n, sizeof(n)), ==, sizeof(n));
+    vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES, VERSION_1 | PROTOCOL_FEATURES);
+    g_assert_true(sync_front(r));
+    virtio_stub_expect(r->stub, "");
     vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_KICK, 0, other);
     g_assert_true(sync_front(r));
     virtio_stub_expect(r->stub, "stop=0 start=0,64 enable=0,1");
