@@ -216,7 +216,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     r->g->dropped = true;
     r->g->b.merge = s.flags & 1;
     r->g->b.headroom = s.headroom % 25;
-    r->g->b.max_len = s.flags & 4 ? MIN(s.max_len, PKT_MAX_LEN) : PKT_MAX_LEN;
+    r->g->b.max_len = s.flags & 4 ? s.max_len : PKT_MAX_LEN;
     frame_source_init(&r->source, s.flags & 2);
     while (r->in.size > 0) {
         step(r);
