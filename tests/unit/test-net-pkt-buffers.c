@@ -208,6 +208,29 @@ static void check_packet_that_never_fits(bool into)
     guest_buffers_free(g);
 }
 
+/* Those before next are gone for good, as far as this call knows. */
+static void check_never_fits_behind_others(bool into)
+{
+    static const uint32_t lens[] = { 60, 2001, 61 };
+    GuestBuffers *g = guest_buffers_new();
+    FrameSource s;
+
+    frame_source_init(&s, into);
+    frame_source_add(&s, lens, 3);
+    guest_buffers_add_n(g, 3, 1000);
+    g_assert_cmpuint(frame_source_read(&s, g, 1), ==, 1);
+    g->b.last = true;
+    g_assert_cmpuint(frame_source_read(&s, g, 64), ==, 1);
+    frame_source_check(&s, g, 0, 2, 1);
+    g_assert_cmpuint(g->b.too_long, ==, 1);
+    guest_buffers_free(g);
+}
+
+static void test_never_fits_behind_others(void)
+{
+    with_both(check_never_fits_behind_others);
+}
+
 static void test_packet_that_never_fits(void)
 {
     with_both(check_packet_that_never_fits);
@@ -439,6 +462,28 @@ static void test_one_buffer_while_packets_are_small(void)
         g_assert_cmpuint(pieces_for(g, &s, 1514), ==, 43);
     }
     g_assert_cmpuint(pieces_for(g, &s, 60), ==, 1 + 1);
+    g_assert_cmpuint(pieces_for(g, &s, LARGE), ==, 1 + 1); /* and all of that again */
+    for (unsigned i = 0; i < 16; i++) {
+        g_assert_cmpuint(pieces_for(g, &s, 60), ==, 43);
+    }
+    g_assert_cmpuint(pieces_for(g, &s, 60), ==, 1 + 1);
+    guest_buffers_free(g);
+}
+
+/* A packet has nothing to look for in the next one, however long it is. */
+static void test_only_one_buffer_without_merging(void)
+{
+    static const uint32_t lens[] = { LARGE, LARGE, 60 };
+    GuestBuffers *g = guest_buffers_new();
+    FrameSource s;
+
+    frame_source_init(&s, true);
+    guest_buffers_add_n(g, 10, 2000);
+    g->b.merge = false;
+    frame_source_add(&s, lens, 3);
+    g_assert_cmpuint(frame_source_read(&s, g, 1), ==, 1);
+    g_assert_cmpuint(s.pieces, ==, 1 + 1);
+    g_assert_cmphex(*(uint8_t *)g->iov[1].iov_base, ==, 0xa5);
     guest_buffers_free(g);
 }
 
@@ -519,6 +564,7 @@ int main(int argc, char **argv)
     TEST("why-it-ended", test_why_it_ended);
     TEST("packet-waits-for-buffers", test_packet_waits_for_buffers);
     TEST("packet-that-never-fits", test_packet_that_never_fits);
+    TEST("never-fits-behind-others", test_never_fits_behind_others);
     TEST("waiting-packet-that-never-fits", test_waiting_packet_that_never_fits);
     TEST("without-merging", test_without_merging);
     TEST("longest-frame", test_longest_frame);
@@ -527,6 +573,7 @@ int main(int argc, char **argv)
     TEST("link-off", test_link_off);
     TEST("drops-are-bounded", test_drops_are_bounded);
     TEST("one-buffer-while-packets-are-small", test_one_buffer_while_packets_are_small);
+    TEST("only-one-buffer-without-merging", test_only_one_buffer_without_merging);
     TEST("beginning-of-a-large-buffer-while-packets-are-small",
          test_beginning_of_a_large_buffer_while_packets_are_small);
     TEST("no-more-than-the-longest-frame", test_no_more_than_the_longest_frame);

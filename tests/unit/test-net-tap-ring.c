@@ -398,6 +398,24 @@ static void test_no_ring_for_packets_elsewhere(void)
     ring_test_free(t);
 }
 
+/* A write that fails for that in the middle of a burst could not be told from a bad packet. */
+static void test_no_ring_with_a_limit_on_bytes(void)
+{
+    TapConfig config = { .id = (char *)"n0", .ifname = (char *)"tt0", .script = (char *)"no",
+                         .downscript = (char *)"no", .sndbuf = 1 << 20, .has_sndbuf = true };
+    g_autoptr(Netdev) nd = NULL;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = tap_new(&config, NULL, NULL, NULL);
+    g_assert_nonnull(nd);
+    netdev_set_bursts(nd->queue[0], true);
+    g_assert_null(container_of(nd->queue[0], TapQueue, q)->ring);
+    netdev_set_send_buffer(nd->queue[0], &config, sizeof(config));
+    g_assert_null(container_of(nd->queue[0], TapQueue, q)->ring);
+}
+
 /* A burst is ready, and a ring. False: there is none, and the test is skipped. */
 static bool burst_with_ring(RingTest *t)
 {
@@ -474,6 +492,7 @@ int main(int argc, char **argv)
     TEST("bursts-from-any-memory", test_bursts_from_any_memory);
     TEST("burst-with-a-packet-of-many-pieces", test_burst_with_a_packet_of_many_pieces);
     TEST("no-ring-for-packets-elsewhere", test_no_ring_for_packets_elsewhere);
+    TEST("no-ring-with-a-limit-on-bytes", test_no_ring_with_a_limit_on_bytes);
     TEST("short-submission", test_short_submission);
     TEST("short-submission-with-a-refused-packet", test_short_submission_with_a_refused_packet);
     return g_test_run();

@@ -777,6 +777,7 @@ static void test_ecn(void)
 static struct {
     unsigned long refused; /* TUN_F_* */
     unsigned asked;        /* ioctls */
+    unsigned long last;    /* what for */
 } old_kernel;
 
 /* In the place of the C library's. */
@@ -790,12 +791,44 @@ int ioctl(int fd, unsigned long request, ...)
     va_end(ap);
     if (request == TUNSETOFFLOAD) {
         old_kernel.asked++;
+        old_kernel.last = (unsigned long)arg;
         if ((unsigned long)arg & old_kernel.refused) {
             errno = EINVAL;
             return -1;
         }
     }
     return (int)syscall(SYS_ioctl, fd, request, arg);
+}
+
+/* Nothing without its family's checksums, and what has no family not without both. */
+static void test_what_the_kernel_is_asked_for(void)
+{
+    const unsigned csum = NETDEV_CSUM4 | NETDEV_CSUM6;
+    const unsigned tso = NETDEV_TSO4 | NETDEV_TSO6;
+    const struct {
+        unsigned offload;
+        unsigned long tun;
+    } cases[] = {
+        { 0, 0 },
+        { NETDEV_CSUM4 | tso, TUN_F_CSUM | TUN_F_TSO4 },
+        { NETDEV_CSUM6 | tso, TUN_F_CSUM | TUN_F_TSO6 },
+        { csum | tso, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 },
+        { csum | NETDEV_TSO6 | NETDEV_TSO_ECN, TUN_F_CSUM | TUN_F_TSO6 | TUN_F_TSO_ECN },
+        { csum | NETDEV_TSO_ECN, TUN_F_CSUM },
+        { csum | NETDEV_UFO, TUN_F_CSUM | TUN_F_UFO },
+        { NETDEV_CSUM4 | NETDEV_UFO, TUN_F_CSUM },
+        { tso | NETDEV_UFO | NETDEV_USO | NETDEV_TSO_ECN, 0 },
+    };
+    g_autoptr(Netdev) nd = NULL;
+
+    if (!netns_enter()) {
+        return;
+    }
+    nd = open_tap("tt0", 1, ON_OFF_AUTO_AUTO);
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_assert_true(nd->ops->set_offload(nd, cases[i].offload, NULL));
+        g_assert_cmphex(old_kernel.last, ==, cases[i].tun);
+    }
 }
 
 static void test_what_the_host_takes(void)
@@ -1119,6 +1152,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap/uso", test_uso);
     g_test_add_func("/net/tap/ufo", test_ufo);
     g_test_add_func("/net/tap/ecn", test_ecn);
+    g_test_add_func("/net/tap/what-the-kernel-is-asked-for", test_what_the_kernel_is_asked_for);
     g_test_add_func("/net/tap/what-the-host-takes", test_what_the_host_takes);
     g_test_add_func("/net/tap/ethtool-is-kept", test_ethtool_is_kept);
     g_test_add_func("/net/tap/ethtool-is-kept-by-a-persistent-tap",
