@@ -8,6 +8,7 @@
 #define HW_VIRTIO_VHOST_USER_INTERNAL_H
 
 #include "hw/virtio/vhost-user.h"
+#include "util/event-call.h"
 #include "vhost-user-msg.h"
 
 #define VHOST_USER_BIT(n)    (1ull << (n))
@@ -66,6 +67,7 @@ struct VhostUser {
     guint out_tag;
     guint fault_tag;
     int fault_fd;            /* its memory was taken away */
+    EventCall call;          /* of its eventfds, by the main thread */
     int backend_fd;          /* for what we ask the front end; -1: none */
     uint64_t protocol;       /* protocol features */
     uint64_t features;

@@ -6,7 +6,6 @@
  */
 #include "vhost-user-internal.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -184,20 +183,6 @@ static VhostUserRing *take_event(VhostUser *v, VhostUserMsg *msg, int *ret_fd, G
     return r;
 }
 
-/*
- * The front end may have made its eventfd one that blocks, so it is not written unless it takes
- * it: a counter that is full tells, too.
- */
-static void signal_event(int fd)
-{
-    struct pollfd p = { .fd = fd, .events = POLLOUT };
-    uint64_t one = 1;
-
-    if (fd >= 0 && poll(&p, 1, 0) == 1 && write(fd, &one, sizeof(one)) < 0) {
-        return;
-    }
-}
-
 static void replace_fd(int *at, int fd)
 {
     fd_close(at);
@@ -205,10 +190,10 @@ static void replace_fd(int *at, int fd)
 }
 
 /* It may wait for what a former back end did and had no time to tell. */
-static void wake_driver(const VhostUserRing *r)
+static void wake_driver(VhostUser *v, const VhostUserRing *r)
 {
     if (r->running) {
-        signal_event(r->call_fd);
+        event_call(&v->call, r->call_fd);
     }
 }
 
@@ -227,7 +212,7 @@ bool vhost_user_set_vring_kick(VhostUser *v, VhostUserMsg *msg, VhostUserReply *
     replace_fd(&r->kick_fd, fd);
     r->started = true;
     r->started = vhost_user_ring_start(v, index, error);
-    wake_driver(r);
+    wake_driver(v, r);
     return r->started;
 }
 
@@ -244,7 +229,7 @@ bool vhost_user_set_vring_call(VhostUser *v, VhostUserMsg *msg, VhostUserReply *
         v->dev->ops->ring_set_call(v->dev, (unsigned)(r - v->ring), fd);
     }
     replace_fd(&r->call_fd, fd);
-    wake_driver(r);
+    wake_driver(v, r);
     return true;
 }
 
@@ -267,6 +252,6 @@ void vhost_user_vring_broken(void *opaque, unsigned index, const char *reason)
 
     if (index < v->dev->n_rings && v->ring[index].running) {
         vhost_user_warn(v, "ring %u is broken: %s", index, reason);
-        signal_event(v->ring[index].err_fd);
+        event_call(&v->call, v->ring[index].err_fd);
     }
 }

@@ -76,6 +76,7 @@ void vhost_user_free(VhostUser *v)
     if (vhost_user_is_connected(v)) {
         close_connection(v);
     }
+    event_call_done(&v->call);
     guest_mem_free(v->mem);
     g_free(v->ring);
     g_free(v);
