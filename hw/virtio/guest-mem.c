@@ -148,6 +148,11 @@ static unsigned region_from(const GuestMem *mem, uint64_t gpa)
     return lo;
 }
 
+static bool same_region(const GuestRegion *a, const GuestRegion *b)
+{
+    return a->gpa == b->gpa && a->size == b->size && a->user == b->user && a->offset == b->offset;
+}
+
 static bool check_region(const GuestMem *mem, const GuestRegion *new, GError **error)
 {
     uint64_t room = GUEST_MEM_MAX_SIZE;
@@ -184,9 +189,13 @@ static bool check_region(const GuestMem *mem, const GuestRegion *new, GError **e
 bool guest_mem_add(GuestMem *mem, uint64_t gpa, uint64_t size, uint64_t user, int fd,
                    uint64_t offset, GError **error)
 {
-    GuestRegion new = { .gpa = gpa, .size = size, .user = user };
-    unsigned at;
+    GuestRegion new = { .gpa = gpa, .size = size, .user = user, .offset = offset, .added = 1 };
+    unsigned at = region_from(mem, gpa);
 
+    if (at < mem->n && same_region(&mem->region[at], &new)) {
+        mem->region[at].added++;
+        return true;
+    }
     if (!check_region(mem, &new, error)) {
         return false;
     }
@@ -194,7 +203,6 @@ bool guest_mem_add(GuestMem *mem, uint64_t gpa, uint64_t size, uint64_t user, in
     if (!new.host) {
         return false;
     }
-    at = region_from(mem, gpa);
     memmove(&mem->region[at + 1], &mem->region[at], (mem->n - at) * sizeof(new));
     mem->region[at] = new;
     mem->n++;
@@ -210,6 +218,9 @@ bool guest_mem_remove(GuestMem *mem, uint64_t gpa, uint64_t size, uint64_t user,
         MEM_FAIL(error, "there is no memory of 0x%" G_GINT64_MODIFIER "x bytes at 0x%"
                  G_GINT64_MODIFIER "x", size, gpa);
         return false;
+    }
+    if (--r->added > 0) {
+        return true;
     }
     guest_mem_unmap(&r->map);
     mem->n--;

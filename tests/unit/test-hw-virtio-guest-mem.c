@@ -263,6 +263,31 @@ static void test_remove(Fixture *f, gconstpointer data)
     g_assert_cmpuint(*at(f, 0x10000, 1), ==, byte_of_file(7 * PAGE));
 }
 
+/* Told once a queue pair, it is one region, and there until the last pair has let go of it. */
+static void test_twice(Fixture *f, gconstpointer data)
+{
+    uint8_t *host;
+
+    add(f, 0x10000, PAGE, PAGE);
+    host = at(f, 0x10000, PAGE);
+    add(f, 0x10000, PAGE, PAGE);
+    add(f, 0x10000, PAGE, PAGE);
+    g_assert_cmpuint(f->mem->n, ==, 1);
+    refuse(f, 0x10000, PAGE, USER(0x10000), 2 * PAGE);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_true(guest_mem_remove(f->mem, 0x10000, PAGE, USER(0x10000), NULL));
+        g_assert_true(at(f, 0x10000, PAGE) == host);
+    }
+    g_assert_true(guest_mem_remove(f->mem, 0x10000, PAGE, USER(0x10000), NULL));
+    assert_absent(f, 0x10000, 1);
+    g_assert_false(guest_mem_remove(f->mem, 0x10000, PAGE, USER(0x10000), NULL));
+    add(f, 0x10000, PAGE, 2 * PAGE);
+    guest_mem_clear(f->mem);
+    add(f, 0x10000, PAGE, PAGE);
+    g_assert_true(guest_mem_remove(f->mem, 0x10000, PAGE, USER(0x10000), NULL));
+    assert_absent(f, 0x10000, 1);
+}
+
 /* The short cut finds what is all in its region, and nothing where there is none any more. */
 static void test_hint(Fixture *f, gconstpointer data)
 {
@@ -554,6 +579,7 @@ int main(int argc, char **argv)
     ADD("refused", test_refused);
     ADD("read-only-file", test_read_only_file);
     ADD("overlap", test_overlap);
+    ADD("twice", test_twice);
     ADD("too-many", test_too_many);
     ADD("unaligned", test_unaligned);
     ADD("remove", test_remove);

@@ -161,6 +161,24 @@ static void test_slots(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->r.warnings, ==, 0);
 }
 
+/* As QEMU before 8.1 does it: a slot once a queue pair, and away once a pair. */
+static void test_slots_by_pairs(Fixture *f, gconstpointer data)
+{
+    VhostUserFrontRegion *r = vhost_user_front_make_region(f->r.front, 4 * GIB, MIB);
+    VhostUserRegion region = { 4 * GIB, MIB, r->user, r->offset };
+
+    for (unsigned i = 0; i < 4; i++) {
+        g_assert_cmpuint(ask_slot(f, VHOST_USER_ADD_MEM_REG, &region, r->fd), ==, 0);
+        round_trip(f, 0, r->gpa + 5000, 100);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        round_trip(f, 1, r->gpa + 5000, 100);
+        g_assert_cmpuint(ask_slot(f, VHOST_USER_REM_MEM_REG, &region, -1), ==, 0);
+    }
+    expect_bad(f, 0, r->gpa + 5000);
+    g_assert_cmpuint(f->r.warnings, ==, 0);
+}
+
 /* Where a region begins in its file is up to the front end. */
 static void test_offset(Fixture *f, gconstpointer data)
 {
@@ -597,6 +615,7 @@ int main(int argc, char **argv)
     ADD("data", test_data);
     ADD("stop-and-start", test_stop_and_start);
     ADD("slots", test_slots);
+    ADD("slots-by-pairs", test_slots_by_pairs);
     ADD("offset", test_offset);
     ADD("max-slots", test_max_slots);
     ADD("ring-loses-its-memory", test_ring_loses_its_memory);

@@ -32,6 +32,8 @@ typedef struct GuestRegion {
     uint64_t size;
     uint64_t user;
     uint8_t *host;    /* of gpa */
+    uint64_t offset;  /* of gpa in its file */
+    uint64_t added;   /* times */
     GuestMapping map;
 } GuestRegion;
 
@@ -58,11 +60,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestMem, guest_mem_free)
 /*
  * Maps @size bytes of @fd from @offset. The caller keeps @fd. Refused: size 0, an end beyond
  * 2^64, a region that reaches into another one in gpa or user, a file that is shorter, too many,
- * too much.
+ * too much. The very same region again, as QEMU before 8.1 tells each once a queue pair, is counted
+ * and stays as it is, until it has been removed as often.
  */
 bool guest_mem_add(GuestMem *mem, uint64_t gpa, uint64_t size, uint64_t user, int fd,
                    uint64_t offset, GError **error);
-/* False: there is none with these three. */
+/* Once. False: there is none with these three. */
 bool guest_mem_remove(GuestMem *mem, uint64_t gpa, uint64_t size, uint64_t user, GError **error);
 void guest_mem_clear(GuestMem *mem); /* regions; the log stays */
 
