@@ -13,6 +13,7 @@
 #include "net/pkt-buffers.h"
 #include "net/pkt.h"
 #include "nic-peer.h"
+#include "util/event-call.h"
 
 /* Younger than Debian 12's headers: VIRTIO 1.3, 5.1.3. */
 #ifndef VIRTIO_NET_F_GUEST_USO4
@@ -94,6 +95,7 @@ typedef struct VirtioNetQueue {
     NicQueueStats *stats;
     uint32_t hdr_len;
     bool told;             /* of dq's fault */
+    EventCall call;        /* the VMM could have a write wait for ever */
     VirtioNetTx tx;
     VirtioNetRx rx;
 } VirtioNetQueue;
@@ -136,7 +138,7 @@ void virtio_net_queue_send_frame(VirtioNetQueue *q, const void *frame, size_t le
 /* --- the pair's thread --- */
 
 /* Tells the driver, if it wants to be: @want is what virtq_flush() said. */
-void virtio_net_ring_call(VirtioNetRing *r, bool want);
+void virtio_net_ring_call(VirtioNetQueue *q, VirtioNetRing *r, bool want);
 /* The ring was looked at: kicks are not wanted for a while. */
 static inline void virtio_net_ring_disarm(VirtioNetRing *r)
 {

@@ -5,23 +5,18 @@
  */
 #include "virtio-net-internal.h"
 
+#include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "util/container-of.h"
 
 /* --- in the thread --- */
 
-void virtio_net_ring_call(VirtioNetRing *r, bool want)
+void virtio_net_ring_call(VirtioNetQueue *q, VirtioNetRing *r, bool want)
 {
-    uint64_t one = 1;
-
-    if (!want || r->call_fd < 0) {
-        return;
-    }
-    counter_add(&r->stats->events_sent, 1);
-    if (write(r->call_fd, &one, sizeof(one)) < 0) {
-        return; /* full: it was told, and has not looked */
+    if (want && r->call_fd >= 0) {
+        counter_add(&r->stats->events_sent, 1);
+        event_call(&q->call, r->call_fd);
     }
 }
 
@@ -204,6 +199,7 @@ void virtio_net_queue_free(VirtioNetQueue *q)
     device_queue_stop(&q->dq);
     virtio_net_tx_done(q);
     virtio_net_rx_done(q);
+    event_call_done(&q->call);
     g_free(q);
 }
 

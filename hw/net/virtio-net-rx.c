@@ -84,7 +84,7 @@ static void rx_add_buffers(VirtioNetQueue *q, unsigned n)
     if (pushed > 0) {
         counter_add(&q->stats->rx.drop_malformed, bad);
         counter_add(&q->stats->rx.slots, pushed);
-        virtio_net_ring_call(&rx->ring, virtq_flush(&rx->ring.vq));
+        virtio_net_ring_call(q, &rx->ring, virtq_flush(&rx->ring.vq));
     }
 }
 
@@ -233,7 +233,7 @@ static void rx_push(VirtioNetQueue *q)
     counter_add(&q->stats->rx.bytes, bytes);
     counter_add(&q->stats->rx.slots, buffer - rx->first);
     counter_add(&q->stats->rx.batches, 1);
-    virtio_net_ring_call(&rx->ring, virtq_flush(&rx->ring.vq));
+    virtio_net_ring_call(q, &rx->ring, virtq_flush(&rx->ring.vq));
 }
 
 /* Host to guest, one batch. Thread of the pair only. */

@@ -229,7 +229,7 @@ static void tx_push(VirtioNetQueue *q, unsigned n)
     counter_add(&q->stats->tx.slots, n);
     counter_add(&q->stats->tx.batches, 1);
     tx->n = 0;
-    virtio_net_ring_call(&tx->ring, virtq_flush(&tx->ring.vq));
+    virtio_net_ring_call(q, &tx->ring, virtq_flush(&tx->ring.vq));
 }
 
 /* Guest to host, one batch. Thread of the pair only. */
