@@ -391,6 +391,7 @@ static void check_link_off(bool into)
     g_assert_cmpuint(frame_source_read(&s, g, 64), ==, 0);
     netdev_set_link(&s.nd, false);
     memset(g->memory, 0xa5, GUEST_MEMORY);
+    g->b.more = true;
     g_assert_cmpuint(frame_source_read(&s, g, 64), ==, 0);
     g_assert_true(!g->b.starved && !g->b.more);
     g_assert_cmpuint(s.done, ==, 3);
@@ -516,6 +517,25 @@ static void test_beginning_of_a_large_buffer_while_packets_are_small(void)
     guest_buffers_free(g);
 }
 
+/* 2048 bytes of it, if that is in more pieces. */
+static void test_a_small_packet_of_a_buffer_in_pieces(void)
+{
+    uint32_t pieces[20];
+    GuestBuffers *g = guest_buffers_new();
+    FrameSource s;
+
+    frame_source_init(&s, true);
+    for (unsigned i = 0; i < 20; i++) {
+        pieces[i] = i == 0 ? 12 : 512;
+    }
+    guest_buffers_add(g, pieces, 20);
+    g->b.headroom = 12;
+    g_assert_cmpuint(pieces_for(g, &s, 60), ==, 4 + 1);
+    g->b.headroom = 13; /* a byte less of them */
+    g_assert_cmpuint(pieces_for(g, &s, 60), ==, 5 + 1);
+    guest_buffers_free(g);
+}
+
 /* All that a frame may have is in buffers: nothing for the spill, and no byte behind it. */
 static void test_no_more_than_the_longest_frame(void)
 {
@@ -576,6 +596,7 @@ int main(int argc, char **argv)
     TEST("only-one-buffer-without-merging", test_only_one_buffer_without_merging);
     TEST("beginning-of-a-large-buffer-while-packets-are-small",
          test_beginning_of_a_large_buffer_while_packets_are_small);
+    TEST("a-small-packet-of-a-buffer-in-pieces", test_a_small_packet_of_a_buffer_in_pieces);
     TEST("no-more-than-the-longest-frame", test_no_more_than_the_longest_frame);
     TEST("not-more-than-64-pieces", test_not_more_than_64_pieces);
     return g_test_run();
