@@ -946,6 +946,9 @@ def test_monitor_that_connects_again():
                     q = Qmp(sock=listener.accept()[0])
                     assert q.command('query-status')['running']
                     q.close()
+                    closed = time.monotonic()
+                listener.accept()[0].close()
+                assert time.monotonic() - closed > (0.9 if reconnect == 'reconnect=1' else 0.018)
             assert r.end() == (0, '')
 
 

@@ -273,7 +273,10 @@ def test_chardev_add_and_remove():
         assert chardevs(q) == qmp
         assert os.listdir(r.dir) == ['qmp']
         # again, and what is left goes at the end
-        q.command('chardev-add', id='c0', backend=unix_socket(f'{r.dir}/c0', wait=True))
+        for _ in range(2):
+            q.command('chardev-add', id='c0', backend=unix_socket(f'{r.dir}/c0', wait=True))
+            q.command('chardev-remove', id='c0')
+        q.command('chardev-add', id='c0', backend=unix_socket(f'{r.dir}/c0'))
         assert r.end() == (0, '')
         assert os.listdir(r.dir) == []
 
@@ -338,6 +341,18 @@ def test_chardev_add_of_a_descriptor():
             q.command('getfd', [null.fileno()], fdname='a')
         assert q.error('chardev-add', id='c0', backend=fd_socket('a')).endswith('is not a socket')
         assert len(os.listdir(descriptors)) == before
+
+
+def test_chardevs_are_limited():
+    with none('-D', '@DIR@/log') as r:
+        q = r.qmp()
+        backend = unix_socket('/nonexistent/x', server=False, reconnect=1000)
+        for i in range(1023):
+            q.command('chardev-add', id=f'c{i}', backend=backend)
+        assert q.error('chardev-add', id='c', backend=backend) == \
+            "Failed to add chardev 'c': there are 1024 chardevs already"
+        q.command('chardev-remove', id='c0')
+        q.command('chardev-add', id='c', backend=backend)
 
 
 def test_chardev_errors():

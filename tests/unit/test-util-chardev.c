@@ -58,7 +58,7 @@ static void ended(void *opaque)
 
 static void open_path(Fixture *f, bool server)
 {
-    ChardevConfig config = { .label = "c", .path = f->path, .server = server };
+    ChardevConfig config = { .label = "c", .path = f->path, .server = server, .wait = true };
     g_autoptr(GError) error = NULL;
 
     f->c = chardev_new(&config, &error);
@@ -190,6 +190,25 @@ static void test_one_client_at_a_time(Fixture *f, gconstpointer data)
     g_assert_false(chardev_is_connected(f->c));
     wait_for(f, 2);
     expect_peer(f, b);
+}
+
+/* Another process may have taken the client meanwhile, at an inherited one. */
+static void test_listening_never_blocks(Fixture *f, gconstpointer data)
+{
+    unsigned n = 0;
+
+    open_path(f, true);
+    for (int fd = 0; fd < 64; fd++) {
+        int listens = 0;
+        socklen_t len = sizeof(listens);
+
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens) {
+            g_assert_cmpint(fcntl(fd, F_GETFL) & O_NONBLOCK, ==, O_NONBLOCK);
+            g_assert_cmpint(fcntl(fd, F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
+            n++;
+        }
+    }
+    g_assert_cmpuint(n, ==, 1);
 }
 
 static void test_handler_may_reject(Fixture *f, gconstpointer data)
@@ -628,6 +647,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     log_init("prog");
     ADD("one-client-at-a-time", test_one_client_at_a_time);
+    ADD("listening-never-blocks", test_listening_never_blocks);
     ADD("handler-may-reject", test_handler_may_reject);
     ADD("clients-wait-for-a-handler", test_clients_wait_for_a_handler);
     ADD("handler-goes", test_handler_goes);

@@ -13,7 +13,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / 'tests' / 'lib'))
 # pylint: disable=wrong-import-position
-from program import Ringtap, run  # noqa: E402
+from program import Ringtap, run, wait_for  # noqa: E402
 from vhost_user import GET_FEATURES, FrontEnd  # noqa: E402
 import tap  # noqa: E402
 
@@ -43,6 +43,14 @@ def nic(*args, **kwargs):
 
 def interfaces():
     return sorted(name for _, name in socket.if_nameindex())
+
+
+def writable(fifo):
+    """A descriptor, once somebody reads there."""
+    try:
+        return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
 
 
 def answers(front):
@@ -136,6 +144,20 @@ def test_rings_are_an_event():
                               'ringtap: info: nic0: disconnected\n' * 2)
 
 
+def test_rings_that_are_gone_at_once():
+    """Nobody hears of the end of what nobody heard of."""
+    with nic(*LISTEN, *DEVICE) as r:
+        q = r.qmp()
+        for _ in range(3):
+            with FrontEnd(f'{r.dir}/c0') as front:
+                front.start_rings(2)
+            with FrontEnd(f'{r.dir}/c0') as front:
+                assert answers(front)
+        q.close()
+        status, err = r.end()
+        assert status == 0 and err.count(': connected') == err.count(': disconnected'), err
+
+
 def test_ringtap_top():
     with nic(*LISTEN, *DEVICE) as r:
         r.qmp().close()
@@ -206,6 +228,32 @@ def test_fd_that_is_connected():
         assert q.event('SHUTDOWN')['data'] == {'guest': True, 'reason': 'guest-shutdown'}
         assert r.end(None) == (0, '')
         assert 'vu0' not in interfaces()
+
+
+def test_signal_with_a_front_end_is_in_no_hurry():
+    """The end of the connection is none of the program, which is under way already: what
+    a netdev has to do is done."""
+    need_tap()
+    ours, theirs = socket.socketpair()
+    fd = theirs.fileno()
+    with Ringtap(BINARY, '-netdev', 'tap,id=n0,ifname=vu0,script=no,downscript=@DIR@/down',
+                 f'--fd={fd}', pass_fds=[fd]) as r:
+        theirs.close()
+        with open(f'{r.dir}/down', 'w', encoding='ascii') as f:
+            f.write(f'#!/bin/sh\nread word <{r.dir}/go\necho $word >{r.dir}/done\n')
+        os.chmod(f'{r.dir}/down', 0o755)
+        os.mkfifo(f'{r.dir}/go')
+        r.qmp().close()
+        with FrontEnd(sock=ours) as front:
+            assert answers(front)
+            r.process.terminate()
+            assert front.is_closed()
+        go = wait_for(lambda: writable(f'{r.dir}/go'), 'the script')
+        with open(go, 'w', encoding='ascii') as f:
+            f.write('well\n')
+        assert r.end(None) == (0, '')
+        with open(f'{r.dir}/done', encoding='ascii') as f:
+            assert f.read() == 'well\n'
 
 
 def test_it_does_not_start_by_half():
