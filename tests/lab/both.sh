@@ -5,6 +5,18 @@
 
 quiet_ping() { ping -q -c 3 -i 0.2 -W 2 "$@" > /dev/null; }
 
+# listening PORT: true as soon as somebody does, over IPv4 or both
+listening() {
+    local i port
+    printf -v port ':%04X' "$1"
+    for ((i = 0; i < 200; i++)); do
+        ! awk -v port="$port" 'substr($2, length($2) - 4) == port && $4 == "0A" { found = 1 }
+            END { exit !found }' /proc/net/tcp /proc/net/tcp6 || return 0
+        sleep 0.1
+    done
+    return 1
+}
+
 # tags INTERFACE HOST vlan|qinq: an interface in front of it for frames with a tag, or with two
 # which is called tagged and has the addresses 10.10.0.HOST and fd10::HOST
 tags() {
@@ -27,37 +39,38 @@ tcp_trouble() {
 
 # qmp NAME COMMAND [ARGUMENTS]: the line with the answer; ARGUMENTS are a JSON object
 qmp() {
-    local line QMP QMP_PID
+    local line pid in out QMP QMP_PID
     coproc QMP { exec nc.openbsd -U "${sockets:-/run}/$1.qmp" 2>/dev/null; }
+    # Of our own: bash unsets its variables when the other end is gone, as it is after "quit".
+    pid=$QMP_PID
+    exec {in}<&"${QMP[0]}" {out}>&"${QMP[1]}"
     printf '{"execute":"qmp_capabilities"}\n{"execute":"%s","arguments":%s,"id":"us"}\n' \
-        "$2" "${3:-{\}}" >&"${QMP[1]}"
-    while read -r -t 10 -u "${QMP[0]}" line; do
+        "$2" "${3:-{\}}" >&"$out"
+    while read -r -t 10 -u "$in" line; do
         case $line in
             *'"id": "us"'*|*'"id":"us"'*) printf '%s\n' "$line"; break ;;
         esac
     done
-    kill "$QMP_PID"
-    wait "$QMP_PID" 2>/dev/null
+    exec {in}<&- {out}>&-
+    kill "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
 }
 
-# counters NAME: for each connected queue a line "QUEUE tx|rx COUNTER VALUE" per counter
+# counters NAME: for each queue a line "QUEUE tx|rx COUNTER VALUE" per counter
 counters() {
-    qmp "$1" query-vif | tr -d ' ' | sed 's/"queue":/\n&/g' |
-        awk '/^"queue":/ {
-            match($0, /[0-9]+/); queue = substr($0, RSTART, RLENGTH)
-            n = split("tx rx", dirs)
-            for (d = 1; d <= n; d++) {
-                i = index($0, "\"" dirs[d] "\":{")
-                if (!i)
-                    continue
-                text = substr($0, i + 6)
-                text = substr(text, 1, index(text, "}") - 1)
-                m = split(text, pairs, ",")
-                for (k = 1; k <= m; k++) {
-                    split(pairs[k], pair, ":")
-                    gsub("\"", "", pair[1])
-                    print queue, dirs[d], pair[1], pair[2]
-                }
+    qmp "$1" query-devices | tr -d ' \r\n' | tr '{' '\n' |
+        awk -F '[:,"]+' '
+            function value_of(key, i) {
+                for (i = 1; i < NF; i++)
+                    if ($i == key)
+                        return $(i + 1)
+                return ""
             }
-        }'
+            /"queue":/ { queue = value_of("queue") }
+            /"name":/ {
+                if (/"value":/)
+                    print queue, group, value_of("name"), value_of("value") + 0
+                else
+                    group = value_of("name")
+            }'
 }

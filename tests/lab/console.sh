@@ -17,10 +17,13 @@ guest_ready() {
     return 1
 }
 
+# guest_tell NAME COMMAND [NUMBER]: whose answer nobody waits for
+guest_tell() { printf '%s %s\n' "${3:-0}" "$2" >&"${guest_input[$1]}"; }
+
 # guest NAME COMMAND: runs it there; prints what it prints, returns its status
 guest() {
     local number=$RANDOM$RANDOM fd=${guest_console[$1]} line
-    printf '%s %s\n' "$number" "$2" >&"${guest_input[$1]}"
+    guest_tell "$1" "$2" "$number"
     while IFS= read -r -t "${guest_timeout:-180}" -u "$fd" line; do
         line=${line%$'\r'}
         case $line in

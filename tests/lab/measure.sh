@@ -153,26 +153,34 @@ measure_net() {
 
 # measure_file GUEST COLUMN HOST: 50 MB there and back
 measure_file() {
-    local want there back start
-    [ -e /tmp/file ] || head -c 50000000 /dev/urandom > /tmp/file
-    want=$(sha256sum < /tmp/file)
-    start=$(now)
-    guest "$1" 'timeout 120 nc.openbsd -l -N 5300 > /tmp/file & nc_pid=$!; sleep 0.5'
-    nc.openbsd -N "10.9.0.$3" 5300 < /tmp/file
-    there=$(guest "$1" 'wait $nc_pid; sha256sum < /tmp/file')
-    timeout 120 nc.openbsd -l -N 5301 > /tmp/back &
-    sleep 0.5
-    guest "$1" 'nc.openbsd -N 10.9.0.1 5301 < /tmp/file; rm /tmp/file'
-    wait $!
-    back=$(sha256sum < /tmp/back)
-    rm /tmp/back
-    note '50 MB there and back, s' "$2" $(($(now) - start))
-    if [ "$there" = "$want" ] && [ "$back" = "$want" ]; then
+    local text
+    if text=$(file_both_ways "$1" "10.9.0.$3" 10.9.0.1 50); then
+        note '50 MB there and back, s' "$2" "$text"
         note 'checksum' "$2" equal
     else
         note 'checksum' "$2" DIFFERENT
-        fail "$2: the file changed on its way: sent $want, there $there, back $back"
+        fail "$2: $text"
     fi
+}
+
+# file_both_ways GUEST ITS-ADDRESS OUR-ADDRESS MB: prints the seconds; false if it changed on its way
+file_both_ways() {
+    local file=${scratch:-/tmp}/file-$4 want there back start
+    [ -e "$file" ] || head -c "${4}000000" /dev/urandom > "$file"
+    want=$(sha256sum < "$file")
+    start=$(now)
+    guest "$1" 'timeout 120 nc.openbsd -l -N 5300 > /tmp/file & nc_pid=$!; listening 5300'
+    nc.openbsd -N "$2" 5300 < "$file"
+    there=$(guest "$1" 'wait $nc_pid; sha256sum < /tmp/file')
+    timeout 120 nc.openbsd -l -N 5301 > "$file.back" &
+    listening 5301
+    guest "$1" "nc.openbsd -N $3 5301 < /tmp/file; rm /tmp/file"
+    wait $!
+    back=$(sha256sum < "$file.back")
+    rm "$file.back"
+    echo $(($(now) - start))
+    [ "$there" = "$want" ] && [ "$back" = "$want" ] ||
+        { echo "the file changed on its way: sent $want, there $there, back $back"; return 1; }
 }
 
 # median "NUMBER..."

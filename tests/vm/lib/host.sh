@@ -13,20 +13,23 @@
 . "$lab/both.sh"
 # shellcheck source=tests/lab/measure.sh
 . "$lab/measure.sh"
+# shellcheck source=tests/vm/lib/back.sh
+. "$here/lib/back.sh"
 
 since=$(now)
 sockets=$work scratch=$work
 declare -A vm_pid
+qemu=(qemu-system-x86_64)
 memory=768 # MiB
 
-# nic NUMBER PAIRS [PROPERTY...]: adds a NIC to $nics, whose back end listens at $work/nicNUMBER.sock.
+# nic BACK NUMBER PAIRS [PROPERTY...]: adds NIC ethNUMBER to $nics, for the back end BACK.
 # vectors=0: with MSI-X this QEMU crashes under software emulation when vhost-user starts.
 nics=()
 nic() {
-    local n=$1 pairs=$2
-    shift 2
+    local back=$1 n=$2 pairs=$3
+    shift 3
     nics+=(
-        -chardev "socket,id=c$n,path=$work/nic$n.sock,reconnect=1"
+        -chardev "socket,id=c$n,path=$work/$back.sock,reconnect=1"
         -netdev "vhost-user,id=n$n,chardev=c$n,queues=$pairs"
         -device "virtio-net-pci,id=nic$n,netdev=n$n,mac=52:54:00:00:0$n:02,mq=on,vectors=0$(
             printf ',%s' "$@")"
@@ -43,7 +46,7 @@ vm_start() {
     guest_console[$name]=$fd
     exec {fd}<> "$work/$name.in"
     guest_input[$name]=$fd
-    qemu-system-x86_64 -name "$name" -nodefaults -no-user-config -display none \
+    "${qemu[@]}" -name "$name" -nodefaults -no-user-config -display none \
         -M q35 -accel "$accel" -cpu "$cpu" -smp 4 -m "$memory" \
         -object "memory-backend-memfd,id=mem,size=${memory}M,share=on" -numa node,memdev=mem \
         -serial "file:$work/$name.console" -serial "pipe:$work/$name" \
@@ -54,17 +57,49 @@ vm_start() {
     vm_pid[$name]=$!
 }
 
-# vm_boot NAME: its console answers. How it failed says QEMU, or the kernel.
-vm_boot() {
-    guest_ready "$1" 90 && return
-    tail -qn 20 "$work/$1.log" "$work/$1.console"
+# vm_boots NAME: its console answers. How it failed says QEMU, or the kernel.
+vm_boots() {
+    guest_ready "$1" 120 && return
+    tail -n 20 "$work/$1.log" "$work/$1.console"
     return 1
 }
 
 # vm_stop NAME: QEMU ends; true if by itself, and with exit status 0
 vm_stop() {
-    local pid=${vm_pid[$1]}
+    local pid=${vm_pid[$1]} fd
     qmp "$1" quit > /dev/null
     wait_for 10 process_ended "$pid" || { echo "QEMU $1 still runs"; kill -KILL "$pid"; }
+    for fd in "${guest_console[$1]}" "${guest_input[$1]}"; do
+        exec {fd}>&-
+    done
     wait "$pid" || { echo "exit status $?"; tail -n 20 "$work/$1.log"; return 1; }
+}
+
+# qmp_ok NAME COMMAND [ARGUMENTS]: false after printing the error
+qmp_ok() {
+    local answer
+    answer=$(qmp "$@")
+    grep -q '"return"' <<< "$answer" || { printf '%s: %s\n' "$2" "$answer"; return 1; }
+}
+
+# servers_start: on the ports 5201 and 5202; again, for clients that went without a word, whom iperf3
+# would wait for
+servers=()
+servers_start() {
+    local port
+    [ ${#servers[@]} = 0 ] || { kill -KILL "${servers[@]}"; wait "${servers[@]}" 2>/dev/null; }
+    servers=()
+    for port in 5201 5202; do
+        iperf3 -s -p "$port" > "$work/iperf-$port.out" 2>&1 &
+        servers+=($!)
+    done
+}
+
+# logs_show: what QEMU and the back ends said
+logs_show() {
+    local log
+    for log in "$work"/*.log; do
+        [ ! -s "$log" ] || [ "$back" = dpdk ] ||
+            { echo "what $(basename "$log" .log) said:"; tail -n 30 "$log"; }
+    done
 }
