@@ -97,6 +97,7 @@ static bool rx_reserve(VirtioNetQueue *q)
     int n;
 
     if (left >= VIRTIO_NET_BATCH && !rx->starved) {
+        b->last = false; /* those before next come again */
         return true;
     }
     rx_compact(rx);
@@ -108,6 +109,7 @@ static bool rx_reserve(VirtioNetQueue *q)
     }
     rx_add_buffers(q, (unsigned)n);
     b->last |= b->n >= rx->ring.vq.s.size; /* the whole ring is here */
+    b->last |= n == 0 && VIRTIO_NET_IOV - rx->n_iov < VIRTQ_MAX_IOV; /* or as much as has room */
     return true;
 }
 

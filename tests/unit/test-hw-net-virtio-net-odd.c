@@ -175,6 +175,50 @@ static void test_rx_ring_too_small(void)
     virtio_guest_down(&g);
 }
 
+/* All buffers were here, and some are with the driver: it waits for them. */
+static void test_rx_packet_waits_for_used_buffers(void)
+{
+    static const VirtioGuestConfig config = { "tiny", 1, 128, V1 | MRG | EVENT, .rx_len = 100 };
+    VirtioGuest g;
+
+    virtio_guest_up(&g, &config);
+    virtio_guest_enable(&g, true);
+    virtio_guest_post(&g, 0, 128);
+    for (unsigned i = 0; i < 40; i++) {
+        give(&g, 60, i);
+        receive(&g, 60, i);
+    }
+    give(&g, 10000, 1); /* more than the other 88 have */
+    while (fake_netdev_unread(g.nd, 0) > 0) {
+        g_usleep(1000);
+    }
+    virtio_guest_post(&g, 0, 40);
+    receive(&g, 10000, 1);
+    g_assert_cmpuint(counter_read(&g.vn_stats[0].rx.drop_full), ==, 0);
+    virtio_guest_down(&g);
+}
+
+/* Nor for more pieces than are popped ahead. */
+static void test_rx_too_many_pieces(void)
+{
+    static const VirtioGuestConfig config = {
+        "pieces", 1, 256, V1 | MRG | EVENT | BIT(VIRTIO_RING_F_INDIRECT_DESC), .rx_len = 200,
+        .rx_pieces = 20
+    };
+    VirtioGuest g;
+
+    virtio_guest_up(&g, &config);
+    virtio_guest_enable(&g, true);
+    virtio_guest_post(&g, 0, 256);
+    give(&g, 10000, 1);
+    receive(&g, 10000, 1);
+    give(&g, 60000, 2);
+    give(&g, 100, 3);
+    receive(&g, 100, 3);
+    g_assert_cmpuint(counter_read(&g.vn_stats[0].rx.drop_full), ==, 1);
+    virtio_guest_down(&g);
+}
+
 /* Nor for one that stands behind a buffer which can't be used. */
 static void test_rx_packet_before_bad_buffer(void)
 {
@@ -332,6 +376,9 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/net/virtio-net/completed-checksum", test_completed_checksum);
     g_test_add_func("/hw/net/virtio-net/rx-chain-to-read", test_rx_chain_to_read);
     g_test_add_func("/hw/net/virtio-net/rx-ring-too-small", test_rx_ring_too_small);
+    g_test_add_func("/hw/net/virtio-net/rx-packet-waits-for-used-buffers",
+                    test_rx_packet_waits_for_used_buffers);
+    g_test_add_func("/hw/net/virtio-net/rx-too-many-pieces", test_rx_too_many_pieces);
     g_test_add_func("/hw/net/virtio-net/rx-packet-before-bad-buffer",
                     test_rx_packet_before_bad_buffer);
     g_test_add_func("/hw/net/virtio-net/rx-stopped-in-a-packet", test_rx_stopped_in_a_packet);
