@@ -164,7 +164,7 @@ void virtq_packed_disarm(Virtq *vq);
 bool virtq_packed_ready(Virtq *vq);
 
 /* Marks @size bytes at @offset of a split ring's used ring as written. */
-static inline void virtq_log(const Virtq *vq, uint64_t offset, uint64_t size)
+static inline void virtq_dirty(const Virtq *vq, uint64_t offset, uint64_t size)
 {
     if (G_UNLIKELY(vq->s.log)) {
         guest_mem_dirty(vq->mem, vq->s.log_gpa + offset, size);

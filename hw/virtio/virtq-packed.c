@@ -199,7 +199,7 @@ void virtq_packed_push(Virtq *vq, const VirtqChain *chain, uint32_t written)
     vq->used = packed_advance(vq, at, n);
 }
 
-static void log_slots(const Virtq *vq, uint16_t from, unsigned n)
+static void dirty_slots(const Virtq *vq, uint16_t from, unsigned n)
 {
     unsigned before_end = MIN(n, vq->s.size - packed_offset(from));
 
@@ -236,7 +236,7 @@ bool virtq_packed_flush(Virtq *vq)
             virtq_track_published(vq, vq->used_flushed);
         }
         if (vq->s.log) {
-            log_slots(vq, vq->used_flushed, n);
+            dirty_slots(vq, vq->used_flushed, n);
         }
         vq->unflushed = 0;
         vq->used_flushed = vq->used;

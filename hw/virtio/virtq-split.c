@@ -201,16 +201,16 @@ void virtq_split_push(Virtq *vq, const VirtqChain *chain, uint32_t written)
     vq->used++;
 }
 
-static void log_used(const Virtq *vq, uint16_t from, uint16_t n)
+static void dirty_used(const Virtq *vq, uint16_t from, uint16_t n)
 {
     uint16_t first = from & (uint16_t)(vq->s.size - 1), before_end = (uint16_t)(vq->s.size - first);
     uint64_t ring = offsetof(struct vring_used, ring), entry = sizeof(struct vring_used_elem);
 
-    virtq_log(vq, ring + first * entry, MIN(n, before_end) * entry);
+    virtq_dirty(vq, ring + first * entry, MIN(n, before_end) * entry);
     if (n > before_end) {
-        virtq_log(vq, ring, (uint64_t)(n - before_end) * entry);
+        virtq_dirty(vq, ring, (uint64_t)(n - before_end) * entry);
     }
-    virtq_log(vq, offsetof(struct vring_used, idx), sizeof(uint16_t));
+    virtq_dirty(vq, offsetof(struct vring_used, idx), sizeof(uint16_t));
 }
 
 bool virtq_split_flush(Virtq *vq)
@@ -227,7 +227,7 @@ bool virtq_split_flush(Virtq *vq)
         }
         vq->used_flushed = vq->used;
         if (vq->s.log) {
-            log_used(vq, old, n);
+            dirty_used(vq, old, n);
         }
     }
     if (!vq->told) {
@@ -249,7 +249,7 @@ bool virtq_split_flush(Virtq *vq)
 static void set_flags(Virtq *vq, uint16_t flags)
 {
     store16(&used_ring(vq)->flags, flags);
-    virtq_log(vq, offsetof(struct vring_used, flags), sizeof(uint16_t));
+    virtq_dirty(vq, offsetof(struct vring_used, flags), sizeof(uint16_t));
 }
 
 /* Without a look back: see virtq_arm(). */
@@ -257,8 +257,8 @@ void virtq_split_arm(Virtq *vq)
 {
     if (vq->event_idx) {
         store16(avail_event(vq), vq->avail);
-        virtq_log(vq, offsetof(struct vring_used, ring)
-                  + vq->s.size * sizeof(struct vring_used_elem), sizeof(uint16_t));
+        virtq_dirty(vq, offsetof(struct vring_used, ring)
+                    + vq->s.size * sizeof(struct vring_used_elem), sizeof(uint16_t));
     } else if (vq->disarmed) {
         set_flags(vq, 0);
     }

@@ -306,6 +306,16 @@ static void test_1025_pieces(Rig *r, gconstpointer config)
     rig_get(r, 2);
 }
 
+/* A loop is one of as many descriptors as the ring has, not of as much room as there is. */
+static void test_loop_in_little_room(Rig *r, gconstpointer config)
+{
+    const Raw raw[8] = { { RIG_DATA, 1, N, 1 }, { RIG_DATA, 1, N, 0 } };
+
+    put_chain(r, raw, 8);
+    g_assert_cmpint(virtq_pop(&r->vq, r->chain, 1, r->iov, 8), ==, 1);
+    g_assert_cmpstr(r->chain[0].bad, ==, "a loop, or too many pieces");
+}
+
 /* Not of the driver, but of memory: the last piece lies in two regions. */
 static void test_1024_pieces_and_one(Rig *r, gconstpointer config)
 {
@@ -632,6 +642,7 @@ static const Test tests[] = {
     { "1024-pieces-and-one/packed", test_1024_pieces_and_one, &packed_large },
     { "1024-pieces-and-one/split-table", test_1024_pieces_and_one, &split_table },
     { "1024-pieces-and-one/packed-table", test_1024_pieces_and_one, &packed_table },
+    { "loop-in-little-room", test_loop_in_little_room, &split },
     { "split-index", test_split_index, &split },
     { "split-index-before-flush", test_split_index_before_flush, &split },
     { "split-index-back", test_split_index_back, &split },
