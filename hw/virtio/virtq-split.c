@@ -285,7 +285,7 @@ bool virtq_split_start(Virtq *vq, const char **ret_why)
     const VirtqSetup *s = &vq->s;
     uint16_t used;
 
-    if (s->size == 0 || s->size > VIRTQ_MAX_SIZE || (s->size & (s->size - 1))) {
+    if (s->size == 0 || (s->size & (s->size - 1))) {
         *ret_why = "the size is no power of 2";
         return false;
     }
@@ -297,7 +297,6 @@ bool virtq_split_start(Virtq *vq, const char **ret_why)
     used = load16(&used_ring(vq)->idx);
     vq->avail = vq->used = vq->used_flushed = vq->avail_seen = used;
     if (chains_waiting(vq, 1) < 0) {
-        vq->violation = NULL;
         *ret_why = "more chains than the ring has descriptors";
         return false;
     }

@@ -109,7 +109,11 @@ static void test_split_wrap(Rig *r, gconstpointer config)
     serve(r, 1000); /* 76..1023, 0..51 */
     flush(r, 1000);
     expect_pages(r, LOG_PAGE, 7);
-    serve_unlogged(r, 1024 - 52 - 1);
+    serve_unlogged(r, 900);
+    serve(r, 1000); /* 952..1023, 0..927 */
+    flush(r, 1000);
+    expect_pages(r, LOG_PAGE, 7);
+    serve_unlogged(r, 1024 - 928 - 1);
     serve(r, 2); /* 1023 and 0 */
     flush(r, 2);
     expect_pages(r, LOG_PAGE, 7);
