@@ -214,6 +214,15 @@ def instructions(results, release, root):
         results.fail(f'scripts: {name}', text[-1])
 
 
+def lacking_program(script):
+    """What one of them would have to install first; None: nothing."""
+    program, group = {'bench virtio': ('dpdk-testpmd', 'dpdk'),
+                      'demo virtio': ('qemu-system-x86_64', 'vm')}.get(script, (None, None))
+    if program and not shutil.which(program):
+        return f'no {program} (scripts/deps {group})'
+    return None
+
+
 def user_scripts(results, release, root):
     """The demo and the benchmarks, as short as they go: they should not rot."""
     why = None
@@ -222,11 +231,11 @@ def user_scripts(results, release, root):
     elif not os.path.exists('/dev/net/tun'):
         why = 'no /dev/net/tun'
     for name, script, *args in (('demo', 'demo.py', '--seconds', '3'),
+                                ('demo virtio', 'demo.py', '--device', 'virtio', '--seconds', '3'),
                                 ('bench net', 'bench_net.py', '--quick'),
                                 ('bench idle', 'bench_idle.py'),
                                 ('bench virtio', 'bench_virtio.py', '--quick', '--tries', '1')):
-        lacking = why or (name == 'bench virtio' and not shutil.which('dpdk-testpmd') and
-                          'no dpdk-testpmd (scripts/deps dpdk)')
+        lacking = why or lacking_program(name)
         if lacking:
             results.skip(f'scripts: {name}', lacking)
             continue

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The work of scripts/demo: two namespaces, a vif between them, TCP over all its queues."""
+"""The work of scripts/demo: two namespaces, a vif between them, TCP over all its queues. Or a real
+guest of tests/vm, whose virtio NIC is watched from here."""
 
 import argparse
 import os
@@ -8,13 +9,16 @@ import sys
 import time
 from pathlib import Path
 
+from device_table import Sample
+from qmp_client import Qmp
 from vif_lab import GUEST_IP, HOST_IP, TOP, Lab, LabError, Vif
-from vif_table import DIRECTIONS, Sample, Screen, delta, rows
+from vif_table import DIRECTIONS, Screen, delta, rows
 
 PORT = 5201
 # Each queue gets some streams, chosen by a hash, and iperf3 has 128 at most.
 STREAMS_PER_QUEUE = 4
 MAX_QUEUES = 128 // STREAMS_PER_QUEUE
+VM_PROCESSORS = 4  # of the guest of tests/vm, and a queue pair for each
 
 
 def say_what_xen_can():
@@ -51,18 +55,18 @@ class Traffic:
             self.lab.stop(client)
 
 
-def show(lab, vif, seconds):
+def show(qmp, seconds, processes=(), columns=None):
     """The table, once a second; the samples at the start and the end."""
-    screen = Screen()
-    first = last = Sample(vif.info())
+    screen = Screen(columns=columns)
+    first = last = Sample(qmp.command('query-devices')[0])
     end = first.time + seconds
     while time.monotonic() < end:
         time.sleep(max(0.0, min(1.0, end - time.monotonic())))
-        now = Sample(vif.info())
-        screen.show(f'{now.time - first.time:4.0f} s of {seconds}: vif {now.state}, '
+        now = Sample(qmp.command('query-devices')[0])
+        screen.show(f'{now.time - first.time:4.0f} s of {seconds}: {now.title}, '
                     f'{len(now.queues)} queue(s); tx: from the guest', rows(now, last))
         last = now
-        for process in lab.processes:
+        for process in processes:
             process.check()
     return first, last
 
@@ -94,7 +98,7 @@ def run(lab, ringtap, args):
           f'    XENSTORED_PATH={vif.socket}.xenstore xenstore-ls -f\n'
           f'    scripts/ringtap-top {vif.qmp_path}', flush=True)
     traffic = Traffic(lab, args.queues, args.seconds)
-    first, last = show(lab, vif, args.seconds)
+    first, last = show(vif.qmp, args.seconds, lab.processes)
     traffic.stop()
     status = vif.close()
     good = summary(first, last)
@@ -104,6 +108,22 @@ def run(lab, ringtap, args):
         raise LabError('a queue carried nothing')
     if status != (0, 0):
         raise LabError(f'exit status of frontend and backend: {status}')
+
+
+def run_virtio(args):
+    """tests/vm has the guest, and the network around it: in our place."""
+    argv = [TOP / 'tests' / 'vm' / 'run', 'demo', '--ringtap', args.build / 'ringtap', '--',
+            f'seconds={args.seconds}', f'pairs={args.queues}']
+    if sys.stdout.isatty():
+        argv.append(f'columns={os.get_terminal_size(sys.stdout.fileno()).columns}')
+    sys.stdout.flush()
+    os.execv(argv[0], [str(word) for word in argv])
+
+
+def watch(args):
+    """The table of a ringtap that somebody else has started."""
+    first, last = show(Qmp(args.watch), args.seconds, columns=args.columns)
+    return summary(first, last) and len(last.queues) == args.queues
 
 
 def have(program):
@@ -123,9 +143,19 @@ def main():
     parser.add_argument('--seconds', type=seconds, default=10, metavar='N')
     parser.add_argument('--queues', type=int, default=4, choices=range(1, MAX_QUEUES + 1),
                         metavar=f'1..{MAX_QUEUES}')
+    parser.add_argument('--device', choices=('vif', 'virtio'), default='vif')
+    parser.add_argument('--watch', help=argparse.SUPPRESS)
+    parser.add_argument('--columns', type=int, help=argparse.SUPPRESS)
     parser.add_argument('--build', type=Path, default=TOP / 'build-release',
                         help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.device == 'virtio' and args.queues > VM_PROCESSORS:
+        parser.error(f'--queues: at most {VM_PROCESSORS} with --device virtio: its guest has so '
+                     'many processors')
+    if args.watch:
+        sys.exit(0 if watch(args) else 1)
+    if args.device == 'virtio':
+        run_virtio(args)
     say_what_xen_can()
     try:
         with Lab('demo') as lab:

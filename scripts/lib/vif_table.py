@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The live table of a vif's queues, from the counters that QMP query-vif gives."""
+"""The live table of a NIC's queues, from their counters as device_table has them."""
 
 import shutil
 import sys
-import time
 
 DIRECTIONS = ('tx', 'rx')
 COUNTERS = ('packets', 'bytes', 'batches', 'events-sent', 'events-received')
@@ -13,19 +12,8 @@ def drops(stats):
     return sum(v for k, v in stats.items() if k.startswith('drop'))
 
 
-class Sample:
-    """The counters of all queues at one moment."""
-
-    def __init__(self, vif):
-        self.time = time.monotonic()
-        self.id = vif.get('id') or vif.get('device') or 'vif'
-        self.state = vif['state']
-        self.queues = vif['queues']
-
-
 def delta(sample, before, queue, direction):
-    """What came since @before, in all that the table shows: samples of this module or of
-    device_table."""
+    """What came since @before, in all that the table shows."""
     new = sample.queues[queue][direction]
     old = (before.queues[queue][direction] if queue < len(before.queues)
            else dict.fromkeys(new, 0))
@@ -68,18 +56,20 @@ def rows(sample, before):
 
 
 class Screen:
-    """Draws over the last table where that is possible, else writes on."""
+    """Draws over the last table where that is possible, else writes on. @columns: what is written
+    gets to a terminal of so many by ways of its own."""
 
-    def __init__(self, out=sys.stdout):
+    def __init__(self, out=sys.stdout, columns=None):
         self.out = out
-        self.live = out.isatty()
+        self.columns = columns
+        self.live = out.isatty() or columns is not None
         self.height = 0
 
     def show(self, title, lines):
         text = [title, *lines]
         if self.live:
             # a line that the terminal wraps would be two to go up over
-            columns = shutil.get_terminal_size().columns
+            columns = self.columns or shutil.get_terminal_size().columns
             text = [line[:columns] for line in text]
         if self.live and self.height:
             self.out.write(f'\x1b[{self.height}A\x1b[J')

@@ -100,7 +100,8 @@ def test_hacking_has_the_places_of_globals():
 def test_demo_refuses():
     for args, text in ((['--seconds', '0'], 'at least 1'), (['--seconds', '-3'], 'at least 1'),
                        (['--seconds', 'x'], 'invalid'), (['--queues', '0'], 'invalid choice'),
-                       (['--queues', '33'], 'invalid choice')):
+                       (['--queues', '33'], 'invalid choice'), (['--device', 'x'], 'invalid choice'),
+                       (['--device', 'virtio', '--queues', '5'], '--queues: at most 4 with')):
         done = subprocess.run([sys.executable, TOP / 'scripts' / 'lib' / 'demo.py', *args],
                               capture_output=True, text=True, check=False)
         assert done.returncode == 2 and text in done.stderr, (args, done)
@@ -136,12 +137,18 @@ def test_top_without_an_output():
     assert done.stderr == 'ringtap-top: standard output is closed\n', done.stderr
 
 
+def nic_sample(when, stats, queues):
+    counters = [{'name': name, 'value': value} for name, value in stats.items()]
+    groups = [{'name': d, 'counters': counters} for d in table.DIRECTIONS]
+    with mock.patch.object(device_table.time, 'monotonic', lambda: when):
+        return device_table.Sample({'id': 'v', 'class': 'xen-net-device', 'state': 'connected',
+                                    'queues': [{'groups': groups}] * queues})
+
+
 def vif_sample(when, packets):
-    stats = {'packets': packets, 'bytes': packets * 1500, 'batches': packets // 100 or 1,
-             'events-sent': packets, 'events-received': packets, 'drop-no-buffer': when}
-    with mock.patch.object(table.time, 'monotonic', lambda: when):
-        return table.Sample({'id': 'v', 'state': 'connected', 'queues': [
-            {d: dict(stats) for d in table.DIRECTIONS} for _ in range(64)]})
+    return nic_sample(when, {'packets': packets, 'bytes': packets * 1500,
+                             'batches': packets // 100 or 1, 'events-sent': packets,
+                             'events-received': packets, 'drop-no-buffer': when}, 64)
 
 
 def test_table_is_less_than_80_columns_wide():
@@ -153,11 +160,7 @@ def test_table_is_less_than_80_columns_wide():
 
 
 def device_sample(when, value):
-    counters = [{'name': name, 'value': value} for name in (*table.COUNTERS, 'drop-malformed')]
-    with mock.patch.object(device_table.time, 'monotonic', lambda: when):
-        return device_table.Sample({'id': 'v', 'class': 'xen-net-device', 'state': 'connected',
-                                    'queues': [{'groups': [{'name': d, 'counters': counters}
-                                                           for d in table.DIRECTIONS]}]})
+    return nic_sample(when, dict.fromkeys((*table.COUNTERS, 'drop-malformed'), value), 1)
 
 
 def test_table_of_a_vif_among_devices():
@@ -172,6 +175,14 @@ def test_table_is_cut_to_the_terminal():
     with mock.patch.dict(os.environ, {'COLUMNS': '40', 'LINES': '24'}):
         table.Screen(out).show('title', ['x' * 80])
     assert out.getvalue() == 'title\n' + 'x' * 40 + '\n'
+
+
+def test_table_for_a_terminal_behind_a_pipe():
+    out = io.StringIO()
+    screen = table.Screen(out, columns=40)
+    screen.show('title', ['x' * 80])
+    screen.show('title', ['y'])
+    assert out.getvalue() == 'title\n' + 'x' * 40 + '\n\x1b[2A\x1b[Jtitle\ny\n'
 
 
 def as_somebody_less(*argv):
