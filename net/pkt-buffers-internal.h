@@ -31,6 +31,12 @@ bool pkt_buffers_ready(PktBuffers *b);
 unsigned pkt_buffers_gather(PktBuffers *b, struct iovec *ret_iov);
 
 /*
+ * Where the next packet can be read to with one plain read, its header of @hdr_len bytes and a
+ * frame behind it; NULL: nowhere, by what is known of its length, or it is not pkt_buffers_ready().
+ */
+void *pkt_buffers_place(PktBuffers *b, uint32_t hdr_len, uint32_t *ret_len);
+
+/*
  * A packet was read there, a frame of @len bytes; its header is in @pkt->hdr. True: it is complete,
  * and @pkt says what it has. False: it was dropped, or waits.
  */

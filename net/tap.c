@@ -172,22 +172,42 @@ static unsigned tap_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec
     return n;
 }
 
+/* One packet into the guest's buffers. Bytes, header included; -1: there is none; 0: no buffer. */
+static long tap_read_into(const NetdevQueue *q, PktBuffers *b, Pkt *pkt, uint32_t hdr_len)
+{
+    struct iovec iov[1 + PKT_BUFFERS_MAX_IOV];
+    uint32_t len;
+    void *place = pkt_buffers_place(b, hdr_len, &len);
+    unsigned pieces;
+    long r;
+
+    if (place) {
+        r = syscall(SYS_read, q->fd, place, len);
+        if (r > 0) {
+            memcpy(pkt->hdr, place, hdr_len);
+        }
+        return r;
+    }
+    pieces = pkt_buffers_gather(b, iov + 1);
+    if (pieces == 0) {
+        return 0;
+    }
+    iov[0] = (struct iovec){ .iov_base = pkt->hdr, .iov_len = hdr_len };
+    return syscall(SYS_readv, q->fd, iov, pieces + 1);
+}
+
 static unsigned tap_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
 {
-    size_t hdr_len = q->nd->has_vnet_hdr ? PKT_HDR_LEN : 0;
-    struct iovec iov[1 + PKT_BUFFERS_MAX_IOV];
+    uint32_t hdr_len = q->nd->has_vnet_hdr ? PKT_HDR_LEN : 0;
     unsigned n = 0;
     unsigned tries;
 
     for (tries = 0; n < max && tries < 4 * max; tries++) {
-        unsigned pieces = pkt_buffers_gather(b, iov + 1);
-        long r;
+        long r = tap_read_into(q, b, &pkt[n], hdr_len);
 
-        if (pieces == 0) {
+        if (r == 0) {
             break;
         }
-        iov[0] = (struct iovec){ .iov_base = pkt[n].hdr, .iov_len = hdr_len };
-        r = syscall(SYS_readv, q->fd, iov, pieces + 1);
         if (r < 0) {
             b->more = false;
             break;

@@ -33,10 +33,10 @@ typedef struct PktWaiting {
  * thread. All zeros at first, and the spill made by pkt_arena_init(); what is the NIC's may change
  * between two calls of netdev_recv_into().
  *
- * A packet begins with a buffer of its own, behind @headroom bytes that are the NIC's. It is
- * read straight into as many buffers as are likely to be needed, and what does not fit there goes
- * through the spill: a packet that is larger than expected costs a copy of its end. Memory of the
- * buffers behind the packets may have been written to.
+ * A packet begins with a buffer of its own, behind @headroom bytes that are the NIC's, and may have
+ * been written to. It is read straight into as many buffers as are likely to be needed, and what
+ * does not fit there goes through the spill: a packet that is larger than expected costs a copy of
+ * its end. Memory of the buffers behind the packets may have been written to.
  *
  * Where the buffers end within a packet that may have several, it waits: they are full with its
  * beginning, and are not its own yet. In the next call buf[next] and those behind are the same
@@ -52,6 +52,11 @@ typedef struct PktBuffers {
     bool last;            /* more than buf[next] to buf[n - 1] the guest can't have at one time */
     uint32_t headroom;    /* bytes for a header, which are in one buffer, in pieces or not: 0..24 */
     uint32_t max_len;     /* of a frame, up to PKT_MAX_LEN: a longer one is dropped */
+    /*
+     * No frame is longer, as far as the NIC knows, as none is to be segmented; 0: it does not know.
+     * A longer one that does not fit into its first buffer is lost, once: then this is 0.
+     */
+    uint32_t usual_len;
     PktArena spill;       /* of PKT_ARENA_MIN */
     uint64_t too_long;    /* packets dropped: longer than that, or than buffers can hold */
 
@@ -64,6 +69,7 @@ typedef struct PktBuffers {
     unsigned n_small;     /* since then, in a row, that did not */
     unsigned start;       /* next when the call began */
     uint32_t direct;      /* bytes of the next packet that are read into buffers */
+    bool placed;          /* and there is no spill behind them */
     PktWaiting waiting;
 } PktBuffers;
 

@@ -12,10 +12,13 @@
 
 #include "guest-buffers.h"
 
-#define MAX_READ 8u
+#define MAX_READ  8u
+#define USUAL_LEN 100u
+#define HDR_LEN   12u /* a netdev's that reads into buffers */
 
 typedef struct Settings {
-    uint8_t flags;     /* 1: merge, 2: a netdev that reads into buffers, 4: max_len follows */
+    uint8_t flags;     /* 1: merge, 2: a netdev that reads into buffers, 4: max_len follows;
+                        * 8: no frame is usually longer than USUAL_LEN */
     uint8_t headroom;
     uint16_t max_len;
 } Settings;
@@ -36,6 +39,7 @@ typedef struct Model {
     unsigned waiting; /* number of a frame */
     unsigned next;
     uint64_t too_long;
+    bool usual;       /* lengths are, so far, and the netdev cares */
     bool starved;
     bool more;
     unsigned n;       /* packets of the last call */
@@ -82,6 +86,19 @@ static unsigned model_need(const Run *r, unsigned id)
     return 0;
 }
 
+/* Bytes that a frame may have that is read plainly, with its header; 0: it is not. */
+static uint32_t model_plain(const Run *r)
+{
+    const PktBuffers *b = &r->g->b;
+    const PktBuffer *next = &b->buf[r->m.next];
+    size_t first = next->n_iov > 0 ? next->iov[0].iov_len : 0;
+
+    if (!r->m.usual || b->headroom != HDR_LEN || first <= HDR_LEN + USUAL_LEN) {
+        return 0;
+    }
+    return (uint32_t)MIN(first - HDR_LEN - 1, b->max_len);
+}
+
 /* What becomes of frame @id. @first_of_call: all that @last is true of is there. */
 static void model_put(Run *r, unsigned id, bool first_of_call)
 {
@@ -89,7 +106,10 @@ static void model_put(Run *r, unsigned id, bool first_of_call)
     unsigned need = model_need(r, id);
 
     r->m.waits = false;
-    if (r->source.len[id] > b->max_len || b->buf[r->m.next].len < b->headroom) {
+    if (model_plain(r) && r->source.len[id] > model_plain(r)) {
+        r->m.usual = false;
+        r->m.too_long++;
+    } else if (r->source.len[id] > b->max_len || b->buf[r->m.next].len < b->headroom) {
         r->m.too_long++;
     } else if (need > 0) {
         r->m.id[r->m.n] = id;
@@ -218,6 +238,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     r->g->b.headroom = s.headroom % 25;
     r->g->b.max_len = s.flags & 4 ? s.max_len : PKT_MAX_LEN;
     frame_source_init(&r->source, s.flags & 2);
+    r->g->b.usual_len = s.flags & 8 ? USUAL_LEN : 0;
+    r->m.usual = (s.flags & 10) == 10;
     while (r->in.size > 0) {
         step(r);
     }

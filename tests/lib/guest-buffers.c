@@ -148,6 +148,23 @@ static struct virtio_net_hdr_v1 header_of(unsigned id)
     return (struct virtio_net_hdr_v1){ .hdr_len = (uint16_t)(1000 + id) };
 }
 
+/* Where the next frame goes, behind its header where that is in front of it; 0: nowhere. */
+static unsigned source_room(FrameSource *s, PktBuffers *b, struct iovec *iov)
+{
+    struct virtio_net_hdr_v1 hdr = header_of(s->done);
+    uint32_t len;
+    uint8_t *place = pkt_buffers_place(b, sizeof(hdr), &len);
+
+    if (!place) {
+        return pkt_buffers_gather(b, iov);
+    }
+    if (s->done < s->n) {
+        memcpy(place, &hdr, sizeof(hdr));
+    }
+    iov[0] = (struct iovec){ place + sizeof(hdr), len - sizeof(hdr) };
+    return 1;
+}
+
 static unsigned source_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
 {
     FrameSource *s = (FrameSource *)q->nd;
@@ -155,7 +172,7 @@ static unsigned source_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsign
     unsigned n = 0;
 
     for (unsigned tries = 0; n < max && tries < 4 * max; tries++) {
-        unsigned pieces = pkt_buffers_gather(b, iov);
+        unsigned pieces = source_room(s, b, iov);
 
         if (pieces == 0 || s->done == s->n) {
             b->more = false;
@@ -163,6 +180,7 @@ static unsigned source_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsign
         }
         g_assert_cmpuint(pieces, <=, PKT_BUFFERS_MAX_IOV);
         s->pieces = pieces;
+        s->plain = b->placed;
         *pkt[n].hdr = header_of(s->done);
         n += pkt_buffers_put(b, &pkt[n], scatter(iov, pieces, frame_source_frame(s->done),
                                                  s->len[s->done]));

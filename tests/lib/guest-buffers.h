@@ -65,6 +65,7 @@ typedef struct FrameSource {
     unsigned n;
     unsigned done;   /* frames that were read */
     unsigned pieces; /* that the last one was read into, with the spill; if by itself */
+    bool plain;      /* or it was a plain read, with the header in front */
 } FrameSource;
 
 void frame_source_init(FrameSource *s, bool into);

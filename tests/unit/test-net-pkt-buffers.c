@@ -429,6 +429,147 @@ static void test_drops_are_bounded(void)
     guest_buffers_free(g);
 }
 
+/* --- one plain read --- */
+
+/* Frame @id is in buffer @first, its header in front of it. */
+static void check_placed(const FrameSource *s, GuestBuffers *g, unsigned i, unsigned id,
+                         unsigned first)
+{
+    const Pkt *pkt = &g->pkt[i];
+    const uint8_t *at = g->buf[first].iov[0].iov_base;
+
+    g_assert_cmpmem(at, 10, pkt->hdr, 10); /* num_buffers is the NIC's to write */
+    g_assert_true(pkt->iov == g->buf[first].iov && pkt->n_iov == g->buf[first].n_iov);
+    g->dropped = true; /* no matter what is in front of the frame */
+    g_assert_cmpuint(frame_source_check(s, g, i, id, first), ==, 1);
+    g->dropped = false;
+}
+
+static void test_plain_read_of_known_lengths(void)
+{
+    static const uint32_t lens[] = { 60, 1514, 14 };
+    static const uint32_t pieces[] = { 1527, 100 };
+    GuestBuffers *g = guest_buffers_new();
+    FrameSource s;
+
+    frame_source_init(&s, true);
+    frame_source_add(&s, lens, 3);
+    g->b.headroom = 12;
+    g->b.usual_len = 1514;
+    guest_buffers_add_n(g, 1, 1527);
+    guest_buffers_add(g, pieces, 2);
+    guest_buffers_add_n(g, 1, 70000);
+    g_assert_cmpuint(frame_source_read(&s, g, 64), ==, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        check_placed(&s, g, i, i, i);
+    }
+    g_assert_true(g->b.starved && s.plain);
+    guest_buffers_check_guards(g);
+    guest_buffers_free(g);
+}
+
+/* It can't be told from the beginning of a longer one. */
+static void test_unusual_length_is_lost_once(void)
+{
+    static const uint32_t lens[] = { 1514, 1515, 1515, 3000, 60 };
+
+    for (unsigned i = 0; i < 2; i++) {
+        GuestBuffers *g = guest_buffers_new();
+        FrameSource s;
+
+        frame_source_init(&s, true);
+        frame_source_add(&s, lens + i * 2, 5 - i * 2);
+        g->b.headroom = 12;
+        g->b.usual_len = 1514;
+        guest_buffers_add_n(g, 10, 1527);
+        g_assert_cmpuint(frame_source_read(&s, g, 64), ==, i == 0 ? 4 : 2);
+        g_assert_cmpuint(g->b.too_long, ==, 1);
+        if (i == 0) {
+            check_placed(&s, g, 0, 0, 0);
+            g->dropped = true;
+            frame_source_check(&s, g, 1, 2, 1);
+            frame_source_check(&s, g, 2, 3, 2);
+            frame_source_check(&s, g, 3, 4, 4);
+        } else {
+            g->dropped = true;
+            frame_source_check(&s, g, 0, 1, 0);
+            frame_source_check(&s, g, 1, 2, 2);
+        }
+        guest_buffers_free(g);
+    }
+}
+
+/* Else it might be lost, or its header not be where the guest has one. */
+static void test_no_plain_read(void)
+{
+    static const struct {
+        uint32_t headroom;
+        uint32_t usual_len;
+        uint32_t pieces[2];
+    } cases[] = {
+        { 12, 0, { 4000, 0 } },
+        { 10, 1514, { 4000, 0 } },
+        { 0, 1514, { 4000, 0 } },
+        { 12, 1514, { 1526, 4000 } },
+        { 12, 1514, { 12, 4000 } },
+    };
+    static const uint32_t lens[] = { 1514 };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        GuestBuffers *g = guest_buffers_new();
+        FrameSource s;
+
+        frame_source_init(&s, true);
+        frame_source_add(&s, lens, 1);
+        g->b.headroom = cases[i].headroom;
+        g->b.usual_len = cases[i].usual_len;
+        guest_buffers_add(g, cases[i].pieces, 2);
+        g_assert_cmpuint(frame_source_read(&s, g, 1), ==, 1);
+        g_assert_false(s.plain);
+        frame_source_check(&s, g, 0, 0, 0);
+        guest_buffers_free(g);
+    }
+}
+
+/* What is behind it is another one's. */
+static void test_no_plain_read_into_no_pieces(void)
+{
+    static const uint32_t lens[] = { 60 };
+    GuestBuffers *g = guest_buffers_new();
+    FrameSource s;
+
+    frame_source_init(&s, true);
+    frame_source_add(&s, lens, 1);
+    g->b.headroom = 12;
+    g->b.usual_len = 1514;
+    guest_buffers_add(g, lens, 0);
+    guest_buffers_add_n(g, 1, 4000);
+    g_assert_cmpuint(frame_source_read(&s, g, 1), ==, 0);
+    g_assert_cmpuint(g->b.too_long, ==, 1);
+    g_assert_false(s.plain);
+    guest_buffers_free(g);
+}
+
+static void test_plain_read_of_longest_frame(void)
+{
+    static const uint32_t lens[] = { 100, 101, 102, 60 };
+    GuestBuffers *g = guest_buffers_new();
+    FrameSource s;
+
+    frame_source_init(&s, true);
+    frame_source_add(&s, lens, 4);
+    g->b.headroom = 12;
+    g->b.usual_len = 100;
+    g->b.max_len = 100;
+    guest_buffers_add_n(g, 4, 4000);
+    g_assert_cmpuint(frame_source_read(&s, g, 64), ==, 2);
+    g_assert_cmpuint(g->b.too_long, ==, 2);
+    check_placed(&s, g, 0, 0, 0);
+    g->dropped = true;
+    frame_source_check(&s, g, 1, 3, 1);
+    guest_buffers_free(g);
+}
+
 /* --- how many pieces the kernel is given --- */
 
 static unsigned pieces_for(GuestBuffers *g, FrameSource *s, uint32_t len)
@@ -592,6 +733,11 @@ int main(int argc, char **argv)
     TEST("dropped-packet", test_dropped_packet);
     TEST("link-off", test_link_off);
     TEST("drops-are-bounded", test_drops_are_bounded);
+    TEST("plain-read-of-known-lengths", test_plain_read_of_known_lengths);
+    TEST("unusual-length-is-lost-once", test_unusual_length_is_lost_once);
+    TEST("no-plain-read", test_no_plain_read);
+    TEST("no-plain-read-into-no-pieces", test_no_plain_read_into_no_pieces);
+    TEST("plain-read-of-longest-frame", test_plain_read_of_longest_frame);
     TEST("one-buffer-while-packets-are-small", test_one_buffer_while_packets_are_small);
     TEST("only-one-buffer-without-merging", test_only_one_buffer_without_merging);
     TEST("beginning-of-a-large-buffer-while-packets-are-small",

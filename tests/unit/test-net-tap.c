@@ -529,6 +529,49 @@ static void test_recv_into_few_buffers(void)
     close(fd);
 }
 
+/* Where lengths are known: header and frame are in the buffer's beginning, from one plain read. */
+static void test_recv_into_by_plain_reads(void)
+{
+    static const size_t lens[] = { 60, 1514, 14, 2500, 2500 };
+    g_autofree uint8_t *frame = g_malloc0(10000);
+    GuestBuffers *g = guest_buffers_new();
+    FrameSpec s = { .ip_version = 4, .payload = 4000 };
+    g_autoptr(Netdev) nd = NULL;
+    unsigned i;
+    int fd;
+
+    if (!netns_enter()) {
+        guest_buffers_free(g);
+        return;
+    }
+    frame_build(frame, &s);
+    tap_of_mtu_9000(&nd, &fd, ON_OFF_AUTO_AUTO);
+    for (i = 0; i < G_N_ELEMENTS(lens); i++) {
+        g_assert_cmpint(send(fd, frame, lens[i], 0), ==, (ssize_t)lens[i]);
+    }
+    g_assert_true(netns_wait(nd->queue[0]->fd));
+    guest_buffers_add_n(g, 8, 1600);
+    g->b.headroom = 12;
+    g->b.usual_len = 1514;
+    memset(g->hdr, 0xaa, sizeof(g->hdr));
+    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 4);
+    for (i = 0; i < 3; i++) {
+        struct virtio_net_hdr_v1 hdr = { .num_buffers = 0 };
+        uint8_t *at = g->buf[i].iov[0].iov_base;
+
+        g_assert_cmpmem(at, 10, &hdr, 10); /* the kernel leaves num_buffers to us */
+        g_assert_cmpmem(at + 12, lens[i], frame, lens[i]);
+        hdr.num_buffers = 1;
+        g_assert_cmpmem(g->pkt[i].hdr, sizeof(hdr), &hdr, sizeof(hdr));
+        g_assert_cmpuint(g->pkt[i].len, ==, lens[i]);
+    }
+    g_assert_cmpuint(g->b.too_long, ==, 1); /* an MTU that nobody knew of */
+    memset(g->buf[3].iov[0].iov_base, 0xa5, 12);
+    check_in_buffers(g, 3, 3, frame, 2500);
+    guest_buffers_free(g);
+    close(fd);
+}
+
 /* A packet that nobody saw when the link was on is not there when it is on again. */
 static void test_recv_into_with_the_link_off(void)
 {
@@ -1145,6 +1188,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/tap/recv-clears-num-buffers", test_recv_clears_num_buffers);
     g_test_add_func("/net/tap/recv-stops-at-a-full-arena", test_recv_stops_at_a_full_arena);
     g_test_add_func("/net/tap/recv-into-buffers", test_recv_into_buffers);
+    g_test_add_func("/net/tap/recv-into-by-plain-reads", test_recv_into_by_plain_reads);
     g_test_add_func("/net/tap/recv-into-few-buffers", test_recv_into_few_buffers);
     g_test_add_func("/net/tap/recv-into-with-the-link-off", test_recv_into_with_the_link_off);
     g_test_add_func("/net/tap/kernel-segments-what-we-send", test_kernel_segments_what_we_send);
