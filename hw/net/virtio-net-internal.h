@@ -109,6 +109,7 @@ struct VirtioNet {
     bool has_mac;
     uint8_t mac[6];
     uint64_t features;       /* negotiated */
+    bool guest_gso;          /* packets to the guest may be of up to 64 KiB, by these */
     uint16_t status;         /* of the config space: VIRTIO_NET_S_* */
     guint update_tag;        /* pairs in use are looked at soon */
     bool carrier;            /* the netdev was told that there is one */

@@ -5,6 +5,7 @@
  */
 #include "virtio-net-internal.h"
 
+#include <linux/if_ether.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -104,6 +105,8 @@ static void queue_set_layout(VirtioNetQueue *q)
     q->rx.b.merge = mergeable;
     q->rx.b.headroom = q->hdr_len;
     q->rx.b.max_len = PKT_MAX_LEN;
+    /* with two VLAN tags, which an MTU does not count */
+    q->rx.b.usual_len = q->vn->guest_gso ? 0 : q->vn->env.peer->mtu + ETH_HLEN + 8;
 }
 
 static void ring_start(void *opaque)

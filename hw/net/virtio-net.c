@@ -86,6 +86,8 @@ static uint64_t virtio_net_features(VirtioDevice *d)
     return bits;
 }
 
+#define GSO (NETDEV_TSO4 | NETDEV_TSO6 | NETDEV_UFO | NETDEV_USO)
+
 /* NetdevOffload bits for what @features let packets to the guest lack. */
 static unsigned offload_of(uint64_t features)
 {
@@ -114,6 +116,7 @@ static bool virtio_net_set_features(VirtioDevice *d, uint64_t features, GError *
         return false;
     }
     vn->features = features;
+    vn->guest_gso = (offload_of(features) & GSO) != 0;
     return true;
 }
 

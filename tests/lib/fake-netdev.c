@@ -27,6 +27,8 @@ typedef struct FakeNetdev {
     unsigned active;
     bool carrier;
     uint32_t endless; /* length of its packets; 0: it is not */
+    bool plain;
+    unsigned n_plain;
 } FakeNetdev;
 
 static FakeNetdev *fake_of(Netdev *nd)
@@ -124,6 +126,22 @@ static void fake_scatter(const struct iovec *iov, unsigned n, const uint8_t *dat
     }
 }
 
+/* The next frame's; *ret_len bytes of it. */
+static unsigned fake_room(FakeNetdev *f, PktBuffers *b, struct iovec *iov, uint32_t *ret_len)
+{
+    uint32_t hdr_len = f->nd.has_vnet_hdr ? PKT_HDR_LEN : 0, len;
+    uint8_t *place = f->plain ? pkt_buffers_place(b, hdr_len, &len) : NULL;
+
+    *ret_len = b->max_len + 1;
+    if (!place) {
+        return pkt_buffers_gather(b, iov);
+    }
+    f->n_plain++;
+    *ret_len = len - hdr_len;
+    iov[0] = (struct iovec){ place + hdr_len, len - hdr_len };
+    return 1;
+}
+
 static unsigned fake_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
 {
     FakeNetdev *f = fake_of(q->nd);
@@ -133,7 +151,8 @@ static unsigned fake_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned
     pthread_mutex_lock(&f->lock);
     for (unsigned tries = 0; n < max && tries < 4 * max; tries++) {
         static const FakePkt zeros;
-        unsigned pieces = pkt_buffers_gather(b, iov);
+        uint32_t room;
+        unsigned pieces = fake_room(f, b, iov, &room);
         g_autofree FakePkt *p = pieces > 0 ? g_queue_pop_head(&fake_queue_of(q)->to_nic) : NULL;
         const FakePkt *from = f->endless ? &zeros : p;
         uint32_t len = f->endless ? f->endless : p ? p->len : 0;
@@ -143,8 +162,8 @@ static unsigned fake_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned
             break;
         }
         *pkt[n].hdr = from->hdr;
-        fake_scatter(iov, pieces, from->data, MIN(len, b->max_len + 1));
-        n += pkt_buffers_put(b, &pkt[n], MIN(len, b->max_len + 1));
+        fake_scatter(iov, pieces, from->data, MIN(len, room));
+        n += pkt_buffers_put(b, &pkt[n], MIN(len, room));
     }
     pthread_mutex_unlock(&f->lock);
     return n;
@@ -301,6 +320,22 @@ unsigned fake_netdev_refused(Netdev *nd, unsigned q)
 void fake_netdev_set_mute(Netdev *nd)
 {
     nd->ops = &mute_ops;
+}
+
+void fake_netdev_set_plain(Netdev *nd)
+{
+    fake_of(nd)->plain = true;
+}
+
+unsigned fake_netdev_plain_reads(Netdev *nd)
+{
+    FakeNetdev *f = fake_of(nd);
+    unsigned n;
+
+    pthread_mutex_lock(&f->lock);
+    n = f->n_plain;
+    pthread_mutex_unlock(&f->lock);
+    return n;
 }
 
 void fake_netdev_set_endless(Netdev *nd, uint32_t len)

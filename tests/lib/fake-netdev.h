@@ -36,6 +36,10 @@ unsigned fake_netdev_refused(Netdev *nd, unsigned q);
 /* Of a kind that does not tell of it: the NIC has to try. Nor does it read into buffers. */
 void fake_netdev_set_mute(Netdev *nd);
 
+/* From its start: packets are read with one plain read each where they can be, as a tap's are. */
+void fake_netdev_set_plain(Netdev *nd);
+unsigned fake_netdev_plain_reads(Netdev *nd); /* tried so far */
+
 /*
  * From its start: the NIC always has a packet of @len zeros to read, from each queue, and what it
  * sends is forgotten.
