@@ -1,6 +1,11 @@
 /*
  * The netdev's end of a NIC's queue: its descriptor in the queue's thread, edge-triggered.
  *
+ * Where a sender shares the thread's processor, each packet that it sends may wake the thread up,
+ * which takes the processor from it, finds that packet and sleeps again: several times the cost of
+ * a packet. So when that happens again and again, the netdev rests: nobody waits for its events,
+ * and it is looked at when a timer says so, as network cards moderate their interrupts.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #ifndef HW_NET_NIC_PEER_H
@@ -10,6 +15,13 @@
 #include "net/netdev.h"
 
 #define NIC_PEER_RETRY_NS (1 * 1000000ull) /* to look again where no event comes */
+/* It rests after so many sleeps, each of which a packet ended within so long, on average. */
+#define NIC_PEER_SLEEPS     32u
+#define NIC_PEER_SLEEPS_MAX 4096u  /* after rests that brought little */
+#define NIC_PEER_SLEEP_NS   30000u
+/* It does so for so long, and again where that brought so many packets. */
+#define NIC_PEER_REST_NS    200000u
+#define NIC_PEER_REST_PACKETS 16u
 
 typedef struct NicPeer {
     NetdevQueue *q;
@@ -18,6 +30,12 @@ typedef struct NicPeer {
     /* the thread's */
     bool ready;   /* the netdev may have packets for the guest */
     bool blocked; /* the netdev is full, and tells when it has room */
+    bool listens; /* there are events that are wanted */
+    bool resting;
+    IoTimer rest;
+    unsigned patience; /* sleeps before it rests */
+    unsigned n_sleeps; /* of these, since that time */
+    uint64_t since;
 } NicPeer;
 
 /* Main thread. Both outlive it. */
@@ -30,5 +48,10 @@ int nic_peer_attach(NicPeer *p);
 void nic_peer_detach(NicPeer *p);
 /* netdev_send() found it full: the queue is polled again when it may have room. */
 void nic_peer_wait(NicPeer *p);
+/*
+ * The netdev is empty, and the queue about to sleep: @n packets came since it did so last, and it
+ * is io_clock_ns() @now.
+ */
+void nic_peer_sleep(NicPeer *p, unsigned n, uint64_t now);
 
 #endif

@@ -77,6 +77,8 @@ typedef struct VirtioNetRx {
     unsigned n_iov;
     struct iovec iov[VIRTIO_NET_IOV];
 
+    unsigned n_awake;   /* packets since the thread slept */
+
     /* of the round under way */
     unsigned first;     /* buffer of pkt[0] */
     unsigned n;

@@ -253,6 +253,7 @@ QueueVerdict virtio_net_rx_poll(VirtioNetQueue *q)
     if (rx->n == 0) {
         return rx->b.more ? QUEUE_WORK : QUEUE_IDLE;
     }
+    rx->n_awake += rx->n;
     virtio_net_ring_disarm(&rx->ring);
     rx_fill(q);             /* headers */
     rx_push(q);             /* the buffers go back, then at most one call */
@@ -264,6 +265,8 @@ bool virtio_net_rx_arm(VirtioNetQueue *q)
     VirtioNetRx *rx = &q->rx;
 
     if (!q->peer.ready) {
+        nic_peer_sleep(&q->peer, rx->n_awake, io_clock_ns());
+        rx->n_awake = 0;
         return false;
     }
     return !rx->starved || virtio_net_ring_arm(q, &rx->ring);
