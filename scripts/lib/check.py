@@ -239,7 +239,7 @@ def user_scripts(results, release, root):
         if lacking:
             results.skip(f'scripts: {name}', lacking)
             continue
-        log = root / f'{script}.log'
+        log = root / f'{name.replace(" ", "-")}.log'
         status = run(f'scripts/{name} {" ".join(args)}',
                      [sys.executable, f'scripts/lib/{script}', '--build', str(release), *args],
                      log, 300)
