@@ -230,6 +230,7 @@ static void rx_push(VirtioNetQueue *q)
         bytes += rx->pkt[i].len;
         buffer += rx_push_packet(q, &rx->pkt[i], buffer);
     }
+    rx->n_awake += rx->n;
     /* before the guest has it: whoever knows of the packets finds them counted */
     counter_add(&q->stats->rx.packets, rx->n);
     counter_add(&q->stats->rx.bytes, bytes);
@@ -253,7 +254,6 @@ QueueVerdict virtio_net_rx_poll(VirtioNetQueue *q)
     if (rx->n == 0) {
         return rx->b.more ? QUEUE_WORK : QUEUE_IDLE;
     }
-    rx->n_awake += rx->n;
     virtio_net_ring_disarm(&rx->ring);
     rx_fill(q);             /* headers */
     rx_push(q);             /* the buffers go back, then at most one call */
