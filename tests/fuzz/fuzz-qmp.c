@@ -269,7 +269,6 @@ static void fake_system_init(System *s)
     *s = (System){ .guest_name = (char *)"guest", .state = RUN_RUNNING };
     s->iothreads = g_ptr_array_new();
     s->netdevs = g_ptr_array_new();
-    s->chardevs = g_ptr_array_new();
     fake_chardevs_init(s);
     s->devices = device_registry_new(&fake_host, s);
     for (size_t i = 0; i < 2; i++) {
