@@ -96,7 +96,6 @@ static void split_collect(Virtq *vq)
 
 static bool split_start(Virtq *vq, const char **ret_why)
 {
-    const struct vring_avail *avail = vq->s.driver;
     VirtqInflightSplit *s = vq->track->split;
     uint16_t version = GET(s->version);
 
@@ -114,11 +113,10 @@ static bool split_start(Virtq *vq, const char **ret_why)
     }
     vq->track->last_batch_head = GET(s->last_batch_head);
     split_collect(vq);
-    if ((uint16_t)(le16toh(GET(avail->idx)) - vq->used) < vq->track->n_resumed) {
+    if ((uint16_t)(vq->avail_seen - vq->used) < vq->track->n_resumed) {
         *ret_why = "more chains are under way than the driver added";
         return false;
     }
-    vq->avail_seen = (uint16_t)(vq->used + vq->track->n_resumed);
     return true;
 }
 
@@ -369,7 +367,7 @@ int virtq_resume_pop(Virtq *vq, VirtqChain *chain, unsigned max, struct iovec *i
         chain->pos = vq->avail;
         t->chain[track_offset(vq, vq->avail)] = (TrackedChain){
             .entry = c->entry, .last = c->last, .n_slots = c->n_slots,
-            .mark = track_mark(c->counter), .done = c->done, .resumed = true,
+            .mark = track_mark(c->counter), .resumed = true,
         };
         t->n_handed++;
         vq->avail = track_advance(vq, vq->avail, c->n_slots);

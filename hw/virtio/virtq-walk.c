@@ -104,7 +104,7 @@ bool virtq_walk_add(VirtqWalk *w, const VirtqDesc *d)
     if (w->len > UINT32_MAX) { /* VIRTIO 1.2, 2.7.5 */
         return virtq_walk_bad(w, "longer than 4 GiB");
     }
-    if (d->addr + d->len < d->addr && d->addr + d->len > 0) {
+    if (d->len > 0 && d->addr + (d->len - 1) < d->addr) {
         return virtq_walk_bad(w, "an address outside of memory");
     }
     if (d->flags & VRING_DESC_F_WRITE) {

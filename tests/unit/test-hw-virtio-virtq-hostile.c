@@ -17,9 +17,12 @@
 #define N VRING_DESC_F_NEXT
 #define I VRING_DESC_F_INDIRECT
 
-#define BIG      (1ull << 40) /* a region that is large, and empty */
-#define BIG_SIZE 0xc0000000ull
-#define TABLE    (RIG_DATA + 0x1000)
+#define BIG       (1ull << 40) /* a region of 5 GiB, which is empty */
+#define BIG_SIZE  0x140000000ull
+#define BIG_PIECE 0xc0000000u
+#define TOP       (0ull - 8192) /* two regions that touch, up to the last byte that there can be */
+#define TABLE     (RIG_DATA + 0x1000)
+#define ODD_TABLE (RIG_DATA + 0x1801)
 
 typedef struct Raw {
     uint64_t addr;
@@ -52,7 +55,10 @@ static const Case cases[] = {
     { "over-the-end-in-writing", BOTH, OUTSIDE, { { RIG_DATA_END - 10, 11, W } } },
     { "whole-4g", BOTH, OUTSIDE, { { RIG_DATA, UINT32_MAX } } },
     { "end-of-addresses", BOTH, OUTSIDE, { { UINT64_MAX - 4, 10 } } },
-    { "address-0", BOTH, OUTSIDE, { { 0, 10 } } },
+    { "in-a-hole", BOTH, OUTSIDE, { { 4096, 10 } } },
+    { "round-the-end", BOTH, OUTSIDE, { { TOP + 8190, 10 } } },
+    { "up-to-the-end", BOTH, NULL, { { TOP + 10, 8182, W } } },
+    { "empty-in-5g", BOTH, NULL, { { BIG, 0, N, 1 }, { BIG, 10 } } },
     { "second-outside", BOTH, OUTSIDE, { { RIG_DATA, 10, N, 1 }, { RIG_DATA_END, 1 } } },
     { "third-outside", BOTH, OUTSIDE,
       { { RIG_DATA, 10, N, 1 }, { RIG_DATA, 1, N | W, 2 }, { RIG_DATA_END, 1, W } } },
@@ -61,13 +67,13 @@ static const Case cases[] = {
     { "read-behind-write-later", BOTH, "a readable piece behind a writable one",
       { { RIG_DATA, 10, N, 1 }, { RIG_DATA, 1, N | W, 2 }, { RIG_DATA, 1 } } },
     { "4g", BOTH, "longer than 4 GiB",
-      { { BIG, BIG_SIZE, N, 1 }, { BIG, (uint32_t)(0x100000000 - BIG_SIZE) } } },
+      { { BIG, BIG_PIECE, N, 1 }, { BIG, (uint32_t)(0x100000000 - BIG_PIECE) } } },
     { "4g-both-ways", BOTH, "longer than 4 GiB",
-      { { BIG, BIG_SIZE, N, 1 }, { BIG, (uint32_t)(0x100000000 - BIG_SIZE), W } } },
+      { { BIG, BIG_PIECE, N, 1 }, { BIG, (uint32_t)(0x100000000 - BIG_PIECE), W } } },
     { "4g-in-three", BOTH, "longer than 4 GiB",
-      { { BIG, BIG_SIZE, N, 1 }, { BIG, BIG_SIZE, N | W, 2 }, { BIG, 1, W } } },
+      { { BIG, BIG_PIECE, N, 1 }, { BIG, BIG_PIECE, N | W, 2 }, { BIG, 1, W } } },
     { "less-than-4g", BOTH, NULL,
-      { { BIG, BIG_SIZE, N, 1 }, { BIG, (uint32_t)(0xffffffff - BIG_SIZE), W } } },
+      { { BIG, BIG_PIECE, N, 1 }, { BIG, (uint32_t)(0xffffffff - BIG_PIECE), W } } },
     { "reserved-flags", SPLIT, NULL, { { RIG_DATA, 10, 0xfff8 | W } } },
 
     { "loop-of-one", SPLIT, "a loop, or too many pieces", { { RIG_DATA, 10, N, 0 } } },
@@ -86,6 +92,8 @@ static const Case cases[] = {
       { { RIG_DATA, 10, N, 1 }, { RIG_DATA, 1, N, 8 } } },
 
     { "table", BOTH, NULL, { { TABLE, 48, I } },
+      { { RIG_DATA, 5, N, 1 }, { RIG_DATA, 6, N | W, 2 }, { RIG_DATA, 7, W } } },
+    { "table-at-an-odd-address", BOTH, NULL, { { ODD_TABLE, 48, I } },
       { { RIG_DATA, 5, N, 1 }, { RIG_DATA, 6, N | W, 2 }, { RIG_DATA, 7, W } } },
     { "table-in-its-order", SPLIT, NULL, { { TABLE, 48, I } },
       { { RIG_DATA, 5, N, 2 }, { RIG_DATA, 6, W }, { RIG_DATA, 7, W | N, 1 } } },
@@ -122,12 +130,14 @@ static const Case cases[] = {
       { { TABLE, 32, I } }, { { RIG_DATA, 5, N | W, 1 }, { RIG_DATA, 5 } } },
 };
 
-static void add_big_region(Rig *r)
+static void add_region(Rig *r, uint64_t gpa, uint64_t size)
 {
-    AUTO_FD int fd = memfd_create("big", MFD_CLOEXEC);
+    AUTO_FD int fd = memfd_create("region", MFD_CLOEXEC);
+    g_autoptr(GError) error = NULL;
 
-    g_assert_cmpint(ftruncate(fd, (off_t)BIG_SIZE), ==, 0);
-    g_assert_true(guest_mem_add(r->mem, BIG, BIG_SIZE, BIG, fd, 0, NULL));
+    g_assert_cmpint(ftruncate(fd, (off_t)size), ==, 0);
+    guest_mem_add(r->mem, gpa, size, gpa, fd, 0, &error);
+    g_assert_no_error(error);
 }
 
 /* --- writing descriptors past the driver --- */
@@ -201,6 +211,7 @@ static void expect_lengths(const VirtqChain *c)
     uint64_t len[2] = { 0, 0 };
 
     for (unsigned i = 0; i < (unsigned)c->n_out + c->n_in; i++) {
+        g_assert_cmpuint(c->iov[i].iov_len, >, 0);
         len[i >= c->n_out] += c->iov[i].iov_len;
     }
     g_assert_cmpuint(c->out_len, ==, len[0]);
@@ -215,7 +226,10 @@ static void run_case(const Case *c, const RigConfig *config, unsigned behind)
     uint32_t len;
 
     rig_up(r, config);
-    add_big_region(r);
+    add_region(r, BIG, BIG_SIZE);
+    add_region(r, TOP, 4096);
+    add_region(r, TOP + 4096, 4096);
+    add_region(r, 0, 4096); /* nothing leads from the end to the beginning */
     for (unsigned i = 0; i < behind; i++) { /* so that a packed chain wraps, too */
         rig_add(r, 1, 0, 1);
         g_assert_cmpint(rig_pop(r, 1), ==, 1);
@@ -223,6 +237,7 @@ static void run_case(const Case *c, const RigConfig *config, unsigned behind)
         rig_get(r, 1);
     }
     put_table(r, c->table, G_N_ELEMENTS(c->table), TABLE);
+    put_table(r, c->table, G_N_ELEMENTS(c->table), ODD_TABLE);
     n = put_chain(r, c->desc, config->size);
     account(r, n);
     g_assert_cmpint(rig_pop(r, 9), ==, 1);
@@ -456,13 +471,15 @@ static void test_packed_later(Rig *r, gconstpointer config)
 /* What we have is made available once more, for the next lap. */
 static void test_packed_slots_twice(Rig *r, gconstpointer config)
 {
-    Raw raw[8] = { { RIG_DATA, 1 } };
+    Raw raw[8] = { { TABLE, 16 } };
 
     for (unsigned i = 0; i < 8; i++) {
         rig_add(r, 1, 0, 1);
     }
     g_assert_cmpint(rig_pop(r, 9), ==, 8);
+    put_table(r, &(Raw){ RIG_DATA, 1 }, 1, TABLE);
     virtq_push(&r->vq, &r->chain[0], 0);
+    raw[0].flags = ((const RigConfig *)config)->max_indirect > 0 ? I : 0;
     put_packed(r, 0, raw, 1, 0);
     expect_broken(r, "more descriptors than the ring has");
 }
@@ -653,6 +670,7 @@ static const Test tests[] = {
     { "packed-end-of-other-lap", test_packed_end_of_other_lap, &packed },
     { "packed-later", test_packed_later, &packed },
     { "packed-slots-twice", test_packed_slots_twice, &packed },
+    { "packed-slots-twice/table", test_packed_slots_twice, &packed_table },
     { "packed-longer-than-left", test_packed_longer_than_left, &packed },
     { "flipper", test_flipper, &split },
 };

@@ -77,6 +77,32 @@ static void test_sizes(void)
     g_assert_cmpuint(virtq_inflight_size(32768, true), ==, 32 + 32768 * 32 + 32);
 }
 
+/* A ring that has lived long, and in the second lap, gets a region. */
+static void test_new_region(Rig *r, gconstpointer config)
+{
+    virtq_stop(&r->vq);
+    r->setup.inflight = NULL;
+    start(r);
+    for (unsigned i = 0; i < 300; i++) {
+        rig_add(r, 1, 0, 10);
+        g_assert_cmpint(rig_pop(r, 4), ==, 1);
+        rig_push(r, 1);
+        rig_get(r, 1);
+    }
+    r->setup.base = virtq_stop(&r->vq);
+    memset(rig_host(r, REGION), 0, 1024);
+    r->setup.inflight = rig_host(r, REGION);
+    start(r);
+    rig_add(r, 1, 0, 10);
+    g_assert_cmpint(rig_pop(r, 4), ==, 1);
+    crash(r);
+    r->setup.base = 0;
+    start(r);
+    g_assert_cmpint(rig_pop(r, 4), ==, 1);
+    rig_push(r, 1);
+    rig_get(r, 1);
+}
+
 /* --- while it runs --- */
 
 static void expect_inflight(Rig *r, unsigned bits)
@@ -186,6 +212,10 @@ static void test_unpop(Rig *r, gconstpointer config)
     g_assert_cmpint(rig_pop(r, 4), ==, 4);
     virtq_unpop(&r->vq, r->chain + 1, 3);
     expect_inflight(r, 1);
+    if (r->driver->packed) {
+        g_assert_cmpuint(packed_region(r)->free_head, ==, 1);
+        g_assert_cmpuint(packed_region(r)->old_free_head, ==, 1);
+    }
     g_assert_cmpint(virtq_pop(&r->vq, r->chain + 1, 2, r->iov, VIRTQ_MAX_IOV), ==, 2);
     g_assert_cmpuint(r->chain[1].out_len, ==, 2);
     expect_inflight(r, 7);
@@ -384,6 +414,26 @@ static void test_done_and_pushed(Rig *r, gconstpointer config)
     }
 }
 
+/* 255 chains later the mark would be the same, were it still there. */
+static void test_done_long_ago(Rig *r, gconstpointer config)
+{
+    for (unsigned i = 0; i < 255; i++) {
+        rig_add(r, 0, 1, 100);
+        g_assert_cmpint(rig_pop(r, 4), ==, 1);
+        if (i == 0) {
+            virtq_done(&r->vq, &r->chain[0], 60);
+        }
+        rig_push(r, 1);
+        rig_get(r, 1);
+    }
+    rig_add(r, 0, 1, 100);
+    g_assert_cmpint(rig_pop(r, 4), ==, 1);
+    crash(r);
+    start(r);
+    g_assert_cmpint(rig_pop(r, 4), ==, 1);
+    g_assert_null(r->chain[0].bad);
+}
+
 /* The length is the ring's; if that has another chain there, it is not. */
 static void test_done_written_lost(Rig *r, gconstpointer config)
 {
@@ -436,12 +486,15 @@ static void test_split_foreign(Rig *r, gconstpointer config)
     }
     s->used_idx = 1; /* only the first batch is accounted for */
     r->driver->used->idx = 3;
-    s->last_batch_head = 0;
-    s->desc[0].next = 2;
-    s->desc[2].next = 4;
+    s->last_batch_head = 2;
+    s->desc[2].next = 0;
+    s->desc[0].next = 4;
     start(r);
     expect_inflight(r, 1 << 1 | 1 << 3);
     g_assert_cmpuint(s->used_idx, ==, 3);
+    g_assert_cmpint(rig_pop(r, 9), ==, 2);
+    rig_restart(r); /* they are still not to be found in the ring */
+    expect_inflight(r, 1 << 1 | 1 << 3);
     g_assert_cmpint(rig_pop(r, 9), ==, 2);
     g_assert_cmpuint(r->chain[0].id, ==, 3);
     g_assert_cmpuint(r->chain[0].out_len, ==, 4);
@@ -452,6 +505,7 @@ static void test_split_foreign(Rig *r, gconstpointer config)
     g_assert_cmpuint(s->desc[5].counter, ==, 40);
     rig_push(r, 4);
     rig_get(r, 7);
+    g_assert_cmpuint(s->desc[3].next, ==, 2);
 }
 
 /* The ring's slots have been written over; all that is known of the chains is in the region. */
@@ -718,6 +772,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func(PATH "layouts", test_layouts);
     g_test_add_func(PATH "sizes", test_sizes);
+    ADD_BOTH("new-region", test_new_region);
     ADD("split-runs", split, test_split_runs);
     ADD("packed-runs", packed, test_packed_runs);
     ADD("packed-wrap", packed, test_packed_wrap);
@@ -731,6 +786,7 @@ int main(int argc, char **argv)
     ADD_BOTH("done-unpop", test_done_unpop);
     ADD_BOTH("done-of-another", test_done_of_another);
     ADD_BOTH("done-and-pushed", test_done_and_pushed);
+    ADD_BOTH("done-long-ago", test_done_long_ago);
     ADD_BOTH("done-written-lost", test_done_written_lost);
     ADD_BOTH("done-untracked", test_done_untracked);
     ADD("split-foreign", split, test_split_foreign);

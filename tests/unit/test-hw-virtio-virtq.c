@@ -60,6 +60,14 @@ static void test_one(Rig *r, gconstpointer config)
     g_assert_false(virtq_driver_get(r->driver, &got, &len));
 }
 
+/* 2.8.6: how much was written counts only with the flag. */
+static void expect_write_flag(Rig *r, bool want)
+{
+    if (r->driver->packed) {
+        g_assert_cmpint((r->driver->ring[0].flags & VRING_DESC_F_WRITE) != 0, ==, want);
+    }
+}
+
 static void test_written(Rig *r, gconstpointer config)
 {
     uint16_t id, got;
@@ -76,6 +84,16 @@ static void test_written(Rig *r, gconstpointer config)
     g_assert_true(virtq_driver_get(r->driver, &got, &len));
     g_assert_cmpuint(got, ==, id);
     g_assert_cmpuint(len, ==, 1999);
+    expect_write_flag(r, true);
+}
+
+static void test_nothing_written(Rig *r, gconstpointer config)
+{
+    rig_add(r, 0, 1, 2000);
+    g_assert_cmpint(rig_pop(r, 1), ==, 1);
+    rig_push(r, 1);
+    expect_write_flag(r, false);
+    rig_get(r, 1);
 }
 
 /* Pieces to read, then pieces to write, whatever form the chain has. */
@@ -516,6 +534,7 @@ typedef struct Test {
 static const Test tests[] = {
     { "one", test_one },
     { "written", test_written },
+    { "nothing-written", test_nothing_written },
     { "chains", test_chains },
     { "piece-in-two-regions", test_piece_in_two_regions },
     { "regions-in-turn", test_regions_in_turn },
