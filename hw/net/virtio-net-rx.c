@@ -287,16 +287,17 @@ void virtio_net_rx_stop(VirtioNetQueue *q)
 /* Frames that were meant for who was here before. The pair's thread does not run yet. */
 void virtio_net_rx_purge(VirtioNetQueue *q)
 {
-    VirtioNetRx *rx = &q->rx;
+    PktArena *spill = &q->rx.b.spill;
     struct iovec iov[VIRTIO_NET_BATCH];
+    Pkt pkt[VIRTIO_NET_BATCH]; /* whose headers are in the spill: those of rx->pkt are not */
 
     for (unsigned i = 0; i < RX_PURGE_ROUNDS; i++) {
-        pkt_arena_reset(&rx->b.spill);
-        if (netdev_recv(q->peer.q, &rx->b.spill, rx->pkt, iov, VIRTIO_NET_BATCH) == 0) {
+        pkt_arena_reset(spill);
+        if (netdev_recv(q->peer.q, spill, pkt, iov, VIRTIO_NET_BATCH) == 0) {
             break;
         }
     }
-    pkt_arena_reset(&rx->b.spill);
+    pkt_arena_reset(spill);
 }
 
 bool virtio_net_rx_init(VirtioNetQueue *q)

@@ -98,6 +98,40 @@ static void test_disabled(void)
     virtio_guest_down(&g);
 }
 
+/* Frames that came before the guest are not its own, and leave no trace in those that are. */
+static void test_frames_before(gconstpointer opaque)
+{
+    g_autoptr(GError) error = NULL;
+    VirtioGuest g;
+
+    virtio_guest_up(&g, opaque);
+    for (unsigned i = 0; i < 2; i++) {
+        virtio_guest_stop_ring(&g, i);
+    }
+    g.dev->ops->reset(g.dev);
+    for (unsigned i = 0; i < 20; i++) {
+        give_packet(&g, 0, 200 + i);
+    }
+    g_assert_true(g.dev->ops->set_features(g.dev, g.features, &error));
+    for (unsigned i = 0; i < 2; i++) {
+        virtio_guest_start_ring(&g, i);
+    }
+    virtio_guest_enable(&g, true);
+    virtio_guest_post(&g, 0, 64);
+    for (unsigned i = 0; i < 60; i++) {
+        g_autofree FakePkt *pkt = packet_new(100 + i * 100, i);
+        g_autofree FakePkt *got = g_new0(FakePkt, 1);
+
+        pkt->hdr.csum_offset = (uint16_t)(i + 1);
+        fake_netdev_give(g.nd, 0, pkt);
+        g_assert_true(virtio_guest_recv(&g, 0, got, VIRTIO_GUEST_WAIT_MS));
+        g_assert_cmpmem(got->data, got->len, pkt->data, pkt->len);
+        g_assert_cmpuint(got->hdr.csum_offset, ==, i + 1);
+        virtio_guest_post(&g, 0, 64);
+    }
+    virtio_guest_down(&g);
+}
+
 /* Rings are stopped and started at any point, as when memory is plugged: all arrives once. */
 static void test_restart(gconstpointer opaque)
 {
@@ -444,6 +478,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/hw/net/virtio-net/disabled", test_disabled);
+    g_test_add_data_func("/hw/net/virtio-net/frames-before/split", &split, test_frames_before);
+    g_test_add_data_func("/hw/net/virtio-net/frames-before/packed", &packed, test_frames_before);
     g_test_add_data_func("/hw/net/virtio-net/restart/split", &split, test_restart);
     g_test_add_data_func("/hw/net/virtio-net/restart/packed", &packed, test_restart);
     g_test_add_data_func("/hw/net/virtio-net/full/split", &split, test_full);
