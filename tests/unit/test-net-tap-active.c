@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "frames.h"
-#include "net/tap.h"
 #include "netns.h"
+#include "open-tap.h"
 
 #define QUEUES 4
 #define FLOWS  256u
@@ -28,17 +28,11 @@ typedef struct Host {
 
 static bool host_init(Host *h)
 {
-    TapConfig config = { .id = (char *)"n0", .ifname = (char *)"tt0", .queues = QUEUES,
-                         .has_queues = true, .script = (char *)"no", .downscript = (char *)"no" };
-    g_autoptr(GError) error = NULL;
-
     if (!netns_enter()) {
         return false;
     }
     *h = (Host){ 0 };
-    h->nd = tap_new(&config, NULL, NULL, &error);
-    g_assert_no_error(error);
-    g_assert_true(netns_sh("ip link set tt0 up"));
+    h->nd = open_tap("tt0", QUEUES, ON_OFF_AUTO_AUTO);
     h->fd = netns_packet_socket("tt0", false);
     for (unsigned q = 0; q < QUEUES; q++) {
         g_assert_cmpint(pkt_arena_init(&h->arena[q], (size_t)1 << 20), ==, 0);
