@@ -153,3 +153,46 @@ void vhost_user_rig_ring(VhostUserRig *r, VhostUserFrontRing *ring, unsigned ind
 
     vhost_user_front_ring_init(r->front, ring, index, &c);
 }
+
+/* --- for tests --- */
+
+void vhost_user_rig_setup(VhostUserRig *r, gconstpointer data)
+{
+    vhost_user_rig_up(r);
+}
+
+void vhost_user_rig_setup_ready(VhostUserRig *r, gconstpointer data)
+{
+    vhost_user_rig_up(r);
+    vhost_user_rig_negotiate(r, VHOST_USER_RIG_FEATURES);
+    virtio_stub_expect(r->stub, "features=0x100000000");
+}
+
+void vhost_user_rig_teardown(VhostUserRig *r, gconstpointer data)
+{
+    vhost_user_rig_down(r);
+}
+
+bool vhost_user_rig_sync(VhostUserRig *r)
+{
+    return vhost_user_front_sync(r->front);
+}
+
+uint64_t vhost_user_rig_ask(VhostUserRig *r, uint32_t request, const void *payload, uint32_t size)
+{
+    VhostUserFrontMsg m = { .request = request, .payload = payload, .size = size };
+
+    return vhost_user_front_ask(r->front, &m);
+}
+
+uint64_t vhost_user_rig_ask_u64(VhostUserRig *r, uint32_t request, uint64_t value)
+{
+    return vhost_user_rig_ask(r, request, &value, sizeof(value));
+}
+
+uint64_t vhost_user_rig_ask_state(VhostUserRig *r, uint32_t request, uint32_t index, uint32_t num)
+{
+    struct vhost_vring_state s = { .index = index, .num = num };
+
+    return vhost_user_rig_ask(r, request, &s, sizeof(s));
+}

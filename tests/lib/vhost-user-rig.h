@@ -30,6 +30,19 @@ typedef struct VhostUserRig {
 void vhost_user_rig_up(VhostUserRig *r);
 /* No descriptor is left but those there were. */
 void vhost_user_rig_down(VhostUserRig *r);
+/* The same as fixtures of g_test_add(). Ready: negotiated and shared, and these calls forgotten. */
+void vhost_user_rig_setup(VhostUserRig *r, gconstpointer data);
+void vhost_user_rig_setup_ready(VhostUserRig *r, gconstpointer data);
+void vhost_user_rig_teardown(VhostUserRig *r, gconstpointer data);
+
+/* As vhost_user_front_sync() and vhost_user_front_ask(). */
+bool vhost_user_rig_sync(VhostUserRig *r);
+uint64_t vhost_user_rig_ask(VhostUserRig *r, uint32_t request, const void *payload,
+                            uint32_t size);
+uint64_t vhost_user_rig_ask_u64(VhostUserRig *r, uint32_t request, uint64_t value);
+uint64_t vhost_user_rig_ask_state(VhostUserRig *r, uint32_t request, uint32_t index,
+                                  uint32_t num);
+
 /* Another front end, where the last one has gone. What @r->front had of its own is kept. */
 void vhost_user_rig_reconnect(VhostUserRig *r);
 /*

@@ -1,16 +1,13 @@
 /*
  * Each message of vhost-user as it should be, and the oddities of front ends that are honest.
- * Memory, log and inflight: test-hw-virtio-vhost-user-memory; lies: ...-liars.
+ * Rings: test-hw-virtio-vhost-user-ring; memory, log and inflight: ...-memory; lies: ...-liars.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "vhost-user-rig.h"
 
-#include <fcntl.h>
 #include <linux/virtio_config.h>
-#include <linux/virtio_ring.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,49 +18,6 @@
 #define PROTOCOL_FEATURES BIT(VHOST_USER_F_PROTOCOL_FEATURES)
 #define VERSION_1 BIT(VIRTIO_F_VERSION_1)
 #define PACKED    BIT(VIRTIO_F_RING_PACKED)
-#define EVENT_IDX BIT(VIRTIO_RING_F_EVENT_IDX)
-
-static void up(VhostUserRig *r, gconstpointer data)
-{
-    vhost_user_rig_up(r);
-}
-
-static void down(VhostUserRig *r, gconstpointer data)
-{
-    vhost_user_rig_down(r);
-}
-
-/* Negotiated and shared, and the calls forgotten that belong to it. */
-static void up_ready(VhostUserRig *r, gconstpointer data)
-{
-    vhost_user_rig_up(r);
-    vhost_user_rig_negotiate(r, VHOST_USER_RIG_FEATURES);
-    virtio_stub_expect(r->stub, "features=0x100000000");
-}
-
-static bool sync_front(VhostUserRig *r)
-{
-    return vhost_user_front_sync(r->front);
-}
-
-static uint64_t ask(VhostUserRig *r, uint32_t request, const void *payload, uint32_t size)
-{
-    VhostUserFrontMsg m = { .request = request, .payload = payload, .size = size };
-
-    return vhost_user_front_ask(r->front, &m);
-}
-
-static uint64_t ask_u64(VhostUserRig *r, uint32_t request, uint64_t value)
-{
-    return ask(r, request, &value, sizeof(value));
-}
-
-static uint64_t ask_state(VhostUserRig *r, uint32_t request, uint32_t index, uint32_t num)
-{
-    struct vhost_vring_state s = { .index = index, .num = num };
-
-    return ask(r, request, &s, sizeof(s));
-}
 
 /* --- features --- */
 
@@ -81,7 +35,7 @@ static void test_features(VhostUserRig *r, gconstpointer data)
     g_assert_cmphex(vhost_user_front_get_u64(r->front, VHOST_USER_GET_FEATURES), ==, offered);
     vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES,
                               VERSION_1 | PROTOCOL_FEATURES | BIT(VHOST_F_LOG_ALL));
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "features=0x100000000");
 }
 
@@ -106,7 +60,7 @@ static void test_features_again(VhostUserRig *r, gconstpointer data)
     }
     vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES,
                               VERSION_1 | PACKED | PROTOCOL_FEATURES);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "features=0x500000000");
 }
 
@@ -115,20 +69,20 @@ static void test_no_features(VhostUserRig *r, gconstpointer data)
 {
     vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES, 0);
     vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES, 0);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "features=0x0");
 }
 
 static void test_refused_features(VhostUserRig *r, gconstpointer data)
 {
     r->stub->refuse_features = true;
-    g_assert_cmpuint(ask_u64(r, VHOST_USER_SET_FEATURES, VERSION_1 | PACKED), ==, 1);
+    g_assert_cmpuint(vhost_user_rig_ask_u64(r, VHOST_USER_SET_FEATURES, VERSION_1 | PACKED), ==, 1);
     vhost_user_rig_expect_warning(r, "SET_FEATURES: the device wants no features");
     /* 8: FEATURES_OK, which is for both to say */
     vhost_user_front_send_u64(r->front, VHOST_USER_SET_STATUS, 1 | 2 | 8);
     g_assert_cmpuint(vhost_user_front_get_u64(r->front, VHOST_USER_GET_STATUS), ==, 1 | 2);
     r->stub->refuse_features = false;
-    g_assert_cmpuint(ask_u64(r, VHOST_USER_SET_FEATURES, VERSION_1 | PACKED), ==, 0);
+    g_assert_cmpuint(vhost_user_rig_ask_u64(r, VHOST_USER_SET_FEATURES, VERSION_1 | PACKED), ==, 0);
     vhost_user_front_send_u64(r->front, VHOST_USER_SET_STATUS, 1 | 2 | 8);
     g_assert_cmpuint(vhost_user_front_get_u64(r->front, VHOST_USER_GET_STATUS), ==, 1 | 2 | 8);
 }
@@ -154,9 +108,9 @@ static void test_queue_num(VhostUserRig *r, gconstpointer data)
 
 static void test_owner(VhostUserRig *r, gconstpointer data)
 {
-    g_assert_cmpuint(ask(r, VHOST_USER_SET_OWNER, NULL, 0), ==, 0);
-    g_assert_cmpuint(ask(r, VHOST_USER_SET_OWNER, NULL, 0), ==, 0);
-    g_assert_cmpuint(ask(r, VHOST_USER_RESET_OWNER, NULL, 0), ==, 0);
+    g_assert_cmpuint(vhost_user_rig_ask(r, VHOST_USER_SET_OWNER, NULL, 0), ==, 0);
+    g_assert_cmpuint(vhost_user_rig_ask(r, VHOST_USER_SET_OWNER, NULL, 0), ==, 0);
+    g_assert_cmpuint(vhost_user_rig_ask(r, VHOST_USER_RESET_OWNER, NULL, 0), ==, 0);
     virtio_stub_expect(r->stub, "");
 }
 
@@ -167,23 +121,23 @@ static void test_reply_ack(VhostUserRig *r, gconstpointer data)
                             .flags = VHOST_USER_VERSION | VHOST_USER_NEED_REPLY };
 
     vhost_user_front_send_msg(r->front, &m);
-    g_assert_true(sync_front(r)); /* gets the answer to itself */
-    g_assert_cmpuint(ask_u64(r, VHOST_USER_SET_PROTOCOL_FEATURES,
+    g_assert_true(vhost_user_rig_sync(r)); /* gets the answer to itself */
+    g_assert_cmpuint(vhost_user_rig_ask_u64(r, VHOST_USER_SET_PROTOCOL_FEATURES,
                              BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK)), ==, 0);
-    g_assert_cmpuint(ask(r, VHOST_USER_SET_OWNER, NULL, 0), ==, 0);
+    g_assert_cmpuint(vhost_user_rig_ask(r, VHOST_USER_SET_OWNER, NULL, 0), ==, 0);
     /* one answer, not two */
-    g_assert_cmphex(ask(r, VHOST_USER_GET_FEATURES, NULL, 0), !=, 0);
-    g_assert_true(sync_front(r));
+    g_assert_cmphex(vhost_user_rig_ask(r, VHOST_USER_GET_FEATURES, NULL, 0), !=, 0);
+    g_assert_true(vhost_user_rig_sync(r));
 }
 
 static void test_unknown_request(VhostUserRig *r, gconstpointer data)
 {
     uint8_t payload[1000] = { 0 };
 
-    g_assert_cmpuint(ask(r, 99, payload, sizeof(payload)), ==, 1);
+    g_assert_cmpuint(vhost_user_rig_ask(r, 99, payload, sizeof(payload)), ==, 1);
     vhost_user_rig_expect_warning(r, "request 99: there is no such request");
-    g_assert_cmpuint(ask(r, 0, NULL, 0), ==, 1);
-    g_assert_cmpuint(ask(r, UINT32_MAX, NULL, 0), ==, 1);
+    g_assert_cmpuint(vhost_user_rig_ask(r, 0, NULL, 0), ==, 1);
+    g_assert_cmpuint(vhost_user_rig_ask(r, UINT32_MAX, NULL, 0), ==, 1);
     vhost_user_front_send(r->front, 26, payload, sizeof(payload));
     vhost_user_rig_expect_end(r, "request 26: there is no such request");
 }
@@ -201,391 +155,6 @@ static void test_status(VhostUserRig *r, gconstpointer data)
     virtio_stub_expect(r->stub, "reset");
 }
 
-/* --- rings --- */
-
-static void test_ring(VhostUserRig *r, gconstpointer data)
-{
-    VhostUserFrontRing ring;
-    const VirtioRing *at = &r->stub->ring[1].ring;
-    int n_fds;
-
-    vhost_user_rig_ring(r, &ring, 1, 256);
-    ring.base = 77;
-    vhost_user_front_ring_start(r->front, &ring);
-    vhost_user_front_ring_enable(r->front, &ring, true);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "start=1,256 call=1 enable=1,1");
-    g_assert_cmpuint(at->setup.size, ==, 256);
-    g_assert_cmpuint(at->setup.base, ==, 77);
-    g_assert_cmphex(at->setup.features, ==, VERSION_1);
-    g_assert_false(at->setup.log);
-    g_assert_null(at->setup.inflight);
-    g_assert_cmpint(at->kick_fd, >=, 0);
-    g_assert_cmpint(at->call_fd, >=, 0);
-    g_assert_cmpuint(r->running, ==, 1);
-
-    r->stub->ring[1].base = 99;
-    n_fds = vhost_user_rig_count_fds();
-    g_assert_true(vhost_user_front_ring_stop(r->front, &ring));
-    g_assert_cmpint(vhost_user_rig_count_fds(), ==, n_fds - 1); /* without kicks */
-    g_assert_cmpuint(ring.base, ==, 99);
-    virtio_stub_expect(r->stub, "stop=1");
-    g_assert_cmpuint(r->running, ==, 0);
-    /* again, from there */
-    vhost_user_front_ring_start(r->front, &ring);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "start=1,256 enable=1,1 call=1");
-    g_assert_cmpuint(at->setup.base, ==, 99);
-    vhost_user_front_ring_done(&ring);
-}
-
-/* What the front end has as an address of its own is where it wrote it. */
-static void test_ring_addresses(VhostUserRig *r, gconstpointer data)
-{
-    VhostUserFrontRing ring;
-    const VirtqSetup *s = &r->stub->ring[2].ring.setup;
-
-    vhost_user_rig_ring(r, &ring, 2, 64);
-    vhost_user_front_ring_start(r->front, &ring);
-    g_assert_true(sync_front(r));
-    ring.driver->desc[3].addr = 0x1122334455667788;
-    ring.driver->avail->idx = 0x1234;
-    ring.driver->used->idx = 0x4321;
-    g_assert_cmphex(((struct vring_desc *)s->desc)[3].addr, ==, 0x1122334455667788);
-    g_assert_cmphex(((struct vring_avail *)s->driver)->idx, ==, 0x1234);
-    g_assert_cmphex(((struct vring_used *)s->device)->idx, ==, 0x4321);
-    g_assert_cmphex(s->log_gpa, ==, vhost_user_front_ring_addr(&ring).log_guest_addr);
-    vhost_user_front_ring_done(&ring);
-}
-
-/* Descriptors of events are those that came. */
-static void test_ring_events(VhostUserRig *r, gconstpointer data)
-{
-    VhostUserFrontRing ring;
-    uint64_t n;
-
-    vhost_user_rig_ring(r, &ring, 0, 64);
-    vhost_user_front_ring_start(r->front, &ring);
-    g_assert_true(sync_front(r));
-    /* once, for what a former back end may not have told */
-    g_assert_true(vhost_user_front_was_called(&ring));
-    g_assert_false(vhost_user_front_was_called(&ring));
-    vhost_user_front_kick(&ring);
-    g_assert_cmpint(read(r->stub->ring[0].ring.kick_fd, &n, sizeof(n)), ==, sizeof(n));
-    g_assert_cmpint(write(r->stub->ring[0].ring.call_fd, &n, sizeof(n)), ==, sizeof(n));
-    g_assert_true(vhost_user_front_was_called(&ring));
-
-    r->stub->dev.transport->ring_broken(r->stub->dev.transport_opaque, 0, "tested");
-    vhost_user_rig_expect_warning(r, "ring 0 is broken: tested");
-    g_assert_true(vhost_user_front_was_failed(&ring));
-    /* not one that is gone meanwhile */
-    g_assert_true(vhost_user_front_ring_stop(r->front, &ring));
-    r->stub->dev.transport->ring_broken(r->stub->dev.transport_opaque, 0, "tested");
-    r->stub->dev.transport->ring_broken(r->stub->dev.transport_opaque, 4, "tested");
-    vhost_user_rig_expect_warning(r, NULL);
-    g_assert_false(vhost_user_front_was_failed(&ring));
-    vhost_user_front_ring_done(&ring);
-}
-
-/* A broken ring whose front end does not want to know, or does not read. */
-static void test_broken_untold(VhostUserRig *r, gconstpointer data)
-{
-    uint64_t full = UINT64_MAX - 1;
-    VhostUserFrontRing ring;
-
-    vhost_user_rig_ring(r, &ring, 0, 64);
-    vhost_user_front_ring_start(r->front, &ring);
-    g_assert_true(sync_front(r));
-    g_assert_cmpint(write(ring.err_fd, &full, sizeof(full)), ==, sizeof(full));
-    g_assert_cmpint(fd_set_nonblock(ring.err_fd, false), ==, 0);
-    r->stub->dev.transport->ring_broken(r->stub->dev.transport_opaque, 0, "tested");
-    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_ERR, 0, -1);
-    g_assert_true(sync_front(r));
-    r->stub->dev.transport->ring_broken(r->stub->dev.transport_opaque, 0, "tested");
-    g_assert_cmpuint(r->warnings, ==, 2);
-    vhost_user_front_ring_done(&ring);
-}
-
-/* Whoever made them: we do not wait for their other end. */
-static void test_events_do_not_block(VhostUserRig *r, gconstpointer data)
-{
-    static const uint32_t request[] = { VHOST_USER_SET_VRING_KICK, VHOST_USER_SET_VRING_CALL,
-                                        VHOST_USER_SET_VRING_ERR };
-
-    for (unsigned i = 0; i < 3; i++) {
-        AUTO_FD int fd = eventfd(0, EFD_CLOEXEC);
-
-        vhost_user_front_send_event(r->front, request[i], 0, fd);
-        g_assert_true(sync_front(r));
-        g_assert_cmphex(fcntl(fd, F_GETFL) & O_NONBLOCK, ==, O_NONBLOCK);
-    }
-}
-
-/* Polled on both sides. */
-static void test_no_events(VhostUserRig *r, gconstpointer data)
-{
-    VhostUserFrontRing ring;
-
-    vhost_user_rig_ring(r, &ring, 0, 64);
-    vhost_user_front_ring_start(r->front, &ring);
-    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_KICK, 0, -1);
-    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_CALL, 0, -1);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "start=0,64 call=0 stop=0 start=0,64 call=0");
-    g_assert_cmpint(r->stub->ring[0].ring.kick_fd, ==, -1);
-    g_assert_cmpint(r->stub->ring[0].ring.call_fd, ==, -1);
-    vhost_user_front_ring_done(&ring);
-}
-
-/* Said first, then what the ring is. */
-static void test_kick_first(VhostUserRig *r, gconstpointer data)
-{
-    VhostUserFrontRing ring;
-
-    vhost_user_rig_ring(r, &ring, 0, 64);
-    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_KICK, 0, ring.kick_fd);
-    vhost_user_front_ring_send_addr(r->front, &ring);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "");
-    vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "start=0,64");
-    vhost_user_front_ring_done(&ring);
-}
-
-/* As DPDK does it: it may wait for the call that a former back end owed. */
-static void test_call_first(VhostUserRig *r, gconstpointer data)
-{
-    VhostUserFrontRing ring;
-
-    vhost_user_rig_ring(r, &ring, 0, 64);
-    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_CALL, 0, ring.call_fd);
-    vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
-    vhost_user_front_ring_send_addr(r->front, &ring);
-    g_assert_true(sync_front(r));
-    g_assert_false(vhost_user_front_was_called(&ring));
-    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_KICK, 0, ring.kick_fd);
-    g_assert_true(sync_front(r));
-    g_assert_true(vhost_user_front_was_called(&ring));
-    vhost_user_front_ring_done(&ring);
-}
-
-/* QEMU enables rings and sends their calls first of all. */
-static void test_features_last(VhostUserRig *r, gconstpointer data)
-{
-    VhostUserFrontRing ring;
-
-    vhost_user_front_make_region(r->front, 0, 1 << 20);
-    vhost_user_rig_ring(r, &ring, 0, 64);
-    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_CALL, 0, ring.call_fd);
-    for (unsigned i = 0; i < 5; i++) {
-        vhost_user_front_ring_enable(r->front, &ring, true);
-    }
-    vhost_user_front_share(r->front);
-    vhost_user_front_ring_start(r->front, &ring);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "");
-    vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES, VERSION_1 | PROTOCOL_FEATURES);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "features=0x100000000 start=0,64 enable=0,1");
-    g_assert_cmpuint(r->running, ==, 1);
-    vhost_user_front_ring_done(&ring);
-}
-
-/* A front end that knows nothing of protocol features can't enable a ring: it is. */
-static void test_no_protocol_features(VhostUserRig *r, gconstpointer data)
-{
-    VhostUserFrontRing ring;
-
-    vhost_user_front_negotiate(r->front, VERSION_1, 0);
-    vhost_user_front_make_region(r->front, 0, 1 << 20);
-    vhost_user_front_share(r->front);
-    vhost_user_rig_ring(r, &ring, 0, 64);
-    vhost_user_front_ring_start(r->front, &ring);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "features=0x100000000 start=0,64 enable=0,1 call=0");
-    vhost_user_front_ring_done(&ring);
-}
-
-static void test_enable(VhostUserRig *r, gconstpointer data)
-{
-    VhostUserFrontRing ring;
-
-    vhost_user_rig_ring(r, &ring, 3, 64);
-    vhost_user_front_ring_enable(r->front, &ring, true);
-    vhost_user_front_ring_enable(r->front, &ring, false);
-    vhost_user_front_ring_start(r->front, &ring);
-    vhost_user_front_ring_enable(r->front, &ring, true);
-    vhost_user_front_ring_enable(r->front, &ring, true);
-    vhost_user_front_ring_enable(r->front, &ring, false);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "start=3,64 call=3 enable=3,1 enable=3,0");
-    vhost_user_front_ring_done(&ring);
-}
-
-/* Other descriptors, the log's flag: while it runs. It goes on where it was. */
-static void test_changes_of_a_running_ring(VhostUserRig *r, gconstpointer data)
-{
-    AUTO_FD int other = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    VhostUserFrontRing ring;
-    uint64_t n = 5;
-
-    vhost_user_rig_ring(r, &ring, 0, 64);
-    vhost_user_front_ring_start(r->front, &ring);
-    vhost_user_front_ring_enable(r->front, &ring, true);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "start=0,64 call=0 enable=0,1");
-    r->stub->ring[0].base = 55;
-    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_CALL, 0, other);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "call=0");
-    g_assert_cmpint(read(other, &n, sizeof(n)), ==, sizeof(n));
-    vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES, VERSION_1 | PROTOCOL_FEATURES);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "");
-    vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_KICK, 0, other);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "stop=0 start=0,64 enable=0,1");
-    g_assert_cmpuint(r->stub->ring[0].ring.setup.base, ==, 55);
-    ring.log = true;
-    vhost_user_front_ring_send_addr(r->front, &ring);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "stop=0 start=0,64 enable=0,1");
-    g_assert_true(r->stub->ring[0].ring.setup.log);
-    g_assert_cmpuint(r->stub->ring[0].ring.setup.base, ==, 55);
-    g_assert_cmpuint(r->rings_told, ==, 1);
-    vhost_user_front_ring_done(&ring);
-}
-
-/* The same as it is can be said at any time, another size or place can't. */
-static void test_running_ring_is_not_changed(VhostUserRig *r, gconstpointer data)
-{
-    VhostUserFrontRing ring;
-
-    vhost_user_rig_ring(r, &ring, 0, 64);
-    vhost_user_front_ring_start(r->front, &ring);
-    g_assert_cmpuint(ask_state(r, VHOST_USER_SET_VRING_NUM, 0, 64), ==, 0);
-    g_assert_cmpuint(ask_state(r, VHOST_USER_SET_VRING_NUM, 0, 32), ==, 1);
-    vhost_user_rig_expect_warning(r, "SET_VRING_NUM: ring 0 is running");
-    g_assert_cmpuint(ask_state(r, VHOST_USER_SET_VRING_BASE, 0, 0), ==, 1);
-    vhost_user_rig_expect_warning(r, "SET_VRING_BASE: ring 0 is running");
-    g_assert_cmpuint(ask_u64(r, VHOST_USER_SET_FEATURES, PACKED | VERSION_1), ==, 1);
-    vhost_user_rig_expect_warning(r, "SET_FEATURES: rings are running");
-    g_assert_cmpuint(r->running, ==, 1);
-    vhost_user_front_ring_done(&ring);
-}
-
-static void test_base_of_a_ring_that_never_ran(VhostUserRig *r, gconstpointer data)
-{
-    VhostUserFrontRing ring;
-
-    vhost_user_rig_ring(r, &ring, 2, 64);
-    g_assert_true(vhost_user_front_ring_stop(r->front, &ring));
-    g_assert_cmpuint(ring.base, ==, 0);
-    vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_BASE, 2, 1234);
-    g_assert_true(vhost_user_front_ring_stop(r->front, &ring));
-    g_assert_cmpuint(ring.base, ==, 1234);
-    virtio_stub_expect(r->stub, "");
-    vhost_user_front_ring_done(&ring);
-}
-
-/* What was stopped does not start but by SET_VRING_KICK. */
-static void test_stopped_stays_stopped(VhostUserRig *r, gconstpointer data)
-{
-    VhostUserFrontRing ring;
-
-    vhost_user_rig_ring(r, &ring, 0, 64);
-    vhost_user_front_ring_start(r->front, &ring);
-    g_assert_true(vhost_user_front_ring_stop(r->front, &ring));
-    vhost_user_front_ring_send_addr(r->front, &ring);
-    vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
-    vhost_user_front_share(r->front);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "start=0,64 call=0 stop=0");
-    vhost_user_front_ring_done(&ring);
-}
-
-/* A ring that the device does not take. */
-static void test_refused_ring(VhostUserRig *r, gconstpointer data)
-{
-    uint64_t u = 0;
-    VhostUserFrontRing ring;
-    VhostUserFrontMsg kick = { .request = VHOST_USER_SET_VRING_KICK, .payload = &u,
-                               .size = sizeof(u), .n_fds = 1 };
-
-    vhost_user_rig_ring(r, &ring, 0, 64);
-    vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
-    vhost_user_front_ring_send_addr(r->front, &ring);
-    kick.fd = &ring.kick_fd;
-    r->stub->refuse_ring = true;
-    g_assert_cmpuint(vhost_user_front_ask(r->front, &kick), ==, 1);
-    vhost_user_rig_expect_warning(r, "SET_VRING_KICK: ring 0: the device wants no ring");
-    r->stub->refuse_ring = false;
-    vhost_user_front_share(r->front);
-    g_assert_true(sync_front(r));
-    virtio_stub_expect(r->stub, "start=0,64");
-    g_assert_cmpuint(vhost_user_front_ask(r->front, &kick), ==, 0);
-    virtio_stub_expect(r->stub, "start=0,64");
-    vhost_user_front_ring_done(&ring);
-}
-
-/* Exactly what the layout needs has to be in memory: one byte less is too few. */
-static void expect_sizes(VhostUserRig *r, uint64_t features, const uint64_t part[3])
-{
-    uint64_t end = VHOST_USER_FRONT_USER + (1 << 20), u = VHOST_USER_VRING_NO_FD;
-
-    vhost_user_rig_negotiate(r, features | VHOST_USER_RIG_FEATURES);
-    vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
-    for (unsigned i = 0; i < 3; i++) {
-        const uint64_t align[3] = { 16, 2, 4 };
-
-        for (unsigned short_of = 0; short_of < 2; short_of++) {
-            struct vhost_vring_addr a = {
-                .desc_user_addr = VHOST_USER_FRONT_USER,
-                .avail_user_addr = VHOST_USER_FRONT_USER,
-                .used_user_addr = VHOST_USER_FRONT_USER,
-            };
-            uint64_t at = end - part[i] + short_of * align[i];
-
-            *(i == 0 ? &a.desc_user_addr : i == 1 ? &a.avail_user_addr : &a.used_user_addr) =
-                at - at % align[i];
-            g_assert_cmpuint(ask(r, VHOST_USER_SET_VRING_ADDR, &a, sizeof(a)), ==, 0);
-            g_assert_cmpuint(ask(r, VHOST_USER_SET_VRING_KICK, &u, sizeof(u)), ==, short_of);
-            vhost_user_front_send_state(r->front, VHOST_USER_GET_VRING_BASE, 0, 0);
-            g_assert_true(vhost_user_front_recv(r->front, &(VhostUserFrontReply){ 0 }));
-        }
-    }
-}
-
-static void test_sizes_split(VhostUserRig *r, gconstpointer data)
-{
-    expect_sizes(r, 0, (const uint64_t[]){ 64 * 16, 4 + 64 * 2, 4 + 64 * 8 });
-}
-
-static void test_sizes_split_event_idx(VhostUserRig *r, gconstpointer data)
-{
-    /* an address is a multiple of 4, so the used ring's 2 bytes more need 4 */
-    expect_sizes(r, EVENT_IDX, (const uint64_t[]){ 64 * 16, 6 + 64 * 2, 8 + 64 * 8 });
-}
-
-static void test_sizes_packed(VhostUserRig *r, gconstpointer data)
-{
-    expect_sizes(r, PACKED | EVENT_IDX, (const uint64_t[]){ 64 * 16, 4, 4 });
-}
-
-static void test_packed_base(VhostUserRig *r, gconstpointer data)
-{
-    VhostUserFrontRing ring;
-
-    vhost_user_rig_negotiate(r, VHOST_USER_RIG_FEATURES | PACKED);
-    vhost_user_rig_ring(r, &ring, 0, 64);
-    g_assert_cmphex(ring.base, ==, 0x80008000);
-    vhost_user_front_ring_start(r->front, &ring);
-    g_assert_true(sync_front(r));
-    g_assert_cmphex(r->stub->ring[0].ring.setup.base, ==, 0x80008000);
-    vhost_user_front_ring_done(&ring);
-}
-
 /* --- reset --- */
 
 /*
@@ -600,7 +169,7 @@ static void test_reset_by_status(VhostUserRig *r, gconstpointer data)
     vhost_user_rig_ring(r, &ring, 0, 64);
     vhost_user_front_ring_start(r->front, &ring);
     vhost_user_front_ring_enable(r->front, &ring, true);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "start=0,64 call=0 enable=0,1");
     r->stub->ring[0].base = 42;
     if (request == VHOST_USER_SET_STATUS) {
@@ -617,7 +186,7 @@ static void test_reset_by_status(VhostUserRig *r, gconstpointer data)
     vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
     vhost_user_front_ring_send_addr(r->front, &ring);
     vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_KICK, 0, ring.kick_fd);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "features=0x100000000 start=0,64");
     g_assert_cmpint(r->stub->ring[0].ring.call_fd, >=, 0);
     vhost_user_front_ring_done(&ring);
@@ -634,22 +203,22 @@ static void test_reset_forgets(VhostUserRig *r, gconstpointer data)
     vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES, VERSION_1 | PROTOCOL_FEATURES);
     vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
     vhost_user_front_ring_send_addr(r->front, &ring);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "start=0,64 call=0 stop=0 reset features=0x100000000");
     vhost_user_front_send(r->front, VHOST_USER_RESET_DEVICE, NULL, 0);
     vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES, VERSION_1 | PROTOCOL_FEATURES);
     vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_KICK, 0, ring.kick_fd);
     vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "reset features=0x100000000");
     vhost_user_front_send(r->front, VHOST_USER_RESET_DEVICE, NULL, 0);
     vhost_user_front_send_u64(r->front, VHOST_USER_SET_FEATURES, VERSION_1 | PROTOCOL_FEATURES);
     vhost_user_front_send_event(r->front, VHOST_USER_SET_VRING_KICK, 0, ring.kick_fd);
     vhost_user_front_ring_send_addr(r->front, &ring);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "reset features=0x100000000");
     vhost_user_front_send_state(r->front, VHOST_USER_SET_VRING_NUM, 0, 64);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "start=0,64");
     vhost_user_front_ring_done(&ring);
 }
@@ -688,13 +257,13 @@ static void test_set_config(VhostUserRig *r, gconstpointer data)
 {
     VhostUserConfig c = { .offset = 3, .size = 2, .data = { 0x11, 0x22 } };
 
-    g_assert_cmpuint(ask(r, VHOST_USER_SET_CONFIG, &c, 14), ==, 0);
+    g_assert_cmpuint(vhost_user_rig_ask(r, VHOST_USER_SET_CONFIG, &c, 14), ==, 0);
     g_assert_cmpuint(r->stub->config[3], ==, 0x11);
     g_assert_cmpuint(r->stub->config[4], ==, 0x22);
     c.flags = VHOST_USER_CONFIG_MIGRATION;
-    g_assert_cmpuint(ask(r, VHOST_USER_SET_CONFIG, &c, 14), ==, 0);
+    g_assert_cmpuint(vhost_user_rig_ask(r, VHOST_USER_SET_CONFIG, &c, 14), ==, 0);
     r->stub->refuse_config = true;
-    g_assert_cmpuint(ask(r, VHOST_USER_SET_CONFIG, &c, 14), ==, 1);
+    g_assert_cmpuint(vhost_user_rig_ask(r, VHOST_USER_SET_CONFIG, &c, 14), ==, 1);
     vhost_user_rig_expect_warning(r, "SET_CONFIG: 2 bytes at 3 can't be written");
 }
 
@@ -702,24 +271,24 @@ static void test_rarp(VhostUserRig *r, gconstpointer data)
 {
     const uint8_t mac[8] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56, 7, 7 };
 
-    g_assert_cmpuint(ask(r, VHOST_USER_SEND_RARP, mac, sizeof(mac)), ==, 0);
+    g_assert_cmpuint(vhost_user_rig_ask(r, VHOST_USER_SEND_RARP, mac, sizeof(mac)), ==, 0);
     virtio_stub_expect(r->stub, "announce=52:54:00:12:34:56");
     r->stub->ops.announce = NULL;
-    g_assert_cmpuint(ask(r, VHOST_USER_SEND_RARP, mac, sizeof(mac)), ==, 0);
+    g_assert_cmpuint(vhost_user_rig_ask(r, VHOST_USER_SEND_RARP, mac, sizeof(mac)), ==, 0);
 }
 
 static void test_mtu(VhostUserRig *r, gconstpointer data)
 {
-    g_assert_cmpuint(ask_u64(r, VHOST_USER_NET_SET_MTU, 65535), ==, 0);
+    g_assert_cmpuint(vhost_user_rig_ask_u64(r, VHOST_USER_NET_SET_MTU, 65535), ==, 0);
     virtio_stub_expect(r->stub, "mtu=65535");
-    g_assert_cmpuint(ask_u64(r, VHOST_USER_NET_SET_MTU, 65536), ==, 1);
+    g_assert_cmpuint(vhost_user_rig_ask_u64(r, VHOST_USER_NET_SET_MTU, 65536), ==, 1);
     vhost_user_rig_expect_warning(r, "NET_SET_MTU: an MTU of 65536 can't be had");
     virtio_stub_expect(r->stub, "");
     r->stub->refuse_mtu = true;
-    g_assert_cmpuint(ask_u64(r, VHOST_USER_NET_SET_MTU, 1500), ==, 1);
+    g_assert_cmpuint(vhost_user_rig_ask_u64(r, VHOST_USER_NET_SET_MTU, 1500), ==, 1);
     vhost_user_rig_expect_warning(r, "NET_SET_MTU: the device wants no MTU");
     r->stub->ops.set_mtu = NULL;
-    g_assert_cmpuint(ask_u64(r, VHOST_USER_NET_SET_MTU, 1500), ==, 1);
+    g_assert_cmpuint(vhost_user_rig_ask_u64(r, VHOST_USER_NET_SET_MTU, 1500), ==, 1);
 }
 
 static void change_config(VhostUserRig *r)
@@ -734,7 +303,7 @@ static void test_config_change(VhostUserRig *r, gconstpointer data)
 
     change_config(r); /* nobody can hear */
     vhost_user_front_open_back(r->front);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     change_config(r);
     vhost_user_front_recv_back(r->front, &hdr);
     g_assert_cmpuint(hdr.request, ==, 2);
@@ -758,7 +327,7 @@ static void test_config_change(VhostUserRig *r, gconstpointer data)
     change_config(r);
     vhost_user_front_open_back(r->front);
     vhost_user_front_open_back(r->front);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     change_config(r);
     vhost_user_front_recv_back(r->front, &hdr);
 }
@@ -771,7 +340,7 @@ static void test_config_change_not_negotiated(VhostUserRig *r, gconstpointer dat
     vhost_user_front_negotiate(r->front, VHOST_USER_RIG_FEATURES,
                                BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ));
     vhost_user_front_open_back(r->front);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     change_config(r);
     g_assert_cmpint(recv(r->front->back_fd, &byte, 1, MSG_DONTWAIT), <, 0);
 }
@@ -786,7 +355,7 @@ static void test_ends(VhostUserRig *r, gconstpointer data)
         vhost_user_rig_ring(r, &ring[i], i, 64);
         vhost_user_front_ring_start(r->front, &ring[i]);
     }
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "start=0,64 call=0 start=1,64 call=1");
     g_assert_cmpuint(r->running, ==, 2);
     vhost_user_front_close(r->front);
@@ -809,7 +378,7 @@ static void test_reconnect(VhostUserRig *r, gconstpointer data)
     vhost_user_front_ring_enable(r->front, &ring, true);
     vhost_user_front_send_u64(r->front, VHOST_USER_SET_STATUS, 15);
     vhost_user_front_open_back(r->front);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     r->stub->ring[0].base = 7;
     vhost_user_front_close(r->front);
     vhost_user_rig_expect_end(r, NULL);
@@ -821,12 +390,12 @@ static void test_reconnect(VhostUserRig *r, gconstpointer data)
     change_config(r);
     g_assert_cmpuint(vhost_user_front_get_u64(r->front, VHOST_USER_GET_STATUS), ==, 0);
     vhost_user_front_share(r->front);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "features=0x100000000");
     g_assert_true(vhost_user_front_ring_stop(r->front, &ring));
     g_assert_cmpuint(ring.base, ==, 0);
     vhost_user_front_ring_start(r->front, &ring);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "start=0,64 call=0");
     vhost_user_front_ring_done(&ring);
 }
@@ -843,7 +412,7 @@ static void test_reconnect_forgets(VhostUserRig *r, gconstpointer data)
     vhost_user_front_share(r->front);
     vhost_user_rig_ring(r, &ring, 0, 64);
     vhost_user_front_ring_start(r->front, &ring);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "");
     vhost_user_front_send(r->front, VHOST_USER_GET_STATUS, NULL, 0);
     vhost_user_rig_expect_end(r, "GET_STATUS: protocol feature 16 is not negotiated");
@@ -868,7 +437,7 @@ static void test_slow_reader(VhostUserRig *r, gconstpointer data)
         g_assert_cmpuint(reply.hdr.request, ==, VHOST_USER_GET_FEATURES);
     }
     g_assert_false(vhost_user_msg_waits(&r->back->io));
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
 }
 
 /* Who goes while answers wait is just gone. */
@@ -905,7 +474,7 @@ static void test_disconnect(VhostUserRig *r, gconstpointer data)
 
     vhost_user_rig_ring(r, &ring, 0, 64);
     vhost_user_front_ring_start(r->front, &ring);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     vhost_user_disconnect(r->back, "enough");
     g_assert_true(r->ended);
     g_assert_cmpstr(r->reason, ==, "enough");
@@ -923,7 +492,7 @@ static void test_free(VhostUserRig *r, gconstpointer data)
 
     vhost_user_rig_ring(r, &ring, 0, 64);
     vhost_user_front_ring_start(r->front, &ring);
-    g_assert_true(sync_front(r));
+    g_assert_true(vhost_user_rig_sync(r));
     virtio_stub_expect(r->stub, "start=0,64 call=0");
     g_clear_pointer(&r->back, vhost_user_free);
     virtio_stub_expect(r->stub, "stop=0 reset");
@@ -937,7 +506,7 @@ static void test_free(VhostUserRig *r, gconstpointer data)
 static void test_warnings_are_limited(VhostUserRig *r, gconstpointer data)
 {
     for (unsigned i = 0; i < 10; i++) {
-        g_assert_cmpuint(ask(r, 99, NULL, 0), ==, 1);
+        g_assert_cmpuint(vhost_user_rig_ask(r, 99, NULL, 0), ==, 1);
     }
     g_assert_cmpuint(r->warnings, ==, 10);
     vhost_user_front_close(r->front);
@@ -945,7 +514,7 @@ static void test_warnings_are_limited(VhostUserRig *r, gconstpointer data)
     vhost_user_rig_reconnect(r);
     vhost_user_rig_negotiate(r, VHOST_USER_RIG_FEATURES);
     for (unsigned i = 0; i < 100; i++) {
-        g_assert_cmpuint(ask(r, 99, NULL, 0), ==, 1);
+        g_assert_cmpuint(vhost_user_rig_ask(r, 99, NULL, 0), ==, 1);
     }
     g_assert_cmpuint(r->warnings, ==, 10 + 32);
 }
@@ -979,33 +548,12 @@ G_STATIC_ASSERT(sizeof(VhostUserLog) == 16);
 G_STATIC_ASSERT(sizeof(VhostUserConfig) == 12 + 256);
 G_STATIC_ASSERT(sizeof(VhostUserInflight) == 24);
 
-#define ADD(name, fn) g_test_add("/hw/virtio/vhost-user/" name, VhostUserRig, NULL, up, fn, down)
+#define ADD(name, fn) \
+    g_test_add("/hw/virtio/vhost-user/" name, VhostUserRig, NULL, \
+               vhost_user_rig_setup, fn, vhost_user_rig_teardown)
 #define ADD_READY(name, fn) \
-    g_test_add("/hw/virtio/vhost-user/" name, VhostUserRig, NULL, up_ready, fn, down)
-
-static void add_rings(void)
-{
-    ADD_READY("ring", test_ring);
-    ADD_READY("ring-addresses", test_ring_addresses);
-    ADD_READY("ring-events", test_ring_events);
-    ADD_READY("broken-untold", test_broken_untold);
-    ADD_READY("events-do-not-block", test_events_do_not_block);
-    ADD_READY("no-events", test_no_events);
-    ADD_READY("kick-first", test_kick_first);
-    ADD_READY("call-first", test_call_first);
-    ADD("features-last", test_features_last);
-    ADD("no-protocol-features", test_no_protocol_features);
-    ADD_READY("enable", test_enable);
-    ADD_READY("changes-of-a-running-ring", test_changes_of_a_running_ring);
-    ADD_READY("running-ring-is-not-changed", test_running_ring_is_not_changed);
-    ADD_READY("base-of-a-ring-that-never-ran", test_base_of_a_ring_that_never_ran);
-    ADD_READY("stopped-stays-stopped", test_stopped_stays_stopped);
-    ADD_READY("refused-ring", test_refused_ring);
-    ADD("sizes/split", test_sizes_split);
-    ADD("sizes/split-event-idx", test_sizes_split_event_idx);
-    ADD("sizes/packed", test_sizes_packed);
-    ADD("packed-base", test_packed_base);
-}
+    g_test_add("/hw/virtio/vhost-user/" name, VhostUserRig, NULL, \
+               vhost_user_rig_setup_ready, fn, vhost_user_rig_teardown)
 
 int main(int argc, char **argv)
 {
@@ -1021,11 +569,12 @@ int main(int argc, char **argv)
     ADD("reply-ack", test_reply_ack);
     ADD_READY("unknown-request", test_unknown_request);
     ADD_READY("status", test_status);
-    add_rings();
     g_test_add("/hw/virtio/vhost-user/reset/status", VhostUserRig,
-               GUINT_TO_POINTER(VHOST_USER_SET_STATUS), up_ready, test_reset_by_status, down);
+               GUINT_TO_POINTER(VHOST_USER_SET_STATUS), vhost_user_rig_setup_ready,
+               test_reset_by_status, vhost_user_rig_teardown);
     g_test_add("/hw/virtio/vhost-user/reset/device", VhostUserRig,
-               GUINT_TO_POINTER(VHOST_USER_RESET_DEVICE), up_ready, test_reset_by_status, down);
+               GUINT_TO_POINTER(VHOST_USER_RESET_DEVICE), vhost_user_rig_setup_ready,
+               test_reset_by_status, vhost_user_rig_teardown);
     ADD_READY("reset-forgets", test_reset_forgets);
     ADD_READY("get-config", test_get_config);
     ADD_READY("set-config", test_set_config);
