@@ -51,3 +51,18 @@ package_unpack() {
     dpkg -x "$2"/*.deb "$2/x"
     rm "$2"/*.deb "$2/apt.log"
 }
+
+# backports_version PACKAGE
+backports_version() {
+    local version
+    version=$(backports_apt cache madison "$1" | awk '$3 ~ /bpo/ { print $3; exit }')
+    [ -n "$version" ] || cannot "apt knows no $1 of $backports (apt-get update?)"
+    printf '%s\n' "$version"
+}
+
+# backports_runs PROGRAM: its libraries come with the machine's own QEMU, if both are of Debian 12
+backports_runs() {
+    local missing
+    missing=$(ldd "$1" | awk '/not found/ { print $1 }')
+    [ -z "$missing" ] || cannot "QEMU of $backports needs" $missing
+}
