@@ -19,11 +19,18 @@
 since=$(now)
 sockets=$work scratch=$work
 declare -A vm_pid
-qemu=(qemu-system-x86_64)
+
+# The machine's own QEMU, or one of a folder, which has its share of the files. vectors=0: with MSI-X
+# QEMU 7.2 crashes under software emulation when vhost-user starts.
+qemu_command=(qemu-system-x86_64)
+vectors=,vectors=0
+if [ -n "$qemu" ]; then
+    qemu_command=("$qemu/qemu" -L "$qemu/share" -L /usr/share/seabios)
+    vectors=''
+fi
 memory=768 # MiB
 
-# nic BACK NUMBER PAIRS [PROPERTY...]: adds NIC ethNUMBER to $nics, for the back end BACK.
-# vectors=0: with MSI-X this QEMU crashes under software emulation when vhost-user starts.
+# nic BACK NUMBER PAIRS [PROPERTY...]: adds NIC ethNUMBER to $nics, for the back end BACK
 nics=()
 nic() {
     local back=$1 n=$2 pairs=$3
@@ -31,7 +38,7 @@ nic() {
     nics+=(
         -chardev "socket,id=c$n,path=$work/$back.sock,reconnect=1"
         -netdev "vhost-user,id=n$n,chardev=c$n,queues=$pairs"
-        -device "virtio-net-pci,id=nic$n,netdev=n$n,mac=52:54:00:00:0$n:02,mq=on,vectors=0$(
+        -device "virtio-net-pci,id=nic$n,netdev=n$n,mac=52:54:00:00:0$n:02,mq=on,romfile=$vectors$(
             printf ',%s' "$@")"
     )
 }
@@ -46,7 +53,7 @@ vm_start() {
     guest_console[$name]=$fd
     exec {fd}<> "$work/$name.in"
     guest_input[$name]=$fd
-    "${qemu[@]}" -name "$name" -nodefaults -no-user-config -display none \
+    "${qemu_command[@]}" -name "$name" -nodefaults -no-user-config -display none \
         -M q35 -accel "$accel" -cpu "$cpu" -smp 4 -m "$memory" \
         -object "memory-backend-memfd,id=mem,size=${memory}M,share=on" -numa node,memdev=mem \
         -serial "file:$work/$name.console" -serial "pipe:$work/$name" \

@@ -56,6 +56,7 @@ scenario_run() {
     # If we are killed, nobody is left to end it but the kernel.
     exec {output}< <(exec env here="$here" lab="$lab" top="$top" scenario="$scenario" \
         work="$work/$name" vmlinux="$1" initrd="$work/initrd" ringtap="$ringtap" cpu="$cpu" \
+        qemu="$qemu" \
         accel="$(accel_of "$parallel")" \
         setpriv --pdeathsig KILL "${space[@]}" \
         bash "$here/lib/inside.sh" ${arguments[@]+"${arguments[@]}"} < /dev/null 2>&1)

@@ -82,3 +82,13 @@ pairs_used() {
                     exit 1
         }' "$work/counters"
 }
+
+# autopsy GUEST BACK: what there is to see when nothing moves any more
+autopsy() {
+    local before=$failures
+    guest "$1" 'ip -s link show eth0; ethtool -S eth0 | grep -v ": 0$"; grep virtio /proc/interrupts; sleep 1; grep virtio /proc/interrupts' | sed 's/^/    guest: /'
+    bridge fdb show br br0 | grep -v permanent | sed 's/^/    /'
+    ip -s link show "$2" | sed 's/^/    /'
+    counters "$2" | awk '{ print "    " $0 }' | grep -v ' 0$'
+    failures=$before
+}

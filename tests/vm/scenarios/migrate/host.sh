@@ -68,6 +68,7 @@ one_migration() {
     check "$text: the guest runs" wait_for 20 vm_runs "$to"
     check "$text: QEMU $from ends" vm_stop "$from"
     streams_live "$to" "$text"
+    [ "$failures" = 0 ] || { autopsy "$to" "nic-$to"; sleep 5; autopsy "$to" "nic-$to"; scenario_end; }
     check "$text: ping to the guest" wait_for 10 quiet_ping 10.9.0.2
     pairs_used "$text" "nic-$to" "$to" 0 4 4
     check "$text: the guest's kernel is content" messages_clean "$to"
