@@ -7,8 +7,9 @@
 
 # xsave off, and what needs it: on a busy host with it one process in some hundreds crashed, in
 # dom0 and guests alike.
-# erms off, and fsrm, which a kernel takes for more of the same: rep movsb, which the kernels then prefer, is emulated byte by byte, so that a
-# copy costs ten times what it costs a processor, and is most of what --icount counts.
+# erms off, and fsrm, which a kernel takes for more of the same: rep movsb, which the kernels
+# then prefer, is emulated byte by byte, so that a copy costs ten times what it costs a
+# processor, and is most of what --icount counts.
 cpu_default=max,-erms,-fsrm,-xsave,-xsaveopt,-avx,-avx2,-fma,-f16c,-vaes
 
 # One host thread for all processors, unless --parallel: QEMU then goes on to the next
