@@ -62,6 +62,10 @@ extern const NetdevOps tap_ops;
 /* Sets the error, with strerror(@err) behind it unless @err is 0. Always false. */
 bool tap_fail(GError **error, int err, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
 
+/* tap-recv.c: NetdevOps.recv and recv_into */
+unsigned tap_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov, unsigned max);
+unsigned tap_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max);
+
 /* tap-fds.c: queues whose descriptors come from outside */
 typedef struct TapFdLookup {
     TapFdByName *by_name;

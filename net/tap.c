@@ -1,6 +1,6 @@
 /*
- * A tap at work: packets in and out, and what a NIC tells it. Raw system calls, because
- * glibc's read() and write() are cancellation points, which costs 5 % of a small packet.
+ * A tap at work: packets into it, and what a NIC tells it. Raw system calls, because glibc's
+ * write() is a cancellation point, which costs 5 % of a small packet.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,25 +16,15 @@
 #include <unistd.h>
 
 #include "netdev-internal.h"
-#include "pkt-buffers-internal.h"
 #include "util/container-of.h"
 #include "util/fd.h"
 #include "util/log.h"
-
-#define FRAME_MIN 14
 
 /* Linux 6.2; the headers that we are built with may be older. */
 #ifndef TUN_F_USO4
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40
 #endif
-
-/*
- * A frame that is longer than a packet may be is cut off by the kernel without a word,
- * so there is a byte more to notice it. The arena's page has it.
- */
-#define FRAME_ROOM (PKT_MAX_LEN + 1)
-_Static_assert(PKT_MAX_LEN % 4096 != 0, "a byte more is in the same page");
 
 static Tap *tap_of(Netdev *nd)
 {
@@ -130,97 +120,6 @@ static void tap_set_bursts(NetdevQueue *q, bool on)
 
     tq->bursts = on;
     tap_make_ring(tq);
-}
-
-static unsigned tap_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov,
-                         unsigned max)
-{
-    size_t hdr_len = q->nd->has_vnet_hdr ? PKT_HDR_LEN : 0;
-    unsigned n = 0;
-    unsigned tries;
-
-    /*
-     * Fewer than @max says "empty" to a caller whose epoll is edge-triggered: a frame
-     * that is dropped here must not look like the end.
-     */
-    for (tries = 0; n < max && tries < 4 * max; tries++) {
-        uint8_t *data = pkt_arena_next(arena);
-        struct virtio_net_hdr_v1 *hdr;
-        long r;
-
-        if (!data) {
-            break;
-        }
-        r = syscall(SYS_read, q->fd, data - hdr_len, hdr_len + FRAME_ROOM);
-        if (r < 0) {
-            break;
-        }
-        if ((size_t)r < hdr_len + FRAME_MIN || (size_t)r > hdr_len + PKT_MAX_LEN) {
-            continue;
-        }
-        hdr = (struct virtio_net_hdr_v1 *)(void *)(data - PKT_HDR_LEN);
-        if (hdr_len == 0) {
-            memset(hdr, 0, PKT_HDR_LEN);
-        }
-        hdr->num_buffers = 0; /* the kernel fills in the 10 bytes before it only */
-        r -= (long)hdr_len;
-        iov[n] = (struct iovec){ .iov_base = data, .iov_len = (size_t)r };
-        pkt[n] = (Pkt){ .hdr = hdr, .iov = &iov[n], .n_iov = 1, .len = (uint32_t)r };
-        pkt_arena_take(arena, (size_t)r);
-        n++;
-    }
-    return n;
-}
-
-/* One packet into the guest's buffers. Bytes, header included; -1: there is none; 0: no buffer. */
-static long tap_read_into(const NetdevQueue *q, PktBuffers *b, Pkt *pkt, uint32_t hdr_len)
-{
-    struct iovec iov[1 + PKT_BUFFERS_MAX_IOV];
-    uint32_t len;
-    void *place = pkt_buffers_place(b, hdr_len, &len);
-    unsigned pieces;
-    long r;
-
-    if (place) {
-        r = syscall(SYS_read, q->fd, place, len);
-        if (r > 0) {
-            memcpy(pkt->hdr, place, hdr_len);
-        }
-        return r;
-    }
-    pieces = pkt_buffers_gather(b, iov + 1);
-    if (pieces == 0) {
-        return 0;
-    }
-    iov[0] = (struct iovec){ .iov_base = pkt->hdr, .iov_len = hdr_len };
-    return syscall(SYS_readv, q->fd, iov, pieces + 1);
-}
-
-static unsigned tap_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
-{
-    uint32_t hdr_len = q->nd->has_vnet_hdr ? PKT_HDR_LEN : 0;
-    unsigned n = 0;
-    unsigned tries;
-
-    for (tries = 0; n < max && tries < 4 * max; tries++) {
-        long r = tap_read_into(q, b, &pkt[n], hdr_len);
-
-        if (r == 0) {
-            break;
-        }
-        if (r < 0) {
-            b->more = false;
-            break;
-        }
-        if ((size_t)r < hdr_len + FRAME_MIN) {
-            continue;
-        }
-        if (hdr_len == 0) {
-            memset(pkt[n].hdr, 0, PKT_HDR_LEN);
-        }
-        n += pkt_buffers_put(b, &pkt[n], (uint32_t)((size_t)r - hdr_len));
-    }
-    return n;
 }
 
 /*
