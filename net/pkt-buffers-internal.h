@@ -31,16 +31,23 @@ bool pkt_buffers_ready(PktBuffers *b);
 unsigned pkt_buffers_gather(PktBuffers *b, struct iovec *ret_iov);
 
 /*
- * Where the next packet can be read to with one plain read, its header of @hdr_len bytes and a
- * frame behind it; NULL: nowhere, by what is known of its length, or it is not pkt_buffers_ready().
- */
-void *pkt_buffers_place(PktBuffers *b, uint32_t hdr_len, uint32_t *ret_len);
-
-/*
  * A packet was read there, a frame of @len bytes; its header is in @pkt->hdr. True: it is complete,
  * and @pkt says what it has. False: it was dropped, or waits.
  */
 bool pkt_buffers_put(PktBuffers *b, Pkt *pkt, uint32_t len);
+
+/*
+ * Where the next packets can be read to with a plain read each, their headers of @hdr_len bytes
+ * with the frames behind them. Returns for how many, up to @max; 0: none, by what is known of their
+ * length, or it is not pkt_buffers_ready().
+ */
+unsigned pkt_buffers_place(PktBuffers *b, uint32_t hdr_len, struct iovec *ret_place, unsigned max);
+
+/*
+ * A frame of @len bytes was read to @place, with its header; where reads to places before it
+ * brought nothing, it moves to the first of them. In the order of the places; then as above.
+ */
+bool pkt_buffers_put_placed(PktBuffers *b, Pkt *pkt, const struct iovec *place, uint32_t len);
 
 /* The same of a frame that is in one piece at @data in b->spill, where there is a buffer for it. */
 bool pkt_buffers_copy(PktBuffers *b, Pkt *pkt, const uint8_t *data, uint32_t len);

@@ -133,11 +133,6 @@ static void adapt(PktBuffers *b, uint32_t len)
 
 bool pkt_buffers_put(PktBuffers *b, Pkt *pkt, uint32_t len)
 {
-    if (b->placed && len == b->direct) { /* or longer */
-        b->usual_len = 0;
-        b->too_long++;
-        return false;
-    }
     adapt(b, len);
     if (len <= b->direct && len <= b->max_len && b->headroom + len <= b->buf[b->next].len) {
         give(b, pkt, 1, len);
@@ -158,21 +153,46 @@ bool pkt_buffers_ready(PktBuffers *b)
     return !b->starved;
 }
 
-void *pkt_buffers_place(PktBuffers *b, uint32_t hdr_len, uint32_t *ret_len)
+/* A packet, and what tells that it is longer than we know, into the first piece of @buf. */
+static bool place_in(const PktBuffers *b, const PktBuffer *buf, struct iovec *ret_place)
 {
-    const struct iovec *v;
+    if (buf->n_iov == 0 || buf->iov->iov_len <= b->headroom + b->usual_len) {
+        return false;
+    }
+    ret_place->iov_base = buf->iov->iov_base;
+    ret_place->iov_len = MIN(buf->iov->iov_len, b->headroom + b->max_len + 1u);
+    return true;
+}
+
+unsigned pkt_buffers_place(PktBuffers *b, uint32_t hdr_len, struct iovec *ret_place, unsigned max)
+{
+    unsigned n = 0;
 
     if (b->usual_len == 0 || b->headroom != hdr_len || !pkt_buffers_ready(b)) {
-        return NULL;
+        return 0;
     }
-    v = b->buf[b->next].iov;
-    if (b->buf[b->next].n_iov == 0 || v->iov_len <= hdr_len + b->usual_len) {
-        return NULL;
+    max = MIN(max, b->n - b->next);
+    while (n < max && place_in(b, &b->buf[b->next + n], &ret_place[n])) {
+        n++;
     }
-    b->placed = true;
-    b->direct = (uint32_t)MIN(v->iov_len - hdr_len, b->max_len + 1u);
-    *ret_len = hdr_len + b->direct;
-    return v->iov_base;
+    return n;
+}
+
+bool pkt_buffers_put_placed(PktBuffers *b, Pkt *pkt, const struct iovec *place, uint32_t len)
+{
+    const struct iovec *next = b->buf[b->next].iov;
+
+    memcpy(pkt->hdr, place->iov_base, b->headroom);
+    if (b->headroom + len == place->iov_len || b->headroom + len > next->iov_len) { /* or longer */
+        b->usual_len = 0;
+        b->too_long++;
+        return false;
+    }
+    if (place->iov_base != next->iov_base) { /* a guest's buffers may overlap */
+        memmove(next->iov_base, place->iov_base, b->headroom + len);
+    }
+    give(b, pkt, 1, len);
+    return true;
 }
 
 unsigned pkt_buffers_gather(PktBuffers *b, struct iovec *ret_iov)
@@ -186,7 +206,6 @@ unsigned pkt_buffers_gather(PktBuffers *b, struct iovec *ret_iov)
     if (!pkt_buffers_ready(b)) {
         return 0;
     }
-    b->placed = false;
     end = pieces_end(b, b->merge && b->large ? b->n - 1 : b->next);
     for (const struct iovec *v = b->buf[b->next].iov; v < end && n < MAX_DIRECT; v++) {
         if (left <= end_at) {

@@ -17,6 +17,7 @@ typedef struct TapQueue {
     void *send_buffer;
     size_t send_size; /* of it; 0: there is none */
     bool bursts;      /* from any memory */
+    bool busy;        /* as many packets were there as could be read */
 } __attribute__((aligned(64))) TapQueue;
 
 /* Where a tap's interface is at present. */

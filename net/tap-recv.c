@@ -12,8 +12,12 @@
 #include <unistd.h>
 
 #include "pkt-buffers-internal.h"
+#include "util/container-of.h"
 
 #define FRAME_MIN 14
+
+/* Packets read at once: what reads in vain are worth where there are fewer. */
+#define TAP_READ_BURST 32u
 
 /*
  * A frame that is longer than a packet may be is cut off by the kernel without a word,
@@ -62,22 +66,11 @@ unsigned tap_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov, 
 }
 
 /* One packet into the guest's buffers. Bytes, header included; -1: there is none; 0: no buffer. */
-static long tap_read_into(const NetdevQueue *q, PktBuffers *b, Pkt *pkt, uint32_t hdr_len)
+static long tap_gather(const NetdevQueue *q, PktBuffers *b, Pkt *pkt, uint32_t hdr_len)
 {
     struct iovec iov[1 + PKT_BUFFERS_MAX_IOV];
-    uint32_t len;
-    void *place = pkt_buffers_place(b, hdr_len, &len);
-    unsigned pieces;
-    long r;
+    unsigned pieces = pkt_buffers_gather(b, iov + 1);
 
-    if (place) {
-        r = syscall(SYS_read, q->fd, place, len);
-        if (r > 0) {
-            memcpy(pkt->hdr, place, hdr_len);
-        }
-        return r;
-    }
-    pieces = pkt_buffers_gather(b, iov + 1);
     if (pieces == 0) {
         return 0;
     }
@@ -85,14 +78,17 @@ static long tap_read_into(const NetdevQueue *q, PktBuffers *b, Pkt *pkt, uint32_
     return syscall(SYS_readv, q->fd, iov, pieces + 1);
 }
 
-unsigned tap_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
+/* One by one. */
+static unsigned tap_read_each(const NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
 {
     uint32_t hdr_len = q->nd->has_vnet_hdr ? PKT_HDR_LEN : 0;
     unsigned n = 0;
-    unsigned tries;
 
-    for (tries = 0; n < max && tries < 4 * max; tries++) {
-        long r = tap_read_into(q, b, &pkt[n], hdr_len);
+    for (unsigned tries = 0; n < max && tries < 4 * max; tries++) {
+        struct iovec place;
+        bool placed = pkt_buffers_place(b, hdr_len, &place, 1) > 0;
+        long r = placed ? syscall(SYS_read, q->fd, place.iov_base, place.iov_len)
+                        : tap_gather(q, b, &pkt[n], hdr_len);
 
         if (r == 0) {
             break;
@@ -107,7 +103,52 @@ unsigned tap_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
         if (hdr_len == 0) {
             memset(pkt[n].hdr, 0, PKT_HDR_LEN);
         }
-        n += pkt_buffers_put(b, &pkt[n], (uint32_t)((size_t)r - hdr_len));
+        n += placed ? pkt_buffers_put_placed(b, &pkt[n], &place, (uint32_t)r - hdr_len)
+                    : pkt_buffers_put(b, &pkt[n], (uint32_t)r - hdr_len);
     }
+    return n;
+}
+
+/*
+ * In bursts, as long as each read of one brings a packet. What comes between two reads makes a hole
+ * before it; b->more is false only if the last read found none, as then an event tells of the next.
+ */
+static unsigned tap_read_bursts(TapQueue *tq, PktBuffers *b, Pkt *pkt, unsigned max)
+{
+    struct iovec place[TAP_READ_BURST];
+    long len[TAP_READ_BURST];
+    unsigned n = 0;
+    unsigned burst;
+
+    while (tq->busy && (burst = pkt_buffers_place(b, PKT_HDR_LEN, place,
+                                                  MIN(max - n, TAP_READ_BURST))) >= TAP_RING_MIN) {
+        if (!tap_ring_read(tq->ring, place, burst, len)) {
+            tq->busy = false;
+            break;
+        }
+        for (unsigned i = 0; i < burst; i++) {
+            tq->busy &= len[i] > 0;
+            if (len[i] >= (long)(PKT_HDR_LEN + FRAME_MIN)) {
+                n += pkt_buffers_put_placed(b, &pkt[n], &place[i],
+                                            (uint32_t)(len[i] - (long)PKT_HDR_LEN));
+            }
+        }
+        b->more = len[burst - 1] > 0;
+    }
+    return n;
+}
+
+unsigned tap_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
+{
+    TapQueue *tq = container_of(q, TapQueue, q);
+    unsigned n = 0;
+
+    if (tq->ring && tq->busy) {
+        n = tap_read_bursts(tq, b, pkt, max);
+    }
+    if (n < max && b->more) {
+        n += tap_read_each(q, b, pkt + n, max - n);
+    }
+    tq->busy = n == max;
     return n;
 }

@@ -69,7 +69,6 @@ typedef struct PktBuffers {
     unsigned n_small;     /* since then, in a row, that did not */
     unsigned start;       /* next when the call began */
     uint32_t direct;      /* bytes of the next packet that are read into buffers */
-    bool placed;          /* and there is no spill behind them */
     PktWaiting waiting;
 } PktBuffers;
 

@@ -18,7 +18,8 @@
 
 typedef struct Settings {
     uint8_t flags;     /* 1: merge, 2: a netdev that reads into buffers, 4: max_len follows;
-                        * 8: no frame is usually longer than USUAL_LEN */
+                        * 8: no frame is usually longer than USUAL_LEN;
+                        * 16, 32, 64: bursts of 1 + this / 16 reads, every other in vain */
     uint8_t headroom;
     uint16_t max_len;
 } Settings;
@@ -86,17 +87,16 @@ static unsigned model_need(const Run *r, unsigned id)
     return 0;
 }
 
-/* Bytes that a frame may have that is read plainly, with its header; 0: it is not. */
-static uint32_t model_plain(const Run *r)
+/* Bytes that a frame may have that is read plainly to buffer @i, with its header; -1: it is not. */
+static long model_plain(const Run *r, unsigned i)
 {
     const PktBuffers *b = &r->g->b;
-    const PktBuffer *next = &b->buf[r->m.next];
-    size_t first = next->n_iov > 0 ? next->iov[0].iov_len : 0;
+    size_t first = b->buf[i].n_iov > 0 ? b->buf[i].iov[0].iov_len : 0;
 
     if (!r->m.usual || b->headroom != HDR_LEN || first <= HDR_LEN + USUAL_LEN) {
-        return 0;
+        return -1;
     }
-    return (uint32_t)MIN(first - HDR_LEN - 1, b->max_len);
+    return (long)MIN(first - HDR_LEN - 1, b->max_len);
 }
 
 /* What becomes of frame @id. @first_of_call: all that @last is true of is there. */
@@ -106,10 +106,7 @@ static void model_put(Run *r, unsigned id, bool first_of_call)
     unsigned need = model_need(r, id);
 
     r->m.waits = false;
-    if (model_plain(r) && r->source.len[id] > model_plain(r)) {
-        r->m.usual = false;
-        r->m.too_long++;
-    } else if (r->source.len[id] > b->max_len || b->buf[r->m.next].len < b->headroom) {
+    if (r->source.len[id] > b->max_len || b->buf[r->m.next].len < b->headroom) {
         r->m.too_long++;
     } else if (need > 0) {
         r->m.id[r->m.n] = id;
@@ -121,6 +118,38 @@ static void model_put(Run *r, unsigned id, bool first_of_call)
         r->m.waits = true;
         r->m.waiting = id;
     }
+}
+
+/* A frame that was read to a place of @room bytes. */
+static void model_put_placed(Run *r, unsigned id, long room)
+{
+    size_t next = r->g->b.buf[r->m.next].iov[0].iov_len - HDR_LEN;
+
+    if ((long)r->source.len[id] > room || r->source.len[id] > next) {
+        r->m.usual = false;
+        r->m.too_long++;
+        return;
+    }
+    r->m.id[r->m.n] = id;
+    r->m.first[r->m.n++] = r->m.next++;
+}
+
+/* Frames from *@done on, by plain reads. False: there is no place for any. */
+static bool model_burst(Run *r, unsigned max, unsigned *done)
+{
+    unsigned burst = r->source.burst ? r->source.burst : 1;
+    long room[8];
+    unsigned n = 0;
+
+    for (unsigned i = r->m.next; n < burst && i < r->g->b.n && model_plain(r, i) >= 0; i++) {
+        room[n++] = model_plain(r, i);
+    }
+    for (unsigned i = 0; i < n && r->m.n < max && *done < r->source.n; i++) {
+        if (!(r->source.holes >> i & 1)) {
+            model_put_placed(r, (*done)++, room[i]);
+        }
+    }
+    return n > 0;
 }
 
 /* @done: the source's before the call. */
@@ -143,7 +172,9 @@ static void model_read(Run *r, unsigned max, unsigned done)
             r->m.more = false;
             break;
         }
-        model_put(r, done++, r->m.next == start);
+        if (!model_burst(r, max, &done)) {
+            model_put(r, done++, r->m.next == start);
+        }
     }
     g_assert_cmpuint(done, ==, r->source.done);
 }
@@ -240,6 +271,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     frame_source_init(&r->source, s.flags & 2);
     r->g->b.usual_len = s.flags & 8 ? USUAL_LEN : 0;
     r->m.usual = (s.flags & 10) == 10;
+    r->source.burst = s.flags >> 4 & 7 ? 1 + (s.flags >> 4 & 7) : 0;
+    r->source.holes = r->source.burst ? 0x55 : 0;
     while (r->in.size > 0) {
         step(r);
     }

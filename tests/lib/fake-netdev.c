@@ -126,20 +126,17 @@ static void fake_scatter(const struct iovec *iov, unsigned n, const uint8_t *dat
     }
 }
 
-/* The next frame's; *ret_len bytes of it. */
-static unsigned fake_room(FakeNetdev *f, PktBuffers *b, struct iovec *iov, uint32_t *ret_len)
+/* As a tap is read to a place for header and frame. */
+static bool fake_read_placed(PktBuffers *b, Pkt *pkt, const FakePkt *from, uint32_t len,
+                             const struct iovec *place)
 {
-    uint32_t hdr_len = f->nd.has_vnet_hdr ? PKT_HDR_LEN : 0, len;
-    uint8_t *place = f->plain ? pkt_buffers_place(b, hdr_len, &len) : NULL;
+    struct iovec behind = { (uint8_t *)place->iov_base + b->headroom,
+                            place->iov_len - b->headroom };
 
-    *ret_len = b->max_len + 1;
-    if (!place) {
-        return pkt_buffers_gather(b, iov);
-    }
-    f->n_plain++;
-    *ret_len = len - hdr_len;
-    iov[0] = (struct iovec){ place + hdr_len, len - hdr_len };
-    return 1;
+    memcpy(place->iov_base, &from->hdr, b->headroom);
+    len = (uint32_t)MIN(len, behind.iov_len);
+    fake_scatter(&behind, 1, from->data, len);
+    return pkt_buffers_put_placed(b, pkt, place, len);
 }
 
 static unsigned fake_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
@@ -151,8 +148,9 @@ static unsigned fake_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned
     pthread_mutex_lock(&f->lock);
     for (unsigned tries = 0; n < max && tries < 4 * max; tries++) {
         static const FakePkt zeros;
-        uint32_t room;
-        unsigned pieces = fake_room(f, b, iov, &room);
+        uint32_t hdr_len = f->nd.has_vnet_hdr ? PKT_HDR_LEN : 0;
+        bool placed = f->plain && pkt_buffers_place(b, hdr_len, iov, 1) > 0;
+        unsigned pieces = placed ? 1 : pkt_buffers_gather(b, iov);
         g_autofree FakePkt *p = pieces > 0 ? g_queue_pop_head(&fake_queue_of(q)->to_nic) : NULL;
         const FakePkt *from = f->endless ? &zeros : p;
         uint32_t len = f->endless ? f->endless : p ? p->len : 0;
@@ -161,9 +159,14 @@ static unsigned fake_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned
             b->more = false;
             break;
         }
+        if (placed) {
+            f->n_plain++;
+            n += fake_read_placed(b, &pkt[n], from, len, iov);
+            continue;
+        }
         *pkt[n].hdr = from->hdr;
-        fake_scatter(iov, pieces, from->data, MIN(len, room));
-        n += pkt_buffers_put(b, &pkt[n], MIN(len, room));
+        fake_scatter(iov, pieces, from->data, MIN(len, b->max_len + 1u));
+        n += pkt_buffers_put(b, &pkt[n], MIN(len, b->max_len + 1u));
     }
     pthread_mutex_unlock(&f->lock);
     return n;

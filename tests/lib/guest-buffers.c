@@ -148,21 +148,24 @@ static struct virtio_net_hdr_v1 header_of(unsigned id)
     return (struct virtio_net_hdr_v1){ .hdr_len = (uint16_t)(1000 + id) };
 }
 
-/* Where the next frame goes, behind its header where that is in front of it; 0: nowhere. */
-static unsigned source_room(FrameSource *s, PktBuffers *b, struct iovec *iov)
+/* To a place that a plain read may be made to: header, frame. */
+static bool source_read_placed(FrameSource *s, PktBuffers *b, Pkt *pkt, const struct iovec *place)
 {
     struct virtio_net_hdr_v1 hdr = header_of(s->done);
-    uint32_t len;
-    uint8_t *place = pkt_buffers_place(b, sizeof(hdr), &len);
+    struct iovec behind = { (uint8_t *)place->iov_base + sizeof(hdr),
+                            place->iov_len - sizeof(hdr) };
 
-    if (!place) {
-        return pkt_buffers_gather(b, iov);
-    }
-    if (s->done < s->n) {
-        memcpy(place, &hdr, sizeof(hdr));
-    }
-    iov[0] = (struct iovec){ place + sizeof(hdr), len - sizeof(hdr) };
-    return 1;
+    memcpy(place->iov_base, &hdr, sizeof(hdr));
+    return pkt_buffers_put_placed(b, pkt, place, scatter(&behind, 1, frame_source_frame(s->done),
+                                                         s->len[s->done]));
+}
+
+static bool source_read_gathered(FrameSource *s, PktBuffers *b, Pkt *pkt, const struct iovec *iov,
+                                 unsigned n)
+{
+    g_assert_cmpuint(n, <=, PKT_BUFFERS_MAX_IOV);
+    *pkt->hdr = header_of(s->done);
+    return pkt_buffers_put(b, pkt, scatter(iov, n, frame_source_frame(s->done), s->len[s->done]));
 }
 
 static unsigned source_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
@@ -172,19 +175,25 @@ static unsigned source_recv_into(NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsign
     unsigned n = 0;
 
     for (unsigned tries = 0; n < max && tries < 4 * max; tries++) {
-        unsigned pieces = source_room(s, b, iov);
+        unsigned places = pkt_buffers_place(b, PKT_HDR_LEN, iov, s->burst ? s->burst : 1);
+        unsigned pieces = places > 0 ? places : pkt_buffers_gather(b, iov);
 
         if (pieces == 0 || s->done == s->n) {
             b->more = false;
             break;
         }
-        g_assert_cmpuint(pieces, <=, PKT_BUFFERS_MAX_IOV);
-        s->pieces = pieces;
-        s->plain = b->placed;
-        *pkt[n].hdr = header_of(s->done);
-        n += pkt_buffers_put(b, &pkt[n], scatter(iov, pieces, frame_source_frame(s->done),
-                                                 s->len[s->done]));
-        s->done++;
+        s->plain = places > 0;
+        s->pieces = s->plain ? 1 : pieces;
+        if (!s->plain) {
+            n += source_read_gathered(s, b, &pkt[n], iov, pieces);
+            s->done++;
+        }
+        for (unsigned i = 0; i < places && n < max && s->done < s->n; i++) {
+            if (!(s->holes >> i & 1)) {
+                n += source_read_placed(s, b, &pkt[n], &iov[i]);
+                s->done++;
+            }
+        }
     }
     return n;
 }

@@ -66,6 +66,8 @@ typedef struct FrameSource {
     unsigned done;   /* frames that were read */
     unsigned pieces; /* that the last one was read into, with the spill; if by itself */
     bool plain;      /* or it was a plain read, with the header in front */
+    unsigned burst;  /* places that such reads are made to at once; 0: 1 */
+    uint64_t holes;  /* of these, bit by bit, those that find no frame */
 } FrameSource;
 
 void frame_source_init(FrameSource *s, bool into);

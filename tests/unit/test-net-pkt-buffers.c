@@ -570,6 +570,58 @@ static void test_plain_read_of_longest_frame(void)
     guest_buffers_free(g);
 }
 
+/* --- several plain reads --- */
+
+/* Frames come one behind the other, whichever of the reads brought them. */
+static void test_burst_with_holes(void)
+{
+    static const uint32_t lens[] = { 60, 1514, 14, 1000, 61, 62, 63, 64 };
+    static const uint64_t holes[] = { 0, 1, 2, 5, 8, 15 };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(holes); i++) {
+        GuestBuffers *g = guest_buffers_new();
+        FrameSource s;
+
+        frame_source_init(&s, true);
+        frame_source_add(&s, lens, 8);
+        s.burst = 5;
+        s.holes = holes[i];
+        g->b.headroom = 12;
+        g->b.usual_len = 1514;
+        guest_buffers_add_n(g, 20, 1527 + i);
+        g_assert_cmpuint(frame_source_read(&s, g, 7), ==, 7);
+        for (unsigned id = 0; id < 7; id++) {
+            check_placed(&s, g, id, id, id);
+        }
+        g_assert_true(g->b.more && !g->b.starved);
+        guest_buffers_check_guards(g);
+        guest_buffers_free(g);
+    }
+}
+
+/* It found room where it was read to, and has none in the buffer that is its turn. */
+static void test_unusual_length_behind_a_hole(void)
+{
+    static const uint32_t lens[] = { 3000, 1514 };
+    GuestBuffers *g = guest_buffers_new();
+    FrameSource s;
+
+    frame_source_init(&s, true);
+    frame_source_add(&s, lens, 2);
+    s.burst = 3;
+    s.holes = 1;
+    g->b.headroom = 12;
+    g->b.usual_len = 1514;
+    guest_buffers_add_n(g, 1, 1527);
+    guest_buffers_add_n(g, 2, 4000);
+    g_assert_cmpuint(frame_source_read(&s, g, 64), ==, 1);
+    g_assert_cmpuint(g->b.too_long, ==, 1);
+    g_assert_cmpuint(g->b.usual_len, ==, 0);
+    check_placed(&s, g, 0, 1, 0);
+    guest_buffers_check_guards(g);
+    guest_buffers_free(g);
+}
+
 /* --- how many pieces the kernel is given --- */
 
 static unsigned pieces_for(GuestBuffers *g, FrameSource *s, uint32_t len)
@@ -738,6 +790,8 @@ int main(int argc, char **argv)
     TEST("no-plain-read", test_no_plain_read);
     TEST("no-plain-read-into-no-pieces", test_no_plain_read_into_no_pieces);
     TEST("plain-read-of-longest-frame", test_plain_read_of_longest_frame);
+    TEST("burst-with-holes", test_burst_with_holes);
+    TEST("unusual-length-behind-a-hole", test_unusual_length_behind_a_hole);
     TEST("one-buffer-while-packets-are-small", test_one_buffer_while_packets_are_small);
     TEST("only-one-buffer-without-merging", test_only_one_buffer_without_merging);
     TEST("beginning-of-a-large-buffer-while-packets-are-small",

@@ -1,0 +1,505 @@
+/*
+ * Packets out of a tap, into a guest's buffers: one by one, or in bursts.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "net/tap.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "frames.h"
+#include "guest-buffers.h"
+#include "netns.h"
+#include "open-tap.h"
+#include "tap-internal.h"
+#include "util/container-of.h"
+
+#define BATCH 64
+
+/* --- what goes through a ring --- */
+
+static struct {
+    unsigned asked;  /* reads */
+    uint64_t holes;  /* of the next submission, bit by bit, reads that find nothing yet */
+    int empty_fd;    /* they are made there */
+    int answer;      /* to all of them, in the place of the kernel's; 0: none */
+} kernel;
+
+/* In the place of liburing's. */
+int io_uring_submit_and_wait(struct io_uring *ring, unsigned wait_nr)
+{
+    int (*submit)(struct io_uring *ring, unsigned wait_nr) =
+        (int (*)(struct io_uring *, unsigned))dlsym(RTLD_NEXT, "io_uring_submit_and_wait");
+    struct io_uring_cqe *cqe;
+    unsigned head;
+    int n;
+
+    for (unsigned i = 0; i < io_uring_sq_ready(ring); i++) {
+        struct io_uring_sqe *sqe = &ring->sq.sqes[(ring->sq.sqe_head + i) & ring->sq.ring_mask];
+
+        g_assert_cmpint(sqe->opcode, ==, IORING_OP_READ);
+        g_assert_cmpint(sqe->rw_flags, ==, RWF_NOWAIT);
+        sqe->fd = kernel.holes >> i & 1 ? kernel.empty_fd : sqe->fd;
+        kernel.asked++;
+    }
+    kernel.holes = 0;
+    n = submit(ring, wait_nr);
+    io_uring_for_each_cqe(ring, head, cqe) {
+        cqe->res = kernel.answer ? kernel.answer : cqe->res;
+    }
+    return n;
+}
+
+static void tap_of_mtu_9000(Netdev **nd, int *fd, OnOffAuto vnet_hdr)
+{
+    *nd = open_tap("tt0", 1, vnet_hdr);
+    g_assert_true(netns_sh("ip link set tt0 mtu 9000"));
+    *fd = netns_packet_socket("tt0", false);
+}
+
+/* Packet number @i of the last call, which asked for nothing, is in the buffers from @first on. */
+static unsigned check_in_buffers(const GuestBuffers *g, unsigned i, unsigned first,
+                                 const uint8_t *frame, size_t len)
+{
+    struct virtio_net_hdr_v1 plain = { .num_buffers = g->pkt[i].hdr->num_buffers };
+
+    g_assert_cmpmem(g->pkt[i].hdr, sizeof(plain), &plain, sizeof(plain));
+    return guest_buffers_check(g, &g->pkt[i], first, frame, (uint32_t)len);
+}
+
+/* With a vnet header and without one; of what length the buffers are makes no difference. */
+static void test_recv_into_buffers(void)
+{
+    static const size_t lens[] = { 60, 988, 989, 3000, 3456, 1000, 14 };
+    g_autofree uint8_t *frame = g_malloc0(10000);
+    FrameSpec s = { .ip_version = 4, .payload = 4000 };
+    OnOffAuto vnet_hdr;
+
+    frame_build(frame, &s);
+    for (vnet_hdr = ON_OFF_AUTO_AUTO; vnet_hdr <= ON_OFF_AUTO_OFF; vnet_hdr++) {
+        GuestBuffers *g = guest_buffers_new();
+        g_autoptr(Netdev) nd = NULL;
+        unsigned first = 0;
+        unsigned i;
+        int fd;
+
+        if (!netns_enter()) {
+            guest_buffers_free(g);
+            return;
+        }
+        tap_of_mtu_9000(&nd, &fd, vnet_hdr);
+        for (i = 0; i < G_N_ELEMENTS(lens); i++) {
+            g_assert_cmpint(send(fd, frame, lens[i], 0), ==, (ssize_t)lens[i]);
+        }
+        g_assert_true(netns_wait(nd->queue[0]->fd));
+        guest_buffers_add_n(g, 30, 1000);
+        g->b.headroom = 12;
+        memset(g->hdr, 0xaa, sizeof(g->hdr));
+        g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, i);
+        g_assert_false(g->b.starved || g->b.more);
+        for (i = 0; i < G_N_ELEMENTS(lens); i++) {
+            first += check_in_buffers(g, i, first, frame, lens[i]);
+        }
+        g_assert_cmpuint(g->b.next, ==, first);
+        guest_buffers_free(g);
+        close(fd);
+    }
+}
+
+/* None comes shortened, or before its time, or is read for nothing. */
+static void test_recv_into_few_buffers(void)
+{
+    g_autofree uint8_t *frame = g_malloc0(10000);
+    GuestBuffers *g = guest_buffers_new();
+    g_autoptr(Netdev) nd = NULL;
+    unsigned i;
+    int fd;
+
+    if (!netns_enter()) {
+        guest_buffers_free(g);
+        return;
+    }
+    tap_of_mtu_9000(&nd, &fd, ON_OFF_AUTO_AUTO);
+    for (i = 0; i < 4; i++) {
+        g_assert_cmpint(send(fd, frame, i == 0 ? 3001 : 2500, 0), >, 0);
+    }
+    g_assert_true(netns_wait(nd->queue[0]->fd));
+    guest_buffers_add_n(g, 5, 1000);
+    g->b.max_len = 3000;
+    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 1);
+    g_assert_cmpuint(g->b.too_long, ==, 1);
+    g_assert_true(g->b.starved);
+    check_in_buffers(g, 0, 0, frame, 2500);
+    guest_buffers_add_n(g, 1, 1000);
+    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 1);
+    g_assert_true(g->b.starved);
+    check_in_buffers(g, 0, 3, frame, 2500);
+    guest_buffers_add_n(g, 3, 1000);
+    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 1);
+    check_in_buffers(g, 0, 6, frame, 2500);
+    guest_buffers_free(g);
+    close(fd);
+}
+
+/* Where lengths are known: header and frame are in the buffer's beginning, from one plain read. */
+static void test_recv_into_by_plain_reads(void)
+{
+    static const size_t lens[] = { 60, 1514, 14, 2500, 2500 };
+    g_autofree uint8_t *frame = g_malloc0(10000);
+    GuestBuffers *g = guest_buffers_new();
+    FrameSpec s = { .ip_version = 4, .payload = 4000 };
+    g_autoptr(Netdev) nd = NULL;
+    unsigned i;
+    int fd;
+
+    if (!netns_enter()) {
+        guest_buffers_free(g);
+        return;
+    }
+    frame_build(frame, &s);
+    tap_of_mtu_9000(&nd, &fd, ON_OFF_AUTO_AUTO);
+    for (i = 0; i < G_N_ELEMENTS(lens); i++) {
+        g_assert_cmpint(send(fd, frame, lens[i], 0), ==, (ssize_t)lens[i]);
+    }
+    g_assert_true(netns_wait(nd->queue[0]->fd));
+    guest_buffers_add_n(g, 8, 1600);
+    g->b.headroom = 12;
+    g->b.usual_len = 1514;
+    memset(g->hdr, 0xaa, sizeof(g->hdr));
+    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 4);
+    for (i = 0; i < 3; i++) {
+        struct virtio_net_hdr_v1 hdr = { .num_buffers = 0 };
+        uint8_t *at = g->buf[i].iov[0].iov_base;
+
+        g_assert_cmpmem(at, 10, &hdr, 10); /* the kernel leaves num_buffers to us */
+        g_assert_cmpmem(at + 12, lens[i], frame, lens[i]);
+        hdr.num_buffers = 1;
+        g_assert_cmpmem(g->pkt[i].hdr, sizeof(hdr), &hdr, sizeof(hdr));
+        g_assert_cmpuint(g->pkt[i].len, ==, lens[i]);
+    }
+    g_assert_cmpuint(g->b.too_long, ==, 1); /* an MTU that nobody knew of */
+    memset(g->buf[3].iov[0].iov_base, 0xa5, 12);
+    check_in_buffers(g, 3, 3, frame, 2500);
+    guest_buffers_free(g);
+    close(fd);
+}
+
+/* A packet that nobody saw when the link was on is not there when it is on again. */
+static void test_recv_into_with_the_link_off(void)
+{
+    g_autofree uint8_t *frame = g_malloc0(10000);
+    GuestBuffers *g = guest_buffers_new();
+    g_autoptr(Netdev) nd = NULL;
+    int fd;
+
+    if (!netns_enter()) {
+        guest_buffers_free(g);
+        return;
+    }
+    tap_of_mtu_9000(&nd, &fd, ON_OFF_AUTO_AUTO);
+    g_assert_cmpint(send(fd, frame, 2500, 0), ==, 2500);
+    g_assert_cmpint(send(fd, frame, 2500, 0), ==, 2500);
+    g_assert_true(netns_wait(nd->queue[0]->fd));
+    guest_buffers_add_n(g, 8, 1000);
+    netdev_set_link(nd, false);
+    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 0);
+    netdev_set_link(nd, true);
+    g_assert_cmpuint(netdev_recv_into(nd->queue[0], &g->b, g->pkt, BATCH), ==, 0);
+    g_assert_false(g->b.starved || g->b.more);
+    guest_buffers_free(g);
+    close(fd);
+}
+
+/* --- bursts --- */
+
+#define USUAL 1514
+
+typedef struct BurstTest {
+    Netdev *nd;
+    NetdevQueue *q;
+    TapQueue *tq;
+    GuestBuffers *g;
+    int fd;
+    int pipe[2]; /* that stays empty */
+    unsigned sent;
+    unsigned seen;
+    uint8_t frame[FRAME_MAX];
+} BurstTest;
+
+static BurstTest *burst_test_new(void)
+{
+    const FrameSpec s = { .ip_version = 4, .udp = true, .payload = 100 };
+    BurstTest *t = g_new0(BurstTest, 1);
+
+    memset(&kernel, 0, sizeof(kernel));
+    if (!netns_enter()) {
+        g_free(t);
+        return NULL;
+    }
+    tap_of_mtu_9000(&t->nd, &t->fd, ON_OFF_AUTO_AUTO);
+    t->q = t->nd->queue[0];
+    t->tq = container_of(t->q, TapQueue, q);
+    netdev_set_bursts(t->q, true);
+    g_assert_cmpint(pipe2(t->pipe, O_CLOEXEC | O_NONBLOCK), ==, 0);
+    kernel.empty_fd = t->pipe[0];
+    frame_build(t->frame, &s);
+    t->g = guest_buffers_new();
+    t->g->b.headroom = 12;
+    t->g->b.usual_len = USUAL;
+    return t;
+}
+
+static void burst_test_free(BurstTest *t)
+{
+    netdev_free(t->nd);
+    guest_buffers_free(t->g);
+    close(t->pipe[0]);
+    close(t->pipe[1]);
+    close(t->fd);
+    g_free(t);
+}
+
+/* Each has its number in it, and by that its length. */
+static uint8_t *numbered(BurstTest *t, unsigned number, size_t *ret_len)
+{
+    *ret_len = 60 + number % 40;
+    t->frame[14] = (uint8_t)number;
+    t->frame[15] = (uint8_t)(number >> 8);
+    return t->frame;
+}
+
+static void send_frames(BurstTest *t, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        size_t len;
+        const uint8_t *frame = numbered(t, t->sent++, &len);
+
+        g_assert_cmpint(send(t->fd, frame, len, 0), ==, (ssize_t)len);
+    }
+}
+
+/* Reads up to a batch: @n come, each into the next buffer, the next ones in order. */
+static void read_frames(BurstTest *t, unsigned n)
+{
+    unsigned first = t->g->b.next;
+
+    g_assert_cmpuint(netdev_recv_into(t->q, &t->g->b, t->g->pkt, BATCH), ==, n);
+    for (unsigned i = 0; i < n; i++) {
+        size_t len;
+        const uint8_t *frame = numbered(t, t->seen++, &len);
+        const uint8_t *at = t->g->buf[first + i].iov[0].iov_base;
+        const Pkt *pkt = &t->g->pkt[i];
+
+        g_assert_cmpuint(pkt->len, ==, len);
+        g_assert_cmpuint(pkt->hdr->num_buffers, ==, 1);
+        g_assert_true(pkt->iov == t->g->buf[first + i].iov);
+        g_assert_cmpmem(at, 10, pkt->hdr, 10);
+        g_assert_cmpmem(at + 12, len, frame, len);
+    }
+    g_assert_cmpuint(t->g->b.next, ==, first + n);
+}
+
+static bool has_ring(const BurstTest *t)
+{
+    if (tap_ring_is_up(t->tq->ring)) {
+        return true;
+    }
+    g_test_skip("no io_uring as we need it (Linux 6.1): packets were read one by one");
+    return false;
+}
+
+/* Only behind as many packets as could be read; the last reads find none, and say so. */
+static void test_bursts(void)
+{
+    BurstTest *t = burst_test_new();
+
+    if (!t) {
+        return;
+    }
+    guest_buffers_add_n(t->g, 300, 1600);
+    send_frames(t, BATCH - 1);
+    read_frames(t, BATCH - 1);
+    g_assert_false(t->g->b.more);
+    read_frames(t, 0);
+    g_assert_cmpuint(kernel.asked, ==, 0);
+    send_frames(t, 2 * BATCH + 10);
+    read_frames(t, BATCH);
+    g_assert_cmpuint(kernel.asked, ==, 0);
+    read_frames(t, BATCH);
+    if (has_ring(t)) {
+        g_assert_cmpuint(kernel.asked, ==, BATCH);
+        read_frames(t, 10);
+        g_assert_cmpuint(kernel.asked, ==, BATCH + 32);
+        g_assert_false(t->g->b.more || t->g->b.starved);
+        read_frames(t, 0);
+        send_frames(t, 1);
+        read_frames(t, 1);
+        g_assert_cmpuint(kernel.asked, ==, BATCH + 32);
+        guest_buffers_check_guards(t->g);
+    }
+    burst_test_free(t);
+}
+
+/* What it is edge-triggered for: where no more is said, an event comes with the next packet. */
+static void test_event_behind_a_burst(void)
+{
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+    BurstTest *t = burst_test_new();
+    int ep;
+
+    if (!t) {
+        return;
+    }
+    ep = epoll_create1(EPOLL_CLOEXEC);
+    g_assert_cmpint(epoll_ctl(ep, EPOLL_CTL_ADD, t->q->fd, &ev), ==, 0);
+    guest_buffers_add_n(t->g, 200, 1600);
+    send_frames(t, BATCH + 10);
+    read_frames(t, BATCH);
+    g_assert_cmpint(epoll_wait(ep, &ev, 1, 0), ==, 1);
+    read_frames(t, 10);
+    g_assert_false(t->g->b.more);
+    g_assert_cmpint(epoll_wait(ep, &ev, 1, 0), ==, 0);
+    send_frames(t, 1);
+    g_assert_cmpint(epoll_wait(ep, &ev, 1, 1000), ==, 1);
+    read_frames(t, 1);
+    close(ep);
+    burst_test_free(t);
+}
+
+/* Packets that come between two reads move forward, and none before them is taken for the end. */
+static void test_holes(void)
+{
+    static const uint64_t holes[] = { 1, 0xff, 0x80000000, 0x55555555, 0x7fffffff, 0xffffffff };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(holes); i++) {
+        BurstTest *t = burst_test_new();
+
+        if (!t) {
+            return;
+        }
+        guest_buffers_add_n(t->g, 200, 1600);
+        send_frames(t, 2 * BATCH);
+        read_frames(t, BATCH);
+        kernel.holes = holes[i];
+        if (holes[i] >> 31) {
+            unsigned there = (unsigned)__builtin_popcount(~(uint32_t)holes[i]);
+
+            read_frames(t, there); /* the last read found none, so the caller waits for an event */
+            g_assert_false(t->g->b.more);
+            read_frames(t, BATCH - there);
+        } else {
+            read_frames(t, BATCH);
+        }
+        if (has_ring(t)) {
+            g_assert_cmpuint(kernel.asked, ==, 32);
+            guest_buffers_check_guards(t->g);
+        }
+        burst_test_free(t);
+    }
+}
+
+/* A guest may give the same memory twice: what is in it then is its own affair. */
+static void test_hole_before_overlapping_buffers(void)
+{
+    BurstTest *t = burst_test_new();
+
+    if (!t) {
+        return;
+    }
+    guest_buffers_add_n(t->g, 200, 1600);
+    for (unsigned i = BATCH + 1; i < BATCH + 32; i++) {
+        t->g->buf[i].iov[0].iov_base = (uint8_t *)t->g->buf[BATCH].iov[0].iov_base + 1;
+    }
+    send_frames(t, BATCH + 31);
+    read_frames(t, BATCH);
+    kernel.holes = 1;
+    g_assert_cmpuint(netdev_recv_into(t->q, &t->g->b, t->g->pkt, BATCH), ==, 31);
+    burst_test_free(t);
+}
+
+/* A longer frame than is known of is lost, once; those behind it in the same burst are not. */
+static void test_unusual_length_in_a_burst(void)
+{
+    g_autofree uint8_t *frame = g_malloc0(FRAME_MAX);
+    BurstTest *t = burst_test_new();
+
+    if (!t) {
+        return;
+    }
+    guest_buffers_add_n(t->g, 300, 1600);
+    send_frames(t, BATCH + 10);
+    g_assert_cmpint(send(t->fd, frame, 3000, 0), ==, 3000);
+    send_frames(t, 32 - 11);
+    read_frames(t, BATCH);
+    g_assert_cmpuint(t->g->b.too_long, ==, 0);
+    read_frames(t, 32 - 1);
+    g_assert_cmpuint(t->g->b.too_long, ==, 1);
+    g_assert_cmpuint(t->g->b.usual_len, ==, 0);
+    burst_test_free(t);
+}
+
+/* Fewer than are worth a burst, and then none: no packet is read that has no buffer. */
+static void test_bursts_end_with_the_buffers(void)
+{
+    BurstTest *t = burst_test_new();
+
+    if (!t) {
+        return;
+    }
+    guest_buffers_add_n(t->g, BATCH + 32 + 5, 1600);
+    send_frames(t, 2 * BATCH);
+    read_frames(t, BATCH);
+    read_frames(t, 32 + 5);
+    g_assert_true(t->g->b.starved && !t->g->b.more);
+    if (has_ring(t)) {
+        g_assert_cmpuint(kernel.asked, ==, 32);
+    }
+    guest_buffers_add_n(t->g, 40, 1600);
+    read_frames(t, BATCH - 32 - 5);
+    burst_test_free(t);
+}
+
+/* A driver whose files cannot be read from in this way, as macvtap's. */
+static void test_no_reads_without_waiting(void)
+{
+    BurstTest *t = burst_test_new();
+
+    if (!t) {
+        return;
+    }
+    guest_buffers_add_n(t->g, 300, 1600);
+    send_frames(t, 4 * BATCH);
+    read_frames(t, BATCH);
+    kernel.answer = -EOPNOTSUPP;
+    kernel.holes = UINT32_MAX;
+    read_frames(t, BATCH);
+    read_frames(t, BATCH);
+    read_frames(t, BATCH);
+    g_assert_cmpuint(kernel.asked, <=, 32);
+    burst_test_free(t);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define TEST(name, fn) g_test_add_func("/net/tap-recv/" name, fn)
+    TEST("into-buffers", test_recv_into_buffers);
+    TEST("into-few-buffers", test_recv_into_few_buffers);
+    TEST("by-plain-reads", test_recv_into_by_plain_reads);
+    TEST("with-the-link-off", test_recv_into_with_the_link_off);
+    TEST("bursts", test_bursts);
+    TEST("event-behind-a-burst", test_event_behind_a_burst);
+    TEST("holes", test_holes);
+    TEST("hole-before-overlapping-buffers", test_hole_before_overlapping_buffers);
+    TEST("unusual-length-in-a-burst", test_unusual_length_in_a_burst);
+    TEST("bursts-end-with-the-buffers", test_bursts_end_with_the_buffers);
+    TEST("no-reads-without-waiting", test_no_reads_without_waiting);
+    return g_test_run();
+}
