@@ -22,7 +22,8 @@ static void peer_rested(IoTimer *timer)
 void nic_peer_init(NicPeer *p, NetdevQueue *q, DeviceQueue *dq)
 {
     *p = (NicPeer){ .q = q, .dq = dq, .source = { .fd = q->fd, .ready = peer_event },
-                    .rest = { .fire = peer_rested }, .patience = NIC_PEER_SLEEPS };
+                    .rest = { .fire = peer_rested }, .rest_ns = NIC_PEER_REST_NS,
+                    .patience = NIC_PEER_SLEEPS };
 }
 
 int nic_peer_attach(NicPeer *p)
@@ -81,6 +82,16 @@ static void peer_rest(NicPeer *p, bool on)
     }
 }
 
+/* One that brought @n packets is over. */
+static void peer_adapt_rest(NicPeer *p, unsigned n)
+{
+    if (n >= NIC_PEER_REST_MANY) {
+        p->rest_ns = MIN(p->rest_ns + p->rest_ns / 4, NIC_PEER_REST_MAX_NS);
+    } else if (n < NIC_PEER_REST_FEW) {
+        p->rest_ns = MAX(p->rest_ns - p->rest_ns / 4, NIC_PEER_REST_NS);
+    }
+}
+
 void nic_peer_sleep(NicPeer *p, unsigned n, uint64_t now)
 {
     uint64_t since = p->since;
@@ -95,6 +106,7 @@ void nic_peer_sleep(NicPeer *p, unsigned n, uint64_t now)
     }
     if (p->resting) {
         p->patience = NIC_PEER_SLEEPS;
+        peer_adapt_rest(p, n);
     } else if (n == 0 || ++p->n_sleeps < p->patience) {
         return;
     } else {
@@ -105,7 +117,7 @@ void nic_peer_sleep(NicPeer *p, unsigned n, uint64_t now)
         }
     }
     peer_rest(p, true);
-    io_thread_set_timer(p->dq->thread, &p->rest, now + NIC_PEER_REST_NS);
+    io_thread_set_timer(p->dq->thread, &p->rest, now + p->rest_ns);
 }
 
 /* Closing the former file has taken it out of epoll. */

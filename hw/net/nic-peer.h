@@ -19,9 +19,17 @@
 #define NIC_PEER_SLEEPS     32u
 #define NIC_PEER_SLEEPS_MAX 4096u  /* after rests that brought little */
 #define NIC_PEER_SLEEP_NS   30000u
-/* It does so for so long, and again where that brought so many packets. */
+/* It does so for so long at first, and again where that brought so many packets. */
 #define NIC_PEER_REST_NS    200000u
 #define NIC_PEER_REST_PACKETS 16u
+/*
+ * For longer, up to so long, while so many packets come, as each look has its price, and back when
+ * they are few. What comes in the longest one fits into a tap, which has room for 1000 packets: 2
+ * million a second.
+ */
+#define NIC_PEER_REST_MAX_NS 500000u
+#define NIC_PEER_REST_MANY   192u
+#define NIC_PEER_REST_FEW    64u
 
 typedef struct NicPeer {
     NetdevQueue *q;
@@ -33,6 +41,7 @@ typedef struct NicPeer {
     bool listens; /* there are events that are wanted */
     bool resting;
     IoTimer rest;
+    unsigned rest_ns;  /* the next one */
     unsigned patience; /* sleeps before it rests */
     unsigned n_sleeps; /* of these, since that time */
     uint64_t since;

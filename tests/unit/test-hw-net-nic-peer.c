@@ -222,6 +222,28 @@ static void test_goes_on_while_it_pays(void)
     fixture_down(&f);
 }
 
+/* For longer while many packets come, and back when few do. */
+static void test_rests_longer_for_many(void)
+{
+    Fixture f;
+
+    fixture_up(&f);
+    make_rest(&f);
+    g_assert_cmpuint(f.seen.rest_ns, ==, NIC_PEER_REST_NS);
+    g_assert_true(sleeps(&f, 3, NIC_PEER_REST_MANY - 1, NIC_PEER_REST_NS));
+    g_assert_cmpuint(f.seen.rest_ns, ==, NIC_PEER_REST_NS);
+    g_assert_true(sleeps(&f, 1, NIC_PEER_REST_MANY, NIC_PEER_REST_NS));
+    g_assert_cmpuint(f.seen.rest_ns, ==, NIC_PEER_REST_NS * 5 / 4);
+    g_assert_true(sleeps(&f, 1, 0, NIC_PEER_REST_NS)); /* it is not over yet */
+    g_assert_true(sleeps(&f, 10, 1000, NIC_PEER_REST_MAX_NS));
+    g_assert_cmpuint(f.seen.rest_ns, ==, NIC_PEER_REST_MAX_NS);
+    g_assert_true(sleeps(&f, 3, NIC_PEER_REST_FEW, NIC_PEER_REST_MAX_NS));
+    g_assert_cmpuint(f.seen.rest_ns, ==, NIC_PEER_REST_MAX_NS);
+    g_assert_true(sleeps(&f, 10, NIC_PEER_REST_FEW - 1, NIC_PEER_REST_MAX_NS));
+    g_assert_cmpuint(f.seen.rest_ns, ==, NIC_PEER_REST_NS);
+    fixture_down(&f);
+}
+
 /* It is tried the less often the more often it did not pay, and as before when it did. */
 static void test_patience(void)
 {
@@ -317,6 +339,7 @@ int main(int argc, char **argv)
     TEST("timer-ends-it", test_timer_ends_it);
     TEST("goes-on-before-its-time", test_goes_on_before_its_time);
     TEST("goes-on-while-it-pays", test_goes_on_while_it_pays);
+    TEST("rests-longer-for-many", test_rests_longer_for_many);
     TEST("patience", test_patience);
     TEST("room-is-told-while-it-rests", test_room_is_told_while_it_rests);
     TEST("another-descriptor-is-awake", test_another_descriptor_is_awake);
