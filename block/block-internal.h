@@ -1,0 +1,78 @@
+/*
+ * What the parts of the block layer share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef BLOCK_BLOCK_INTERNAL_H
+#define BLOCK_BLOCK_INTERNAL_H
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "block/block.h"
+
+/* A kind of image. Main thread, but for what says otherwise. */
+typedef struct BlockDriver {
+    const char *name;
+    /* Whether a file of this kind is one; sets @error. */
+    bool (*accepts)(const BlockNode *node, const struct stat *st, GError **error);
+    /* Fills in the limits of @node, whose file is open. */
+    bool (*open)(BlockNode *node, GError **error);
+    /* How long it is, in bytes; or -errno. */
+    int64_t (*measure)(const BlockNode *node);
+    bool (*resize)(BlockNode *node, uint64_t bytes, GError **error);
+    /* In a worker, which waits: 0 or -errno. */
+    int (*discard)(BlockNode *node, const BlockRequest *req);
+} BlockDriver;
+
+extern const BlockDriver block_file;
+extern const BlockDriver block_host_device;
+
+/* Opens config->filename for @node, and finds what it needs. */
+bool block_file_open(BlockNode *node, const BlockConfig *config, GError **error);
+/* What direct I/O asks for: node->request_alignment and memory_alignment. */
+bool block_find_alignment(BlockNode *node, GError **error);
+
+/* --- requests --- */
+
+/* What was done of it does not come again. */
+void block_request_advance(BlockRequest *req, uint64_t n);
+/* Whether what is left of a read or write can be done without a copy. */
+bool block_request_aligned(const BlockRequest *req);
+/* In a worker: all that is left of a read or write. 0 or -errno. @buf: of BLOCK_BOUNCE bytes. */
+int block_file_io(BlockRequest *req, void *buf, pthread_mutex_t *rmw_lock);
+#define BLOCK_BOUNCE (256u * 1024)
+
+/* --- workers: threads of a node for what io_uring does not do --- */
+
+typedef struct BlockWorkers BlockWorkers;
+
+BlockWorkers *block_workers_new(BlockNode *node, GError **error);
+void block_workers_free(BlockWorkers *w); /* nothing is under way; NULL is fine */
+/* Does @req, and has its queue's thread finish it. Thread of the queue. */
+void block_workers_add(BlockWorkers *w, BlockRequest *req);
+/* Returns when no worker touches @q any more, nothing of which is under way. Main thread. */
+void block_workers_leave(BlockWorkers *w, const BlockQueue *q);
+
+/* In the thread of the queue, by way of its task: req->res says how it ended. */
+bool block_request_finished(IoTask *task);
+
+/* --- what other threads tell the main thread --- */
+
+typedef struct BlockNotice BlockNotice;
+
+BlockNotice *block_notice_new(BlockNode *node, GError **error);
+void block_notice_free(BlockNotice *n); /* NULL is fine */
+/* A request failed by no fault of its owner's: for the log. Any thread. */
+void block_notice_error(BlockNotice *n, BlockOp op, int err);
+/* The node has failed. Any thread. */
+void block_notice_failed(BlockNotice *n);
+
+/* --- locks --- */
+
+bool block_lock_available(void);
+/* Takes those that QEMU would: see lock.c. False: none are held. */
+bool block_lock(BlockNode *node, bool writes, bool share_rw, GError **error);
+void block_unlock(BlockNode *node);
+
+#endif

@@ -1,0 +1,147 @@
+/*
+ * A node's life: opened, claimed by a device, resized, closed. Main thread.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "block-internal.h"
+#include "util/fd.h"
+
+static const BlockDriver *const drivers[] = { &block_file, &block_host_device };
+
+static const BlockDriver *find_driver(const char *name, GError **error)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(drivers); i++) {
+        if (strcmp(drivers[i]->name, name) == 0) {
+            return drivers[i];
+        }
+    }
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "Unknown driver '%s'", name);
+    return NULL;
+}
+
+static bool find_locking(BlockNode *node, OnOffAuto locking, GError **error)
+{
+    bool available = locking != ON_OFF_AUTO_OFF && block_lock_available();
+
+    if (locking == ON_OFF_AUTO_ON && !available) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                    "locking=on: the kernel has no locks of open files");
+        return false;
+    }
+    node->lock = available;
+    return true;
+}
+
+/* What is left of a sector at the end is not shown to anybody. */
+static bool read_size(BlockNode *node, GError **error)
+{
+    int64_t bytes = node->driver->measure(node);
+
+    if (bytes < 0) {
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno((int)-bytes),
+                    "Could not get the size of '%s': %s", node->filename,
+                    g_strerror((int)-bytes));
+        return false;
+    }
+    __atomic_store_n(&node->bytes, (uint64_t)bytes / BLOCK_SECTOR * BLOCK_SECTOR,
+                     __ATOMIC_RELAXED);
+    return true;
+}
+
+BlockNode *block_node_open(const BlockConfig *config, GError **error)
+{
+    const BlockDriver *driver = find_driver(config->driver, error);
+    g_autoptr(BlockNode) node = NULL;
+
+    if (!driver) {
+        return NULL;
+    }
+    node = g_new0(BlockNode, 1);
+    node->fd = -1;
+    node->driver = driver;
+    node->node_name = g_strdup(config->node_name);
+    node->filename = g_strdup(config->filename);
+    node->aio = config->aio;
+    node->direct = config->direct;
+    node->no_flush = config->no_flush;
+    node->notice = block_notice_new(node, error);
+    if (!node->notice || !find_locking(node, config->locking, error) ||
+        !block_file_open(node, config, error) || !read_size(node, error)) {
+        return NULL;
+    }
+    return g_steal_pointer(&node);
+}
+
+void block_node_free(BlockNode *node)
+{
+    if (node) {
+        g_assert(node->n_queues == 0 && !node->in_use);
+        block_workers_free(node->workers);
+        block_notice_free(node->notice);
+        fd_close(&node->fd);
+        g_free(node->node_name);
+        g_free(node->filename);
+        g_free(node);
+    }
+}
+
+bool block_node_claim(BlockNode *node, bool writes, bool share_rw, GError **error)
+{
+    g_assert(!node->in_use);
+    if (writes && node->read_only) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_ROFS, "Block node is read-only");
+        return false;
+    }
+    node->in_use = block_lock(node, writes, share_rw, error);
+    return node->in_use;
+}
+
+void block_node_release(BlockNode *node)
+{
+    g_assert(node->in_use && node->n_queues == 0);
+    block_unlock(node);
+    node->in_use = false;
+    node->changed = NULL;
+}
+
+static bool tell_size(BlockNode *node, uint64_t before, GError **error)
+{
+    if (!read_size(node, error)) {
+        return false;
+    }
+    if (block_node_bytes(node) != before && node->changed) {
+        node->changed(node->changed_opaque);
+    }
+    return true;
+}
+
+bool block_node_resize(BlockNode *node, uint64_t bytes, GError **error)
+{
+    uint64_t before = block_node_bytes(node);
+
+    if (bytes % BLOCK_SECTOR != 0 || bytes > INT64_MAX) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                    "The new size must be a multiple of 512");
+        return false;
+    }
+    if (node->read_only) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_ROFS, "Image is read-only");
+        return false;
+    }
+    if (bytes < before) { /* first: a write beyond the end would make the file longer again */
+        __atomic_store_n(&node->bytes, bytes, __ATOMIC_RELAXED);
+    }
+    if (!node->driver->resize(node, bytes, error)) {
+        (void)tell_size(node, before, NULL);
+        return false;
+    }
+    return tell_size(node, before, error);
+}
+
+bool block_node_refresh(BlockNode *node, GError **error)
+{
+    return tell_size(node, block_node_bytes(node), error);
+}
