@@ -35,7 +35,7 @@ bool block_find_alignment(BlockNode *node, GError **error);
 
 /* --- requests --- */
 
-/* What was done of it does not come again. */
+/* @n more bytes are done: what comes next is not empty. */
 void block_request_advance(BlockRequest *req, uint64_t n);
 /* Whether what is left of a read or write can be done without a copy. */
 bool block_request_aligned(const BlockRequest *req);

@@ -18,7 +18,7 @@
 void block_request_advance(BlockRequest *req, uint64_t n)
 {
     req->pos += n;
-    while (n > 0 && n >= req->at->iov_len) {
+    while (req->n_at > 0 && n >= req->at->iov_len) { /* empty ones go, too: none is first */
         n -= req->at->iov_len;
         req->at++;
         req->n_at--;

@@ -203,6 +203,7 @@ void block_submit(BlockQueue *q, BlockRequest *req)
     req->pos = 0;
     req->at = req->iov;
     req->n_at = req->n_iov;
+    block_request_advance(req, 0);
     io_inflight_begin(&q->inflight);
     req->res = check(req);
     if (req->res <= 0) {

@@ -71,10 +71,35 @@ void block_rig_open(BlockRig *r, unsigned n)
     block_rig_start(r, n);
 }
 
+typedef struct Drain {
+    IoTask task;
+    BlockQueue *q;
+    int done;
+} Drain;
+
+static bool drain_run(IoTask *task)
+{
+    return block_queue_drain(container_of(task, Drain, task)->q, task);
+}
+
+static void drain_done(IoTask *task)
+{
+    container_of(task, Drain, task)->done = 1;
+}
+
+static void drain(BlockRig *r, unsigned queue)
+{
+    Drain d = { .task = { .run = drain_run, .done = drain_done }, .q = &r->q[queue] };
+
+    io_thread_post(r->t[queue], &d.task);
+    block_rig_loop_until(&d.done, 1);
+}
+
 void block_rig_close(BlockRig *r)
 {
     while (r->n_queues > 0) {
         r->n_queues--;
+        drain(r, r->n_queues);
         block_queue_done(&r->q[r->n_queues]);
         g_clear_pointer(&r->t[r->n_queues], io_thread_free);
     }

@@ -4,12 +4,19 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
+#include <liburing.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "block-rig.h"
+#include "iothread-work.h"
 #include "util/container-of.h"
+
+#define RING_ROOM 256u /* of an iothread: util/io-ring.c */
 
 static void fill(uint8_t *buf, uint64_t offset, size_t n)
 {
@@ -27,6 +34,23 @@ static void test_read(BlockRig *r, gconstpointer data)
     fill(want, 511, sizeof(want));
     g_assert_cmpint(block_rig_io(r, BLOCK_READ, 511, got, sizeof(got)), ==, 0);
     g_assert_cmpmem(got, sizeof(got), want, sizeof(want));
+}
+
+/* As many empty ones as the kernel takes at once are before what is to be read, and behind it. */
+static void test_empty_pieces(BlockRig *r, gconstpointer data)
+{
+    enum { N = IOV_MAX * 2 + 2 };
+    g_autofree struct iovec *iov = g_new0(struct iovec, N);
+    uint8_t want[100];
+    uint8_t got[100] = { 0 };
+
+    block_rig_open(r, 1);
+    fill(want, 700, sizeof(want));
+    iov[IOV_MAX] = (struct iovec){ .iov_base = got, .iov_len = 60 };
+    iov[IOV_MAX + 1] = (struct iovec){ .iov_base = got + 60, .iov_len = 40 };
+    g_assert_cmpint(block_rig_iov(r, BLOCK_READ, 700, iov, N), ==, 0);
+    g_assert_cmpmem(got, sizeof(got), want, sizeof(want));
+    g_assert_cmpint(block_rig_iov(r, BLOCK_WRITE, 700, iov, IOV_MAX), ==, 0);
 }
 
 static void test_write(BlockRig *r, gconstpointer data)
@@ -176,6 +200,103 @@ static void test_many_requests(BlockRig *r, gconstpointer data)
     g_assert_cmpmem(buf, N * 512, want, N * 512);
 }
 
+/* --- an io_uring that others use, or that there is none of --- */
+
+typedef struct Hog {
+    IoThread *t;
+    unsigned leave; /* so much room */
+    int fd;         /* readable: they let go */
+    IoRequest req;
+    unsigned n;
+    int done;       /* atomic */
+    Work work;
+} Hog;
+
+static void hog_done(IoRequest *req, int res)
+{
+    Hog *h = container_of(req, Hog, req);
+
+    __atomic_fetch_add(&h->done, 1, __ATOMIC_RELEASE);
+}
+
+static void hog_ring(void *opaque)
+{
+    Hog *h = opaque;
+    struct io_uring_sqe *sqe;
+
+    h->req.done = hog_done;
+    while (h->n + h->leave < RING_ROOM && (sqe = io_thread_get_sqe(h->t, &h->req)) != NULL) {
+        io_uring_prep_poll_add(sqe, h->fd, POLLIN);
+        h->n++;
+    }
+}
+
+static void hog_let_go(Hog *h)
+{
+    uint64_t one = 1;
+
+    g_assert_cmpint(write(h->fd, &one, sizeof(one)), ==, sizeof(one));
+    block_rig_loop_until(&h->done, (int)h->n);
+    close(h->fd);
+}
+
+/* Others have all of the ring, or all but one place: our requests are done while they wait. */
+static void test_ring_is_full_of_others(BlockRig *r, gconstpointer data)
+{
+    enum { N = 20 };
+    uint8_t buf[512] = { 0 };
+    struct iovec iov[N];
+    BlockJob jobs[N];
+
+    for (unsigned leave = 0; leave < 2; leave++) {
+        Hog h = { .leave = leave, .fd = eventfd(0, EFD_CLOEXEC) };
+
+        block_rig_open(r, 1);
+        h.t = r->t[0];
+        io_thread_call(h.t, hog_ring, &h);
+        g_assert_cmpint(h.n + leave, ==, RING_ROOM);
+        for (int i = 0; i < N; i++) {
+            iov[i] = (struct iovec){ .iov_base = buf, .iov_len = sizeof(buf) };
+            jobs[i].req = (BlockRequest){ .op = BLOCK_WRITE, .offset = (uint64_t)i * 512,
+                                          .bytes = 512, .iov = &iov[i], .n_iov = 1 };
+        }
+        block_rig_submit(r, 0, jobs, N);
+        block_rig_wait(jobs, N);
+        for (int i = 0; i < N; i++) {
+            g_assert_cmpint(jobs[i].res, ==, 0);
+        }
+        hog_let_go(&h);
+        block_rig_close(r);
+    }
+}
+
+static void forbid_ring(void *opaque)
+{
+    Hog *h = opaque;
+
+    work_forbid(&h->work, SYS_io_uring_setup, ENOSYS);
+}
+
+static void test_no_ring(BlockRig *r, gconstpointer data)
+{
+    uint8_t buf[512];
+    Hog h = { 0 };
+
+    block_rig_open(r, 1);
+    io_thread_call(r->t[0], forbid_ring, &h);
+    if (!h.work.forbidden) {
+        g_test_skip("no seccomp filters here");
+        return;
+    }
+    memset(buf, 0x99, sizeof(buf));
+    g_assert_cmpint(block_rig_io(r, BLOCK_WRITE, 1024, buf, sizeof(buf)), ==, 0);
+    block_rig_expect(r, 1024, buf, sizeof(buf));
+    g_assert_cmpint(block_rig_io(r, BLOCK_READ, 1024, buf, sizeof(buf)), ==, 0);
+    g_assert_cmpint(block_rig_io(r, BLOCK_FLUSH, 0, NULL, 0), ==, 0);
+}
+
+/* --- the end --- */
+
 typedef struct Drain {
     IoTask task;
     BlockQueue *q;
@@ -224,6 +345,7 @@ static void test_drain(BlockRig *r, gconstpointer data)
 
 static const BlockTest tests[] = {
     { "read", test_read },
+    { "empty-pieces", test_empty_pieces },
     { "write", test_write },
     { "many-pieces", test_many_pieces },
     { "flush", test_flush },
@@ -234,6 +356,8 @@ static const BlockTest tests[] = {
     { "read-only", test_read_only },
     { "truncated", test_truncated },
     { "many-requests", test_many_requests },
+    { "ring-is-full-of-others", test_ring_is_full_of_others },
+    { "no-ring", test_no_ring },
     { "drain", test_drain },
 };
 
