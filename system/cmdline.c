@@ -13,7 +13,10 @@ typedef struct CmdOption {
     const char *arg;  /* as -help shows it; NULL: a flag. "=PATH" may also be one word with it */
     const char *help; /* lines; NULL: not shown */
     CmdPhase phase;
-    bool (*handle)(System *s, const char *arg, GError **error); /* NULL: nothing to do */
+    bool (*handle)(System *s, const char *arg, GError **error);
+    /* instead, of what is key=value or JSON; a first word alone is the value of @implied */
+    bool (*add)(System *s, OptDict *args, GError **error);
+    const char *implied;
     /* the text if @arg asks for help, else NULL */
     char *(*topic)(const char *arg, GError **error);
 } CmdOption;
@@ -29,27 +32,6 @@ typedef struct CmdGiven {
     const char *arg;
     bool apart;          /* it is a word of its own */
 } CmdGiven;
-
-static bool object_option(System *s, const char *arg, GError **error)
-{
-    g_autoptr(OptDict) args = opt_dict_parse(arg, "qom-type", error);
-
-    return args && object_add(s, args, error);
-}
-
-static bool netdev_option(System *s, const char *arg, GError **error)
-{
-    g_autoptr(OptDict) args = opt_dict_parse(arg, "type", error);
-
-    return args && netdev_add(s, args, error);
-}
-
-static bool device_option(System *s, const char *arg, GError **error)
-{
-    g_autoptr(OptDict) args = opt_dict_parse(arg, "driver", error);
-
-    return args && devices_add(s, args, error);
-}
 
 /* QEMU's shorter ways to have a NIC; "none" asks for what is so anyway. */
 static bool nic_option(System *s, const char *arg, GError **error)
@@ -93,13 +75,13 @@ static const CmdOption options[] = {
 
     { "", .help = "Devices:" },
     { "object", "TYPENAME[,prop=value]", "create an iothread ('-object help' for list)",
-      .phase = CMD_OBJECT, .handle = object_option, .topic = object_help },
+      .phase = CMD_OBJECT, .add = object_add, .implied = "qom-type", .topic = object_help },
     { "netdev", "tap,id=ID[,prop=value]",
       "the host's side of a NIC ('-netdev tap,help' for properties)",
-      .phase = CMD_NETDEV, .handle = netdev_option, .topic = netdev_help },
+      .phase = CMD_NETDEV, .add = netdev_add, .implied = "type", .topic = netdev_help },
     { "device", "DRIVER[,prop=value]",
       "the guest's side ('-device help' for list,\n'-device DRIVER,help' for properties)",
-      .phase = CMD_DEVICE, .handle = device_option, .topic = devices_help },
+      .phase = CMD_DEVICE, .add = devices_add, .implied = "driver", .topic = devices_help },
 
     { "", .help = "Monitors and logs:" },
     { "chardev", "socket,id=ID,path=PATH|fd=N[,server=on|off][,wait=on|off]",
@@ -325,7 +307,7 @@ char *cmdline_help(const CmdLine *cmd, GError **error)
 
 static const DeviceClass *cmd_device_class(const CmdGiven *given, const System *s)
 {
-    g_autoptr(OptDict) args = opt_dict_parse(given->arg, "driver", NULL);
+    g_autoptr(OptDict) args = opt_dict_parse(given->arg, given->option->implied, NULL);
     const char *driver = args ? opt_dict_get(args, "driver") : NULL;
 
     return driver ? device_class_find(s->devices, driver) : NULL;
@@ -351,13 +333,24 @@ bool cmdline_wants_bus(const CmdLine *cmd, const System *s, const char *type, bo
     return !any && otherwise;
 }
 
+static bool cmd_act(const CmdGiven *given, System *s, GError **error)
+{
+    const CmdOption *o = given->option;
+    g_autoptr(OptDict) args = NULL;
+
+    if (!o->add) {
+        return !o->handle || o->handle(s, given->arg, error);
+    }
+    args = opt_dict_parse(given->arg, o->implied, error);
+    return args && o->add(s, args, error);
+}
+
 bool cmdline_run(const CmdLine *cmd, System *s, CmdPhase phase, GError **error)
 {
     for (guint i = 0; i < cmd->given->len; i++) {
         const CmdGiven *given = g_ptr_array_index(cmd->given, i);
-        const CmdOption *o = given->option;
 
-        if (o->phase == phase && o->handle && !o->handle(s, given->arg, error)) {
+        if (given->option->phase == phase && !cmd_act(given, s, error)) {
             g_prefix_error(error, "%s%s%s: ", given->spelled, given->apart ? " " : "",
                            given->apart ? given->arg : "");
             return false;
