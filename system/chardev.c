@@ -107,14 +107,7 @@ static Chardev *socket_open(System *s, const SocketConfig *config, GError **erro
 
 ChardevObject *chardev_find(System *s, const char *id)
 {
-    for (guint i = 0; i < s->chardevs->len; i++) {
-        ChardevObject *o = g_ptr_array_index(s->chardevs, i);
-
-        if (g_str_equal(o->id, id)) {
-            return o;
-        }
-    }
-    return NULL;
+    return system_find(s->chardevs, id);
 }
 
 ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError **error)

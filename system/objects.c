@@ -39,14 +39,7 @@ void iothread_object_free(gpointer opaque)
 
 IoThreadObject *object_find(System *s, const char *id)
 {
-    for (guint i = 0; i < s->iothreads->len; i++) {
-        IoThreadObject *o = g_ptr_array_index(s->iothreads, i);
-
-        if (g_str_equal(o->id, id)) {
-            return o;
-        }
-    }
-    return NULL;
+    return system_find(s->iothreads, id);
 }
 
 IoThreadObject *object_of_thread(System *s, const IoThread *thread)

@@ -28,6 +28,18 @@ char *system_help_topic(const char *arg, const char *implied_key)
     return args && opt_dict_wants_help(args) ? g_strdup(opt_dict_get(args, implied_key)) : NULL;
 }
 
+void *system_find(const GPtrArray *objects, const char *id)
+{
+    for (guint i = 0; i < objects->len; i++) {
+        void *o = g_ptr_array_index(objects, i);
+
+        if (g_str_equal(*(char *const *)o, id)) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
 void system_init(System *s)
 {
     *s = (System){

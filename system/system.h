@@ -116,6 +116,8 @@ void system_done(System *s); /* whatever is there, also half-built */
  */
 char *system_help_topic(const char *arg, const char *implied_key);
 bool system_set_error(GError **error, const char *fmt, ...) G_GNUC_PRINTF(2, 3); /* false */
+/* Of @objects, whose first member is their id; NULL: there is none. */
+void *system_find(const GPtrArray *objects, const char *id);
 
 /* runstate.c */
 void run_expect_signals(void);       /* first of all: from here on a signal ends us with status 0 */
