@@ -29,6 +29,8 @@ static char *opt_type_name(const OptMember *m)
         return g_strdup(m->values->name);
     case OPT_STRUCT:
         return g_strdup(m->table->name);
+    case OPT_REF:
+        return g_strdup(m->table->ref);
     case OPT_LIST:
         item = opt_type_name(m->item);
         return g_strdup_printf("%sList", item);
@@ -56,18 +58,42 @@ static void opt_member_help(GString *out, const OptMember *m)
     g_string_append_c(out, '\n');
 }
 
-char *opt_table_help(const OptTable *table)
+static void opt_add_members(GPtrArray *all, const OptTable *table)
+{
+    for (const OptMember *m = table->members; m->name; m++) {
+        g_ptr_array_add(all, (gpointer)m);
+    }
+}
+
+static char *opt_members_help(const char *name, GPtrArray *members)
 {
     GString *out = g_string_new(NULL);
-    g_autoptr(GPtrArray) sorted = g_ptr_array_new();
 
-    for (const OptMember *m = table->members; m->name; m++) {
-        g_ptr_array_add(sorted, (gpointer)m);
-    }
-    g_ptr_array_sort(sorted, opt_member_compare);
-    g_string_append_printf(out, "%s options:\n", table->name);
-    for (guint i = 0; i < sorted->len; i++) {
-        opt_member_help(out, g_ptr_array_index(sorted, i));
+    g_ptr_array_sort(members, opt_member_compare);
+    g_string_append_printf(out, "%s options:\n", name);
+    for (guint i = 0; i < members->len; i++) {
+        opt_member_help(out, g_ptr_array_index(members, i));
     }
     return g_string_free(out, FALSE);
+}
+
+char *opt_table_help(const OptTable *table)
+{
+    g_autoptr(GPtrArray) members = g_ptr_array_new();
+
+    opt_add_members(members, table);
+    return opt_members_help(table->name, members);
+}
+
+char *opt_branch_help(const OptTable *table, const char *value)
+{
+    g_autoptr(GPtrArray) members = g_ptr_array_new();
+    const OptTable *branch = opt_branch_of(table, value);
+
+    if (!branch) {
+        return NULL;
+    }
+    opt_add_members(members, table);
+    opt_add_members(members, branch);
+    return opt_members_help(value, members);
 }

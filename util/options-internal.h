@@ -59,6 +59,8 @@ const OptTypeInfo *opt_type(const OptMember *m);
 void *opt_object_new(const OptTable *table, OptDict *d, OptWords words, const char *path,
                      GError **error);
 
+/* The table of the branch where the tag of @table has @value, which may be NULL; or NULL. */
+const OptTable *opt_branch_of(const OptTable *table, const char *value);
 /* The table of the branch that the tag of @config chose, or NULL. */
 const OptTable *opt_branch(const OptTable *table, const void *config);
 

@@ -41,7 +41,7 @@ static bool opt_is_pointer(const OptMember *m)
 
 static bool opt_is_present(const OptMember *m, const void *config)
 {
-    static const char zero[8];
+    static const char zero[sizeof(OptRef)];
     const void *slot = (const char *)config + m->offset;
 
     if (m->ignored) {
@@ -81,6 +81,11 @@ static struct json_object *opt_struct_to_json(const OptTable *table, const void 
     return object;
 }
 
+static struct json_object *opt_ref_to_json(const OptTable *table, const OptRef *ref)
+{
+    return ref->name ? opt_json_string(ref->name) : opt_struct_to_json(table, ref->object);
+}
+
 static struct json_object *opt_list_to_json(const OptMember *item, GArray *list)
 {
     struct json_object *array = json_object_new_array();
@@ -117,6 +122,8 @@ struct json_object *opt_value_to_json(const OptMember *m, const void *slot)
         return json_object_new_string(m->values->values[*(const int *)slot]);
     case OPT_STRUCT:
         return opt_struct_to_json(m->table, *(void *const *)slot);
+    case OPT_REF:
+        return opt_ref_to_json(m->table, slot);
     case OPT_LIST:
         return opt_list_to_json(m->item, *(GArray *const *)slot);
     case OPT_ANY:
@@ -138,15 +145,12 @@ static const OptMember *opt_member_find(const OptTable *table, const char *name)
 
 static const OptTable *opt_json_branch(const OptTable *table, struct json_object *object)
 {
-    struct json_object *value;
+    struct json_object *value = NULL;
 
-    for (const OptBranch *b = table->branches; b && b->value; b++) {
-        if (json_object_object_get_ex(object, table->tag, &value) &&
-            g_strcmp0(json_object_get_string(value), b->value) == 0) {
-            return b->table;
-        }
+    if (table->tag) {
+        json_object_object_get_ex(object, table->tag, &value);
     }
-    return NULL;
+    return opt_branch_of(table, json_object_get_string(value));
 }
 
 /* Whether @object has each member of @table that it must have. */
@@ -211,6 +215,8 @@ bool opt_value_matches(const OptMember *m, struct json_object *json)
                g_strv_contains(m->values->values, json_object_get_string(json));
     case OPT_STRUCT:
         return opt_struct_matches(m->table, json);
+    case OPT_REF:
+        return json_object_is_type(json, json_type_string) || opt_struct_matches(m->table, json);
     case OPT_LIST:
         return opt_list_matches(m->item, json);
     case OPT_ANY:

@@ -265,6 +265,22 @@ static bool opt_set_struct(const OptCtx *c, GError **error)
     return *(void **)c->slot != NULL;
 }
 
+static bool opt_set_ref(const OptCtx *c, GError **error)
+{
+    OptRef *ref = c->slot;
+    OptCtx one = *c;
+
+    if (c->text || json_object_is_type(c->json, json_type_string)) {
+        one.slot = &ref->name;
+        return opt_set_str(&one, error);
+    }
+    if (!c->dotted && !json_object_is_type(c->json, json_type_object)) {
+        return opt_bad_type(c, c->m->table->ref, error);
+    }
+    one.slot = &ref->object;
+    return opt_set_struct(&one, error);
+}
+
 /* One more item of @list, from what @c has of it. */
 static bool opt_list_add(GArray *list, OptCtx *c, const char *list_name, GError **error)
 {
@@ -349,6 +365,14 @@ static void opt_clear_struct(const OptMember *m, void *slot)
     *(void **)slot = NULL;
 }
 
+static void opt_clear_ref(const OptMember *m, void *slot)
+{
+    OptRef *ref = slot;
+
+    g_clear_pointer(&ref->name, g_free);
+    opt_clear_struct(m, &ref->object);
+}
+
 static void opt_clear_list(const OptMember *m, void *slot)
 {
     GArray *list = *(GArray **)slot;
@@ -379,6 +403,7 @@ const OptTypeInfo *opt_type(const OptMember *m)
         [OPT_MAC] = { "str", sizeof(char *), opt_set_mac, opt_clear_str },
         [OPT_ENUM] = { NULL, sizeof(int), opt_set_enum, NULL },
         [OPT_STRUCT] = { NULL, sizeof(void *), opt_set_struct, opt_clear_struct },
+        [OPT_REF] = { NULL, sizeof(OptRef), opt_set_ref, opt_clear_ref },
         [OPT_LIST] = { NULL, sizeof(GArray *), opt_set_list, opt_clear_list },
         [OPT_ANY] = { "any", sizeof(struct json_object *), opt_set_any, opt_clear_any },
     };

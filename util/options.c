@@ -7,6 +7,8 @@
 
 #include "options-internal.h"
 
+#define MAX_NESTING 64u /* of objects that are in each other: it costs stack */
+
 /* What errors call @name of the object at @path. Free it. */
 static char *opt_path(const char *path, const char *name)
 {
@@ -27,7 +29,7 @@ static bool opt_check_id(const OptCtx *c, GError **error)
 /* Only a Parameter has keys below it: a Property is JSON or a plain value, as in QEMU. */
 static OptDict *opt_dotted(const OptCtx *c)
 {
-    bool nests = c->m->type == OPT_STRUCT || c->m->type == OPT_LIST;
+    bool nests = c->m->type == OPT_STRUCT || c->m->type == OPT_LIST || c->m->type == OPT_REF;
 
     return nests && c->words == OPT_PARAMETERS ? opt_dict_take_dotted(c->from, c->m->name) : NULL;
 }
@@ -111,10 +113,19 @@ static bool opt_set_members(OptCtx *c, const OptTable *table, void *config, GErr
     return true;
 }
 
+const OptTable *opt_branch_of(const OptTable *table, const char *value)
+{
+    for (const OptBranch *b = table->branches; b && b->value; b++) {
+        if (g_strcmp0(b->value, value) == 0) {
+            return b->table;
+        }
+    }
+    return NULL;
+}
+
 const OptTable *opt_branch(const OptTable *table, const void *config)
 {
     const OptMember *m = table->members;
-    const char *value;
 
     if (!table->tag) {
         return NULL;
@@ -122,13 +133,7 @@ const OptTable *opt_branch(const OptTable *table, const void *config)
     while (!g_str_equal(m->name, table->tag)) {
         m++;
     }
-    value = m->values->values[*(const int *)opt_slot(m, (void *)config)];
-    for (const OptBranch *b = table->branches; b->value; b++) {
-        if (g_str_equal(b->value, value)) {
-            return b->table;
-        }
-    }
-    return NULL;
+    return opt_branch_of(table, m->values->values[*(const int *)opt_slot(m, (void *)config)]);
 }
 
 static void **opt_branch_slot(const OptTable *table, void *config)
@@ -155,12 +160,26 @@ static bool opt_object_fill(OptCtx *c, void *config, GError **error)
     return opt_check_unknown(c, branch, error);
 }
 
+static bool opt_is_too_deep(const char *path)
+{
+    unsigned n = 0;
+
+    for (const char *p = path; p && *p != '\0'; p++) {
+        n += *p == '.';
+    }
+    return n >= MAX_NESTING;
+}
+
 void *opt_object_new(const OptTable *table, OptDict *d, OptWords words, const char *path,
                      GError **error)
 {
     OptCtx c = { .table = table, .words = words, .path = path, .from = d };
     void *config;
 
+    if (opt_is_too_deep(path)) {
+        opt_error(error, "there are more than %u objects in each other", MAX_NESTING);
+        return NULL;
+    }
     /* QEMU: a device asks for what it misses when it has all its properties */
     if (words == OPT_PROPERTIES && !opt_check_unknown(&c, NULL, error)) {
         return NULL;

@@ -32,6 +32,7 @@ typedef enum OptType {
     OPT_MAC,        /* char *, checked: six hexadecimal bytes with colons, not multicast */
     OPT_ENUM,       /* int: index of one of .values */
     OPT_STRUCT,     /* T *, filled by .table, NULL when absent; a union if that has branches */
+    OPT_REF,        /* OptRef: a string, the name of one that is there, or an object of .table */
     OPT_LIST,       /* GArray * of what .item says, NULL when absent */
     OPT_ANY,        /* struct json_object *: any value; only JSON has it */
 } OptType;
@@ -41,12 +42,18 @@ typedef struct OptEnum {
     const char *const *values; /* ends with NULL */
 } OptEnum;
 
+/* At most one of them; none when absent. QEMU's schema calls the two an alternate. */
+typedef struct OptRef {
+    char *name;
+    void *object;
+} OptRef;
+
 typedef struct OptTable OptTable;
 typedef struct OptMember OptMember;
 
 /*
  * A member of an object, or with a NULL name the item of a list. The user's nested objects
- * and lists come as JSON or, of a Parameter, as "addr.type=unix,addr.path=/x".
+ * and lists come as JSON or, of a Parameter, as "addr.type=unix,addr.path=/x", 64 deep at most.
  */
 struct OptMember {
     const char *name;
@@ -59,7 +66,7 @@ struct OptMember {
     bool ignored;      /* taken from QEMU's callers (bus, addr, vectors...): any value, no effect */
     bool lookup;       /* an "id" of what is there already: any text, or it is not found */
     const OptEnum *values;  /* OPT_ENUM */
-    const OptTable *table;  /* OPT_STRUCT */
+    const OptTable *table;  /* OPT_STRUCT, OPT_REF */
     const OptMember *item;  /* OPT_LIST */
 };
 
@@ -77,6 +84,7 @@ struct OptTable {
     const char *tag;           /* name of the OPT_ENUM among the members that tells the branch */
     const OptBranch *branches; /* ends with a NULL value; a value of the tag may have none */
     size_t branch_offset;      /* of a void *: the struct of the branch's table, or NULL */
+    const char *ref;           /* what an OPT_REF with this table is called; NULL: there is none */
 };
 
 /*
@@ -139,6 +147,8 @@ struct json_object *opt_json_string(const char *text);
 
 /* "X options:" and a line for each member, sorted by name, as -device X,help of QEMU. */
 char *opt_table_help(const OptTable *table);
+/* The same of the branch of a union whose tag is @value, with what all have; NULL: none. */
+char *opt_branch_help(const OptTable *table, const char *value);
 
 bool opt_id_wellformed(const char *id);
 /* on, yes, true, y; off, no, false, n. */

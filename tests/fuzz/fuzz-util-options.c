@@ -23,7 +23,10 @@ typedef struct Config {
     uint64_t size;
     char *mac;
     GArray *mapping;
+    OptRef below; /* Config * */
 } Config;
+
+static const OptTable table;
 
 static const OptMember members[] = {
     { "id", OPT_STR, offsetof(Config, id) },
@@ -36,9 +39,10 @@ static const OptMember members[] = {
     { "mac", OPT_MAC, offsetof(Config, mac) },
     { "mapping", OPT_LIST, offsetof(Config, mapping), .item = &vq_mapping_item },
     { "bus", OPT_STR, .ignored = true },
+    { "below", OPT_REF, offsetof(Config, below), .table = &table },
     { 0 },
 };
-static const OptTable table = { "thing", sizeof(Config), members };
+static const OptTable table = { "thing", sizeof(Config), members, .ref = "ThingRef" };
 
 static void check_config(const Config *c)
 {
@@ -47,6 +51,10 @@ static void check_config(const Config *c)
     g_assert_true(!c->mac || strlen(c->mac) == 17);
     for (guint i = 0; c->mapping && i < c->mapping->len; i++) {
         g_assert_nonnull(g_array_index(c->mapping, VqMapping *, i)->iothread);
+    }
+    g_assert_true(!c->below.name || !c->below.object);
+    if (c->below.object) {
+        check_config(c->below.object);
     }
 }
 

@@ -28,6 +28,7 @@ typedef struct Config {
     int mode;
     bool has_mode;
     uint64_t big;
+    OptRef below; /* Config * */
 } Config;
 
 static const char *const addr_types[] = { "inet", "unix", "none", NULL };
@@ -57,6 +58,7 @@ static const OptBranch addr_branches[] = {
 };
 static const OptTable addr_table = { "Addr", sizeof(Addr), addr_members, "type", addr_branches,
                                      offsetof(Addr, u) };
+static const OptTable table;
 static const OptMember host_item = { .type = OPT_STRUCT, .table = &inet_table };
 static const OptMember name_item = { .type = OPT_STR };
 static const OptMember members[] = {
@@ -67,9 +69,10 @@ static const OptMember members[] = {
     { "mode", OPT_ENUM, offsetof(Config, mode), offsetof(Config, has_mode), .def = "fast",
       .values = &mode },
     { "big", OPT_UINT64, offsetof(Config, big) },
+    { "below", OPT_REF, offsetof(Config, below), .table = &table },
     { 0 },
 };
-static const OptTable table = { "thing", sizeof(Config), members };
+static const OptTable table = { "thing", sizeof(Config), members, .ref = "ThingRef" };
 static const OptMember thing = { .type = OPT_STRUCT, .table = &table };
 
 static Config *parse(const char *text, OptWords words, GError **error)
@@ -165,6 +168,58 @@ static void test_dotted(void)
     assert_refused("mode.x=fast", "Invalid parameter 'mode.x'");
 }
 
+static void test_ref(void)
+{
+    Config *c = parse_ok("below=n");
+
+    g_assert_cmpstr(c->below.name, ==, "n");
+    g_assert_null(c->below.object);
+    opt_config_free(&table, c);
+    c = parse_ok("below.id=x,below.below.below=y,id=z");
+    g_assert_null(c->below.name);
+    g_assert_cmpstr(((Config *)c->below.object)->id, ==, "x");
+    opt_config_free(&table, c);
+    c = parse_ok("id=x");
+    g_assert_null(c->below.name);
+    g_assert_null(c->below.object);
+    opt_config_free(&table, c);
+    assert_json("below=n", "{\"below\":\"n\"}");
+    assert_json("{\"below\":{\"below\":\"n\",\"mode\":\"slow\"}}",
+                "{\"below\":{\"mode\":\"slow\",\"below\":\"n\"}}");
+    assert_refused("{\"below\":1}", "Invalid parameter type for 'below', expected: ThingRef");
+    assert_refused("{\"below\":null}", "Invalid parameter type for 'below', expected: ThingRef");
+    assert_refused("{\"below\":{\"below\":{\"x\":1}}}",
+                   "Parameter 'below.below.x' is unexpected");
+    assert_refused("below=n,below.id=x", "Invalid parameter 'below.id'");
+    assert_refused("below.below.id=1", "Parameter 'below.below.id' expects an identifier\n"
+                   "Identifiers consist of letters, digits, '-', '.', '_', starting with a "
+                   "letter.");
+}
+
+/* A table that is in itself has no end of its own. */
+static void test_depth(void)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (unsigned i = 0; i < 64; i++) {
+        g_string_append(text, "below.");
+    }
+    g_string_append(text, "id=x");
+    opt_config_free(&table, parse_ok(text->str));
+    g_string_prepend(text, "below.");
+    assert_refused(text->str, "there are more than 64 objects in each other");
+}
+
+static void test_help_of_a_branch(void)
+{
+    g_autofree char *inet = opt_branch_help(&addr_table, "inet");
+
+    g_assert_cmpstr(inet, ==, "inet options:\n  host=<str>\n  port=<uint16>\n"
+                              "  type=<AddrType>\n");
+    g_assert_null(opt_branch_help(&addr_table, "none"));
+    g_assert_null(opt_branch_help(&addr_table, "nosuch"));
+}
+
 /* A device's properties are not nested by dots. */
 static void test_no_dots_in_properties(void)
 {
@@ -209,6 +264,7 @@ static void test_mismatches(void)
         "[]", "{\"x\":1}", "{\"id\":1}", "{\"addr\":{\"type\":\"nosuch\"}}", "{\"mode\":\"x\"}",
         "{\"addr\":{\"type\":\"inet\",\"host\":\"h\"}}", "{\"names\":[1]}", "{\"hosts\":[{}]}",
         "{\"addr\":{\"type\":\"none\",\"host\":\"h\"}}", "{\"big\":true}", "{\"names\":{}}",
+        "{\"below\":1}", "{\"below\":{\"id\":1}}",
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
@@ -247,6 +303,9 @@ int main(int argc, char **argv)
         { "enum", test_enum },
         { "union", test_union },
         { "dotted", test_dotted },
+        { "ref", test_ref },
+        { "depth", test_depth },
+        { "help-of-a-branch", test_help_of_a_branch },
         { "no-dots-in-properties", test_no_dots_in_properties },
         { "list", test_list },
         { "to-json", test_to_json },
