@@ -28,7 +28,9 @@ typedef struct VariantInfo {
     char *type;
 } VariantInfo;
 
-enum { META_BUILTIN, META_ENUM, META_ARRAY, META_OBJECT, META_COMMAND, META_EVENT };
+enum {
+    META_BUILTIN, META_ENUM, META_ARRAY, META_OBJECT, META_ALTERNATE, META_COMMAND, META_EVENT
+};
 
 typedef struct SchemaInfo {
     char *name;
@@ -55,6 +57,14 @@ typedef struct ObjectInfo {
     char *tag;
     GArray *variants; /* VariantInfo * */
 } ObjectInfo;
+
+typedef struct TypeInfo { /* of one of an alternate's types */
+    char *type;
+} TypeInfo;
+
+typedef struct AlternateInfo {
+    GArray *members; /* TypeInfo * */
+} AlternateInfo;
 
 typedef struct CallInfo { /* of a command or an event */
     char *arg_type;
@@ -90,6 +100,13 @@ static const OptTable variant_table = { "SchemaInfoObjectVariant", sizeof(Varian
                                         variant_members };
 static const OptMember variant_item = { .type = OPT_STRUCT, .table = &variant_table };
 
+static const OptMember type_members[] = {
+    { "type", OPT_STR, offsetof(TypeInfo, type), .required = true },
+    { 0 },
+};
+static const OptTable type_table = { "SchemaInfoAlternateMember", sizeof(TypeInfo), type_members };
+static const OptMember type_item = { .type = OPT_STRUCT, .table = &type_table };
+
 static const char *const json_types[] = { "string", "int", "boolean", "value", NULL };
 enum { JSON_STRING, JSON_INT, JSON_BOOLEAN, JSON_VALUE };
 static const OptEnum json_type_enum = { "JSONType", json_types };
@@ -115,6 +132,11 @@ static const OptMember object_members[] = {
     { "variants", OPT_LIST, offsetof(ObjectInfo, variants), .item = &variant_item },
     { 0 },
 };
+static const OptMember alternate_members[] = {
+    { "members", OPT_LIST, offsetof(AlternateInfo, members), .required = true,
+      .item = &type_item },
+    { 0 },
+};
 static const OptMember command_members[] = {
     { "arg-type", OPT_STR, offsetof(CallInfo, arg_type), .required = true },
     { "ret-type", OPT_STR, offsetof(CallInfo, ret_type), .required = true },
@@ -129,18 +151,22 @@ static const OptTable builtin_table = { "SchemaInfoBuiltin", sizeof(BuiltinInfo)
 static const OptTable enum_table = { "SchemaInfoEnum", sizeof(EnumInfo), enum_members };
 static const OptTable array_table = { "SchemaInfoArray", sizeof(ArrayInfo), array_members };
 static const OptTable object_table = { "SchemaInfoObject", sizeof(ObjectInfo), object_members };
+static const OptTable alternate_table = { "SchemaInfoAlternate", sizeof(AlternateInfo),
+                                          alternate_members };
 static const OptTable command_table = { "SchemaInfoCommand", sizeof(CallInfo), command_members };
 static const OptTable event_table = { "SchemaInfoEvent", sizeof(CallInfo), event_members };
 
 static const char *const meta_types[] = {
-    [META_BUILTIN] = "builtin", [META_ENUM] = "enum",       [META_ARRAY] = "array",
-    [META_OBJECT] = "object",   [META_COMMAND] = "command", [META_EVENT] = "event",
+    [META_BUILTIN] = "builtin", [META_ENUM] = "enum", [META_ARRAY] = "array",
+    [META_OBJECT] = "object", [META_ALTERNATE] = "alternate", [META_COMMAND] = "command",
+    [META_EVENT] = "event",
     NULL
 };
 static const OptEnum meta_type_enum = { "SchemaMetaType", meta_types };
 static const OptBranch info_branches[] = {
     { "builtin", &builtin_table }, { "enum", &enum_table },       { "array", &array_table },
-    { "object", &object_table },   { "command", &command_table }, { "event", &event_table },
+    { "object", &object_table },   { "alternate", &alternate_table },
+    { "command", &command_table }, { "event", &event_table },
     { 0 },
 };
 static const OptMember info_members[] = {
@@ -160,7 +186,7 @@ const OptMember qmp_schema_result = { .type = OPT_LIST, .item = &info_item };
 /* What is made; a type is added when it is first met. */
 typedef struct Schema {
     GArray *infos;     /* SchemaInfo * */
-    GHashTable *names; /* of a table, an enum or a built-in type -> char *; arrays by their name */
+    GHashTable *names; /* of a table, enum, alternate or built-in type; arrays by their name */
     unsigned next;
 } Schema;
 
@@ -310,6 +336,31 @@ static const char *schema_object(Schema *s, const OptTable *table, const OptTabl
     return name;
 }
 
+static void schema_alternative(AlternateInfo *u, const char *type)
+{
+    TypeInfo *info = g_new0(TypeInfo, 1);
+
+    info->type = g_strdup(type);
+    g_array_append_val(u->members, info);
+}
+
+/* An OPT_REF: @m is what its number stands for. */
+static const char *schema_alternate(Schema *s, const OptMember *m)
+{
+    bool new;
+    const char *name = schema_number(s, m, &new);
+
+    if (new) {
+        AlternateInfo *u = g_new0(AlternateInfo, 1);
+
+        u->members = g_array_new(FALSE, FALSE, sizeof(TypeInfo *));
+        schema_alternative(u, schema_object(s, m->table, NULL));
+        schema_alternative(u, schema_builtin(s, "str", JSON_STRING));
+        schema_add(s, name, META_ALTERNATE, u);
+    }
+    return name;
+}
+
 static const char *schema_type(Schema *s, const OptMember *m)
 {
     switch (m->type) {
@@ -323,6 +374,8 @@ static const char *schema_type(Schema *s, const OptMember *m)
         return schema_enum(s, m->values);
     case OPT_STRUCT:
         return schema_object(s, m->table, NULL);
+    case OPT_REF:
+        return schema_alternate(s, m);
     case OPT_LIST:
         return schema_array(s, m->item);
     case OPT_ANY:

@@ -48,17 +48,22 @@ class Schema:
         members = {m['name']: m['type'] for m in entry['members']}
         return self.members(members[path[0]], *path[1:]) if path else set(members)
 
-    def show(self, name):
+    def show(self, name, around=()):
         entry = self.types[name]
+        if name in around:
+            return '{...}'  # one in the other, and so on
+        around += (name,)
         if entry['meta-type'] == 'builtin':
             return name
         if entry['meta-type'] == 'array':
-            return f"[{self.show(entry['element-type'])}]"
+            return f"[{self.show(entry['element-type'], around)}]"
         if entry['meta-type'] == 'enum':
             return '|'.join(m['name'] for m in entry['members'])
-        parts = [f"{m['name']}{'?' if 'default' in m else ''}: {self.show(m['type'])}"
+        if entry['meta-type'] == 'alternate':
+            return ' or '.join(self.show(m['type'], around) for m in entry['members'])
+        parts = [f"{m['name']}{'?' if 'default' in m else ''}: {self.show(m['type'], around)}"
                  for m in entry['members']]
-        parts += [f"if {entry['tag']} is {v['case']}: {self.show(v['type'])}"
+        parts += [f"if {entry['tag']} is {v['case']}: {self.show(v['type'], around)}"
                   for v in entry.get('variants', [])]
         return '{' + ', '.join(parts) + '}'
 
