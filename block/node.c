@@ -123,8 +123,8 @@ bool block_node_resize(BlockNode *node, uint64_t bytes, GError **error)
     uint64_t before = block_node_bytes(node);
 
     if (bytes % BLOCK_SECTOR != 0 || bytes > INT64_MAX) {
-        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                    "The new size must be a multiple of 512");
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "The new size %s",
+                    bytes > INT64_MAX ? "is too large" : "must be a multiple of 512");
         return false;
     }
     if (node->read_only) {
