@@ -8,6 +8,7 @@
 
 #include "hw/net/xen-netback.h"
 #include "hw/xen/netif.h"
+#include "hw/xen/xen-keys.h"
 #include "hw/xen/xen-queue.h"
 #include "hw/xen/xenbus-back.h"
 #include "net/pkt.h"
@@ -26,22 +27,20 @@
 #define NETBACK_DRAIN_NS         (10000 * 1000000ull) /* a packet waits so long for rx slots */
 #define NETBACK_DRAIN_NOTIFY_NS  (30 * 1000000ull)    /* the same, if no event can be had */
 
-/* What a frontend says in XenStore, validated: xen-netback-store.c. */
-typedef struct NetbackQueueKeys {
-    uint32_t tx_ref;
-    uint32_t rx_ref;
-    uint32_t tx_port;
-    uint32_t rx_port; /* the same as tx_port: a single event channel */
-} NetbackQueueKeys;
+/* XenQueueKeys.ref; a port for each, or one for both. */
+enum {
+    NETBACK_TX,
+    NETBACK_RX,
+};
 
+/* What a frontend says in XenStore, validated: xen-netback-store.c. */
 typedef struct NetbackKeys {
-    unsigned n_queues;    /* 0: nothing is read yet */
-    unsigned n_read;      /* queues */
+    XenKeys base;
+    unsigned usable;  /* NetdevOffload that may be used */
     bool sg;
     bool rx_notify;
-    unsigned offload; /* NetdevOffload: what the guest takes unfinished */
+    unsigned offload; /* of these: what the guest takes unfinished */
     unsigned headroom;
-    NetbackQueueKeys queue[NETIF_MAX_QUEUES];
 } NetbackKeys;
 
 /* A tx packet between gather and respond. */
@@ -192,13 +191,11 @@ GQuark netback_error_quark(void);
 bool netback_store_write_nodes(Netback *nb, XenTx tx);
 void netback_store_take_over(Netback *nb);
 bool netback_store_publish(Netback *nb, XenTx tx);
-/*
- * Reads and validates the keys of the frontend, which it does not touch while it is Connected:
- * those of some queues in a step, each in a transaction. @keys: zeroed at first.
- */
-XenbusStep netback_store_read_keys(Netback *nb, NetbackKeys *keys, GError **error);
+/* For xen_keys_read(). */
+NetbackKeys *netback_store_keys_new(const Netback *nb);
+void netback_store_keys_free(NetbackKeys *k); /* NULL is fine */
 /* The frontend's xdp-headroom; a larger one than any is asked for counts as that. */
-bool netback_store_read_headroom(Netback *nb, XenTx tx, unsigned *ret, GError **error);
+bool netback_store_read_headroom(Netback *nb, unsigned *ret, GError **error);
 /* B/carrier and F/mtu, as the netdev has them now. */
 void netback_store_set_link(Netback *nb);
 

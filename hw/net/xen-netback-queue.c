@@ -106,17 +106,17 @@ void netback_queue_buffer_done(NetbackQueue *q, PktArena *a)
     pkt_arena_done(a);
 }
 
-static bool queue_connect(NetbackQueue *q, const NetbackQueueKeys *k, GError **error)
+static bool queue_connect(NetbackQueue *q, const XenQueueKeys *k, GError **error)
 {
     NicQueueStats *stats = q->stats;
 
-    return xen_queue_map_ring(&q->base, &q->tx, "tx", &k->tx_ref, 1, sizeof(netif_tx_request_t),
-                              error) &&
-           xen_queue_map_ring(&q->base, &q->rx, "rx", &k->rx_ref, 1, sizeof(netif_rx_request_t),
-                              error) &&
-           xen_queue_bind(&q->base, k->tx_port, &stats->tx.events_received, error) &&
-           (k->rx_port == k->tx_port ||
-            xen_queue_bind(&q->base, k->rx_port, &stats->rx.events_received, error));
+    return xen_queue_map_ring(&q->base, &q->tx, "tx", &k->ref[NETBACK_TX], 1,
+                              sizeof(netif_tx_request_t), error) &&
+           xen_queue_map_ring(&q->base, &q->rx, "rx", &k->ref[NETBACK_RX], 1,
+                              sizeof(netif_rx_request_t), error) &&
+           xen_queue_bind(&q->base, k->port[0], &stats->tx.events_received, error) &&
+           (k->n_ports == 1 ||
+            xen_queue_bind(&q->base, k->port[1], &stats->rx.events_received, error));
 }
 
 NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys *keys,
@@ -146,7 +146,7 @@ NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys
         goto fail;
     }
     netback_direct_init_queue(nb, q);
-    if (!queue_connect(q, &keys->queue[index], error)) {
+    if (!queue_connect(q, &keys->base.queue[index], error)) {
         goto fail;
     }
     netback_rx_purge(q);

@@ -9,14 +9,11 @@
  */
 #include "xen-netback-internal.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "netif-mac.h"
+#include "util/container-of.h"
 #include "util/host-id.h"
-
-#define MAX_PORT  (1u << 17) /* ports of the FIFO event channel ABI */
-#define KEYS_STEP 8u         /* queues whose keys are read in one go, some 6 round trips each */
 
 G_DEFINE_QUARK(netback-error-quark, netback_error)
 
@@ -137,97 +134,60 @@ void netback_store_set_link(Netback *nb)
 
 /* --- what the frontend says --- */
 
-/* Absent: @ret stays. False: there is something, but no number up to @max. */
-static bool keys_optional(XenStore *s, XenTx tx, const char *dir, const char *key, uint64_t max,
-                          uint64_t *ret, GError **error)
-{
-    if (xen_store_read_uint(s, tx, dir, key, max, ret) || errno == ENOENT) {
-        return true;
-    }
-    NETBACK_FAIL(error, "%s/%s is not a number from 0 to %" G_GUINT64_FORMAT, dir, key, max);
-    return false;
-}
-
-static bool keys_flag(XenStore *s, XenTx tx, const char *dir, const char *key, bool *ret,
-                      GError **error)
-{
-    uint64_t v = 0;
-
-    if (!keys_optional(s, tx, dir, key, UINT32_MAX, &v, error)) {
-        return false;
-    }
-    *ret = v != 0;
-    return true;
-}
-
-static bool keys_required(XenStore *s, XenTx tx, const char *dir, const char *key, uint64_t max,
-                          uint32_t *ret, GError **error)
-{
-    uint64_t v = 0;
-
-    if (!xen_store_read_uint(s, tx, dir, key, max, &v)) {
-        if (errno == ENOENT) {
-            NETBACK_FAIL(error, "%s/%s is missing", dir, key);
-        } else {
-            NETBACK_FAIL(error, "%s/%s is not a number from 0 to %" G_GUINT64_FORMAT, dir, key,
-                         max);
-        }
-        return false;
-    }
-    *ret = (uint32_t)v;
-    return true;
-}
-
 /*
  * A split pair, else a single event channel: as Linux netback, which an old half beside the
  * single one does not disturb.
  */
-static bool keys_read_ports(XenStore *s, XenTx tx, const char *dir, NetbackQueueKeys *q,
-                            GError **error)
+static bool keys_read_ports(const XenKeysDir *d, XenQueueKeys *q, GError **error)
 {
     g_autoptr(GError) split_error = NULL;
-    bool split = xen_store_has(s, tx, dir, "event-channel-tx");
+    bool split = xen_store_has(d->store, d->tx, d->path, "event-channel-tx");
 
-    if (split &&
-        keys_required(s, tx, dir, "event-channel-tx", MAX_PORT - 1, &q->tx_port, &split_error) &&
-        keys_required(s, tx, dir, "event-channel-rx", MAX_PORT - 1, &q->rx_port, &split_error)) {
+    if (split && xen_keys_port(d, "event-channel-tx", &q->port[0], &split_error) &&
+        xen_keys_port(d, "event-channel-rx", &q->port[1], &split_error)) {
+        q->n_ports = q->port[0] == q->port[1] ? 1 : 2;
         return true;
     }
-    if (split && !xen_store_has(s, tx, dir, "event-channel")) {
+    if (split && !xen_store_has(d->store, d->tx, d->path, "event-channel")) {
         g_propagate_error(error, g_steal_pointer(&split_error));
         return false;
     }
-    if (!keys_required(s, tx, dir, "event-channel", MAX_PORT - 1, &q->tx_port, error)) {
+    q->n_ports = 1;
+    return xen_keys_port(d, "event-channel", &q->port[0], error);
+}
+
+static bool keys_read_queue(XenKeys *k, const XenKeysDir *d, XenQueueKeys *q, GError **error)
+{
+    q->n_refs = 2;
+    if (!xen_keys_required(d, "tx-ring-ref", UINT32_MAX, &q->ref[NETBACK_TX], error) ||
+        !xen_keys_required(d, "rx-ring-ref", UINT32_MAX, &q->ref[NETBACK_RX], error) ||
+        !keys_read_ports(d, q, error)) {
         return false;
     }
-    q->rx_port = q->tx_port;
+    if (q->ref[NETBACK_TX] == q->ref[NETBACK_RX]) {
+        NETBACK_FAIL(error, "queue %u: tx-ring-ref and rx-ring-ref are both %u",
+                     (unsigned)(q - k->queue), q->ref[NETBACK_TX]);
+        return false;
+    }
     return true;
 }
 
-static bool keys_read_queue(XenStore *s, XenTx tx, const char *dir, NetbackQueueKeys *q,
-                            GError **error)
-{
-    return keys_required(s, tx, dir, "tx-ring-ref", UINT32_MAX, &q->tx_ref, error) &&
-           keys_required(s, tx, dir, "rx-ring-ref", UINT32_MAX, &q->rx_ref, error) &&
-           keys_read_ports(s, tx, dir, q, error);
-}
-
-static bool keys_read_features(XenStore *s, XenTx tx, const char *fe, NetbackKeys *k,
-                               unsigned usable, GError **error)
+static bool keys_read_features(NetbackKeys *k, const XenKeysDir *d, GError **error)
 {
     bool rx_copy = false, no_csum4 = false, csum6 = false, gso4 = false, gso6 = false;
 
-    if (!keys_flag(s, tx, fe, "request-rx-copy", &rx_copy, error) ||
-        !keys_flag(s, tx, fe, "feature-rx-notify", &k->rx_notify, error) ||
-        !keys_flag(s, tx, fe, "feature-sg", &k->sg, error) ||
-        !keys_flag(s, tx, fe, "feature-gso-tcpv4", &gso4, error) ||
-        !keys_flag(s, tx, fe, "feature-gso-tcpv6", &gso6, error) ||
-        !keys_flag(s, tx, fe, "feature-no-csum-offload", &no_csum4, error) ||
-        !keys_flag(s, tx, fe, "feature-ipv6-csum-offload", &csum6, error)) {
+    if (!xen_keys_flag(d, "request-rx-copy", &rx_copy, error) ||
+        !xen_keys_flag(d, "feature-rx-notify", &k->rx_notify, error) ||
+        !xen_keys_flag(d, "feature-sg", &k->sg, error) ||
+        !xen_keys_flag(d, "feature-gso-tcpv4", &gso4, error) ||
+        !xen_keys_flag(d, "feature-gso-tcpv6", &gso6, error) ||
+        !xen_keys_flag(d, "feature-no-csum-offload", &no_csum4, error) ||
+        !xen_keys_flag(d, "feature-ipv6-csum-offload", &csum6, error)) {
         return false;
     }
     if (!rx_copy) {
-        NETBACK_FAIL(error, "%s/request-rx-copy is not 1: page flipping is not supported", fe);
+        NETBACK_FAIL(error, "%s/request-rx-copy is not 1: page flipping is not supported",
+                     d->path);
         return false;
     }
     k->offload = no_csum4 ? 0 : NETDEV_CSUM4;
@@ -235,127 +195,52 @@ static bool keys_read_features(XenStore *s, XenTx tx, const char *fe, NetbackKey
     /* a segment needs its checksum made, and more than one slot */
     k->offload |= gso4 && k->sg && (k->offload & NETDEV_CSUM4) ? NETDEV_TSO4 : 0;
     k->offload |= gso6 && k->sg && (k->offload & NETDEV_CSUM6) ? NETDEV_TSO6 : 0;
-    k->offload &= usable;
+    k->offload &= k->usable;
     return true;
 }
 
-bool netback_store_read_headroom(Netback *nb, XenTx tx, unsigned *ret, GError **error)
+static bool keys_read_headroom(const XenKeysDir *d, unsigned *ret, GError **error)
 {
     uint64_t v = 0;
 
-    if (!keys_optional(nb->bus.store, tx, nb->bus.fe, "xdp-headroom", UINT32_MAX, &v, error)) {
+    if (!xen_keys_optional(d, "xdp-headroom", UINT32_MAX, &v, error)) {
         return false;
     }
     *ret = (unsigned)MIN(v, NETIF_XDP_HEADROOM_MAX);
     return true;
 }
 
-/* What is there of the vif as a whole. */
-static bool keys_read_head(Netback *nb, XenTx tx, NetbackKeys *k, GError **error)
+static bool keys_read_device(XenKeys *base, const XenKeysDir *d, GError **error)
 {
-    XenStore *s = nb->bus.store;
-    uint64_t n = 1;
+    NetbackKeys *k = container_of(base, NetbackKeys, base);
 
-    if (!keys_optional(s, tx, nb->bus.fe, "multi-queue-num-queues", UINT32_MAX, &n, error)) {
-        return false;
-    }
-    if (n == 0 || n > nb->max_queues) {
-        NETBACK_FAIL(error,
-                     "%s/multi-queue-num-queues is %" G_GUINT64_FORMAT ", must be 1 to %u",
-                     nb->bus.fe, n, nb->max_queues);
-        return false;
-    }
-    k->n_queues = (unsigned)n;
-    return netback_store_read_headroom(nb, tx, &k->headroom, error) &&
-           keys_read_features(s, tx, nb->bus.fe, k, nb->to_guest, error);
+    return keys_read_headroom(d, &k->headroom, error) && keys_read_features(k, d, error);
 }
 
-static bool keys_read_some(Netback *nb, XenTx tx, NetbackKeys *k, GError **error)
+bool netback_store_read_headroom(Netback *nb, unsigned *ret, GError **error)
 {
-    unsigned end;
+    XenKeysDir d = { nb->bus.store, 0, nb->bus.fe };
 
-    if (k->n_queues == 0 && !keys_read_head(nb, tx, k, error)) {
-        return false;
-    }
-    end = MIN(k->n_queues, k->n_read + KEYS_STEP);
-    for (unsigned i = k->n_read; i < end; i++) {
-        g_autofree char *dir = k->n_queues == 1
-                                   ? g_strdup(nb->bus.fe)
-                                   : g_strdup_printf("%s/queue-%u", nb->bus.fe, i);
-
-        if (!keys_read_queue(nb->bus.store, tx, dir, &k->queue[i], error)) {
-            return false;
-        }
-    }
-    k->n_read = end;
-    return true;
+    return keys_read_headroom(&d, ret, error);
 }
 
-/* No ring may be shared between queues or directions, and no port between queues. */
-static bool keys_check_unique(const NetbackKeys *k, GError **error)
+NetbackKeys *netback_store_keys_new(const Netback *nb)
 {
-    for (unsigned i = 0; i < k->n_queues; i++) {
-        const NetbackQueueKeys *a = &k->queue[i];
+    static const XenKeysOps ops = {
+        .read_device = keys_read_device,
+        .read_queue = keys_read_queue,
+    };
+    NetbackKeys *k = g_new0(NetbackKeys, 1);
 
-        if (a->tx_ref == a->rx_ref) {
-            NETBACK_FAIL(error, "queue %u: tx-ring-ref and rx-ring-ref are both %u", i, a->tx_ref);
-            return false;
-        }
-        for (unsigned j = 0; j < i; j++) {
-            const NetbackQueueKeys *b = &k->queue[j];
-
-            if (a->tx_ref == b->tx_ref || a->tx_ref == b->rx_ref || a->rx_ref == b->tx_ref ||
-                a->rx_ref == b->rx_ref) {
-                NETBACK_FAIL(error, "queues %u and %u have the same ring-ref", j, i);
-                return false;
-            }
-            if (a->tx_port == b->tx_port || a->tx_port == b->rx_port ||
-                a->rx_port == b->tx_port || a->rx_port == b->rx_port) {
-                NETBACK_FAIL(error, "queues %u and %u have the same event-channel", j, i);
-                return false;
-            }
-        }
-    }
-    return true;
+    xen_keys_init(&k->base, &ops, nb->max_queues);
+    k->usable = nb->to_guest;
+    return k;
 }
 
-typedef struct KeysRead {
-    Netback *nb;
-    const NetbackKeys *before;
-    NetbackKeys *keys;
-    bool ok;
-    GError *error;
-} KeysRead;
-
-/* What is wrong with the keys counts only once the transaction has seen all of them at once. */
-static bool keys_read(XenStore *s, XenTx tx, void *opaque)
+void netback_store_keys_free(NetbackKeys *k)
 {
-    KeysRead *r = opaque;
-
-    g_clear_error(&r->error);
-    *r->keys = *r->before;
-    r->ok = keys_read_some(r->nb, tx, r->keys, &r->error);
-    return true;
-}
-
-XenbusStep netback_store_read_keys(Netback *nb, NetbackKeys *keys, GError **error)
-{
-    g_autofree NetbackKeys *before = g_memdup2(keys, sizeof(*keys));
-    KeysRead r = { .nb = nb, .before = before, .keys = keys };
-
-    if (!xen_store_transaction(nb->bus.store, keys_read, &r)) {
-        int saved = errno;
-
-        g_clear_error(&r.error);
-        NETBACK_FAIL(error, "cannot read %s: %s", nb->bus.fe, g_strerror(saved));
-        return XENBUS_STEP_FAILED;
+    if (k) {
+        xen_keys_done(&k->base);
+        g_free(k);
     }
-    if (!r.ok) {
-        g_propagate_error(error, r.error);
-        return XENBUS_STEP_FAILED;
-    }
-    if (keys->n_read < keys->n_queues) {
-        return XENBUS_STEP_MORE;
-    }
-    return keys_check_unique(keys, error) ? XENBUS_STEP_DONE : XENBUS_STEP_FAILED;
 }

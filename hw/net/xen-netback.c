@@ -54,7 +54,7 @@ static void netback_set_sg(Netback *nb, bool sg)
 
 static void netback_forget_keys(Netback *nb)
 {
-    g_clear_pointer(&nb->keys, g_free);
+    g_clear_pointer(&nb->keys, netback_store_keys_free);
     nb->keys_read = false;
 }
 
@@ -85,7 +85,7 @@ static bool netback_prepare_peer(Netback *nb, const NetbackKeys *k, GError **err
     Netdev *peer = nb->env.peer;
 
     return peer->ops->set_offload(peer, k->offload, error) &&
-           netdev_set_active(peer, k->n_queues, NULL, NULL, error);
+           netdev_set_active(peer, k->base.n_queues, NULL, NULL, error);
 }
 
 static XenbusStep netback_read_keys(Netback *nb, GError **error)
@@ -93,9 +93,9 @@ static XenbusStep netback_read_keys(Netback *nb, GError **error)
     XenbusStep step;
 
     if (!nb->keys) {
-        nb->keys = g_new0(NetbackKeys, 1);
+        nb->keys = netback_store_keys_new(nb);
     }
-    step = netback_store_read_keys(nb, nb->keys, error);
+    step = xen_keys_read(&nb->keys->base, nb->bus.store, nb->bus.fe, error);
     nb->keys_read = step == XENBUS_STEP_DONE;
     return nb->keys_read && !netback_prepare_peer(nb, nb->keys, error) ? XENBUS_STEP_FAILED
                                                                       : step;
@@ -109,7 +109,7 @@ static XenbusStep netback_add_queue(Netback *nb, GError **error)
         return XENBUS_STEP_FAILED;
     }
     nb->queue[nb->n_queues++] = q;
-    return nb->n_queues < nb->keys->n_queues ? XENBUS_STEP_MORE : XENBUS_STEP_DONE;
+    return nb->n_queues < nb->keys->base.n_queues ? XENBUS_STEP_MORE : XENBUS_STEP_DONE;
 }
 
 static XenbusStep netback_connect(XenbusBack *b, GError **error)
@@ -141,7 +141,7 @@ static void netback_reconfigure(XenbusBack *b)
     g_autoptr(GError) error = NULL;
     unsigned headroom;
 
-    if (!netback_store_read_headroom(nb, 0, &headroom, &error)) {
+    if (!netback_store_read_headroom(nb, &headroom, &error)) {
         netback_event(b, XENBUS_WARNING, error->message);
         return;
     }

@@ -10,7 +10,7 @@ sys.path.insert(0, str(TOP / 'tests' / 'lib'))
 import tap  # noqa: E402
 
 # Calls whose literals are keys, and lists of keys (an initialiser in braces).
-CALL = re.compile(r'\b(?:xen_store|xenbus_back|xenbus_front|back|front|nodes|keys|store|netback|netfront)_(\w+)\s*\(')
+CALL = re.compile(r'\b(?:xen_store|xen_keys|xenbus_back|xenbus_front|back|front|nodes|keys|store|netback|netfront)_(\w+)\s*\(')
 LIST = re.compile(r'\bconst\s+char\s*\*\s*const\s+\w+\[\]\s*=\s*\{([^}]*)\}', re.S)
 PATH = re.compile(r'(?:%s|%u(?=/device-model))/([a-z][a-z-]*)')
 ROW = re.compile(r'\{\s*"((?:feature|request|multi-queue)-[a-z0-9-]+)",[^{}]*\}')
@@ -71,7 +71,7 @@ def compare(files, title, least):
 
 
 def test_netback_keys():
-    compare(['hw/net/xen-netback*.c', 'hw/xen/xenbus-back*.c'], 'Netback', 16)
+    compare(['hw/net/xen-netback*.c', 'hw/xen/xen-keys.c', 'hw/xen/xenbus-back*.c'], 'Netback', 16)
 
 
 def test_netfront_keys():

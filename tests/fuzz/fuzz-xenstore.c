@@ -105,14 +105,18 @@ static void read_values(FuzzInput *in)
 
 static void check_keys(const NetbackKeys *k, unsigned max)
 {
-    g_assert_cmpuint(k->n_queues, >, 0);
-    g_assert_cmpuint(k->n_queues, <=, max);
-    g_assert_cmpuint(k->n_read, ==, k->n_queues);
-    for (unsigned i = 0; i < k->n_queues; i++) {
-        g_assert_cmpuint(k->queue[i].tx_ref, !=, k->queue[i].rx_ref);
+    const XenQueueKeys *queue = k->base.queue;
+
+    g_assert_cmpuint(k->base.n_queues, >, 0);
+    g_assert_cmpuint(k->base.n_queues, <=, max);
+    g_assert_cmpuint(k->base.n_read, ==, k->base.n_queues);
+    for (unsigned i = 0; i < k->base.n_queues; i++) {
+        g_assert_cmpuint(queue[i].n_refs, ==, 2);
+        g_assert_cmpuint(queue[i].ref[NETBACK_TX], !=, queue[i].ref[NETBACK_RX]);
+        g_assert_true(queue[i].n_ports == 1 || queue[i].port[0] != queue[i].port[1]);
         for (unsigned j = 0; j < i; j++) {
-            g_assert_cmpuint(k->queue[i].tx_ref, !=, k->queue[j].tx_ref);
-            g_assert_cmpuint(k->queue[i].tx_port, !=, k->queue[j].rx_port);
+            g_assert_cmpuint(queue[i].ref[NETBACK_TX], !=, queue[j].ref[NETBACK_TX]);
+            g_assert_cmpuint(queue[i].port[0], !=, queue[j].port[queue[j].n_ports - 1]);
         }
     }
     g_assert_true(!(k->offload & NETDEV_TSO4) || (k->sg && (k->offload & NETDEV_CSUM4)));
@@ -121,21 +125,20 @@ static void check_keys(const NetbackKeys *k, unsigned max)
 
 static void read_back_keys(XenStore *s, unsigned max)
 {
-    static NetbackKeys k;
     g_autoptr(GError) error = NULL;
-    Netback nb = { .bus = { .store = s, .fe = (char *)DIR }, .max_queues = max,
-                   .to_guest = UINT32_MAX };
+    Netback nb = { .max_queues = max, .to_guest = UINT32_MAX };
+    NetbackKeys *k = netback_store_keys_new(&nb);
     XenbusStep step = XENBUS_STEP_MORE;
 
-    memset(&k, 0, sizeof(k));
     for (unsigned i = 0; i < MAX_STEPS && step == XENBUS_STEP_MORE; i++) {
-        step = netback_store_read_keys(&nb, &k, &error);
+        step = xen_keys_read(&k->base, s, DIR, &error);
     }
     g_assert_cmpint(step, !=, XENBUS_STEP_MORE);
     g_assert_true((step == XENBUS_STEP_FAILED) == (error != NULL));
     if (!error) {
-        check_keys(&k, max);
+        check_keys(k, max);
     }
+    netback_store_keys_free(k);
 }
 
 static void read_front_plan(XenStore *s, unsigned max)
