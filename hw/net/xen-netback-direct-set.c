@@ -119,8 +119,8 @@ static void direct_renew(DirectSet *s)
     for (unsigned i = 0; i < s->vifs->len; i++) {
         Netback *nb = g_ptr_array_index(s->vifs, i);
 
-        for (unsigned k = 0; k < nb->n_queues; k++) {
-            direct_set_table(nb->queue[k], s->table);
+        for (unsigned k = 0; k < nb->queues.run.n; k++) {
+            direct_set_table(netback_queue(nb, k), s->table);
         }
     }
     g_free(old);
@@ -165,7 +165,7 @@ void netback_direct_leave(Netback *nb)
     if (!v) {
         return;
     }
-    g_assert(nb->n_queues == 0);
+    g_assert(nb->queues.run.n == 0);
     g_ptr_array_remove_fast(s->vifs, nb);
     direct_renew(s);
     for (unsigned i = 0; i < v->n_ends; i++) {
@@ -191,6 +191,7 @@ void netback_direct_update(Netback *nb)
 {
     DirectVif *v = nb->direct;
     uint32_t mtu = nb->env.peer->mtu;
+    unsigned n = nb->queues.run.n;
     bool open;
 
     if (!v) {
@@ -201,7 +202,7 @@ void netback_direct_update(Netback *nb)
         DirectEnd *e = &v->end[i];
 
         netback_direct_lock(e);
-        __atomic_store_n(&e->q, open && i < nb->n_queues ? nb->queue[i] : NULL, __ATOMIC_RELAXED);
+        __atomic_store_n(&e->q, open && i < n ? netback_queue(nb, i) : NULL, __ATOMIC_RELAXED);
         e->max_frame = mtu > 0 ? mtu + ETH_HLEN + VLAN_ROOM : PKT_MAX_LEN;
         pthread_mutex_unlock(&e->lock);
     }
@@ -209,7 +210,7 @@ void netback_direct_update(Netback *nb)
         __atomic_store_n(&v->generation, v->generation + 1, __ATOMIC_RELAXED);
     }
     v->connected = nb->connected;
-    __atomic_store_n(&v->n_open, open ? nb->n_queues : 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&v->n_open, open ? n : 0, __ATOMIC_RELAXED);
 }
 
 /* --- queues --- */

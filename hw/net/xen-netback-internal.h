@@ -8,12 +8,14 @@
 
 #include "hw/net/xen-netback.h"
 #include "hw/xen/netif.h"
-#include "hw/xen/xen-keys.h"
-#include "hw/xen/xen-queue.h"
+#include "hw/xen/xen-back-queues.h"
 #include "hw/xen/xenbus-back.h"
 #include "net/pkt.h"
 #include "netif-offload.h"
 #include "nic-peer.h"
+#include "util/container-of.h"
+
+_Static_assert(NETIF_MAX_QUEUES <= XEN_MAX_QUEUES, "a vif is a device of Xen");
 
 #define NETBACK_RING_SLOTS  256u /* of a tx ring, and of an rx ring */
 #define NETBACK_NO_SG_MTU   1500u
@@ -167,14 +169,16 @@ struct Netback {
     bool no_sg;          /* the guest that is connected takes packets of one slot only */
     unsigned headroom;   /* that it asked for */
     DeviceFaults faults;
-    NetbackKeys *keys;   /* while it connects... */
-    bool keys_read;      /* ...all of them */
-    unsigned n_queues;   /* that run */
-    NetbackQueue *queue[NETIF_MAX_QUEUES];
+    XenBackQueues queues;
     NicQueueStats *stats;
     bool connected;      /* all queues of the guest run */
     struct DirectVif *direct; /* direct=on; NULL: it is not */
 };
+
+static inline NetbackQueue *netback_queue(const Netback *nb, unsigned i)
+{
+    return container_of(nb->queues.run.queue[i], NetbackQueue, base);
+}
 
 /* Linux' netback tells a guest without scatter-gather no more; its netfront takes no more. */
 static inline unsigned netback_guest_mtu(const Netback *nb)
@@ -191,9 +195,9 @@ GQuark netback_error_quark(void);
 bool netback_store_write_nodes(Netback *nb, XenTx tx);
 void netback_store_take_over(Netback *nb);
 bool netback_store_publish(Netback *nb, XenTx tx);
-/* For xen_keys_read(). */
-NetbackKeys *netback_store_keys_new(const Netback *nb);
-void netback_store_keys_free(NetbackKeys *k); /* NULL is fine */
+/* For XenBackQueuesOps. */
+XenKeys *netback_store_keys_new(const Netback *nb);
+void netback_store_keys_free(XenKeys *k);
 /* The frontend's xdp-headroom; a larger one than any is asked for counts as that. */
 bool netback_store_read_headroom(Netback *nb, unsigned *ret, GError **error);
 /* B/carrier and F/mtu, as the netdev has them now. */

@@ -5,8 +5,6 @@
  */
 #include "xen-netback-direct.h"
 
-#include "util/container-of.h"
-
 /* --- in the thread --- */
 
 static QueueVerdict queue_poll(XenQueue *base)

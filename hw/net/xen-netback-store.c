@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "netif-mac.h"
-#include "util/container-of.h"
 #include "util/host-id.h"
 
 G_DEFINE_QUARK(netback-error-quark, netback_error)
@@ -224,7 +223,7 @@ bool netback_store_read_headroom(Netback *nb, unsigned *ret, GError **error)
     return keys_read_headroom(&d, ret, error);
 }
 
-NetbackKeys *netback_store_keys_new(const Netback *nb)
+XenKeys *netback_store_keys_new(const Netback *nb)
 {
     static const XenKeysOps ops = {
         .read_device = keys_read_device,
@@ -234,13 +233,11 @@ NetbackKeys *netback_store_keys_new(const Netback *nb)
 
     xen_keys_init(&k->base, &ops, nb->max_queues);
     k->usable = nb->to_guest;
-    return k;
+    return &k->base;
 }
 
-void netback_store_keys_free(NetbackKeys *k)
+void netback_store_keys_free(XenKeys *k)
 {
-    if (k) {
-        xen_keys_done(&k->base);
-        g_free(k);
-    }
+    xen_keys_done(k);
+    g_free(container_of(k, NetbackKeys, base));
 }

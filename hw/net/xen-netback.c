@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#include "util/container-of.h"
-
 #define MAX_VIFS 100u /* QEMU's limit for idx, too */
 
 /* --- connection --- */
@@ -52,13 +50,6 @@ static void netback_set_sg(Netback *nb, bool sg)
     }
 }
 
-static void netback_forget_keys(Netback *nb)
-{
-    g_clear_pointer(&nb->keys, netback_store_keys_free);
-    nb->keys_read = false;
-}
-
-/* A queue a step: each has a thread to be stopped and pages to be unmapped. */
 static bool netback_disconnect(XenbusBack *b)
 {
     Netback *nb = netback_of(b);
@@ -67,71 +58,66 @@ static bool netback_disconnect(XenbusBack *b)
         nb->connected = false;
         netback_direct_update(nb);
     }
-    if (nb->n_queues > 0) {
-        nb->n_queues--;
-        netback_queue_stop(g_steal_pointer(&nb->queue[nb->n_queues]));
-    }
-    if (nb->n_queues > 0) {
+    if (xen_back_queues_disconnect(&nb->queues)) {
         return true;
     }
-    netback_forget_keys(nb);
     netdev_set_carrier(nb->env.peer, false);
     netback_set_sg(nb, true); /* the next frontend may have it */
     return false;
 }
 
-static bool netback_prepare_peer(Netback *nb, const NetbackKeys *k, GError **error)
+static XenKeys *netback_keys_new(XenBackQueues *qs)
 {
-    Netdev *peer = nb->env.peer;
-
-    return peer->ops->set_offload(peer, k->offload, error) &&
-           netdev_set_active(peer, k->base.n_queues, NULL, NULL, error);
+    return netback_store_keys_new(container_of(qs, Netback, queues));
 }
 
-static XenbusStep netback_read_keys(Netback *nb, GError **error)
+static bool netback_prepare_peer(XenBackQueues *qs, const XenKeys *k, GError **error)
 {
-    XenbusStep step;
+    Netdev *peer = container_of(qs, Netback, queues)->env.peer;
+    unsigned offload = container_of(k, const NetbackKeys, base)->offload;
 
-    if (!nb->keys) {
-        nb->keys = netback_store_keys_new(nb);
-    }
-    step = xen_keys_read(&nb->keys->base, nb->bus.store, nb->bus.fe, error);
-    nb->keys_read = step == XENBUS_STEP_DONE;
-    return nb->keys_read && !netback_prepare_peer(nb, nb->keys, error) ? XENBUS_STEP_FAILED
-                                                                      : step;
+    return peer->ops->set_offload(peer, offload, error) &&
+           netdev_set_active(peer, k->n_queues, NULL, NULL, error);
 }
 
-static XenbusStep netback_add_queue(Netback *nb, GError **error)
+static XenQueue *netback_start_queue(XenBackQueues *qs, const XenKeys *k, unsigned index,
+                                     GError **error)
 {
-    NetbackQueue *q = netback_queue_start(nb, nb->n_queues, nb->keys, error);
+    NetbackQueue *q = netback_queue_start(container_of(qs, Netback, queues), index,
+                                          container_of(k, const NetbackKeys, base), error);
 
-    if (!q) {
-        return XENBUS_STEP_FAILED;
-    }
-    nb->queue[nb->n_queues++] = q;
-    return nb->n_queues < nb->keys->base.n_queues ? XENBUS_STEP_MORE : XENBUS_STEP_DONE;
+    return q ? &q->base : NULL;
 }
+
+static void netback_stop_queue(XenQueue *q)
+{
+    netback_queue_stop(container_of(q, NetbackQueue, base));
+}
+
+static void netback_connected(XenBackQueues *qs, const XenKeys *base)
+{
+    Netback *nb = container_of(qs, Netback, queues);
+    const NetbackKeys *k = container_of(base, const NetbackKeys, base);
+
+    netback_set_sg(nb, k->sg);
+    nb->headroom = k->headroom;
+    netdev_set_carrier(nb->env.peer, true);
+    nb->connected = true;
+    netback_direct_update(nb);
+}
+
+static const XenBackQueuesOps netback_queues_ops = {
+    .keys_new = netback_keys_new,
+    .keys_free = netback_store_keys_free,
+    .prepare = netback_prepare_peer,
+    .start = netback_start_queue,
+    .connected = netback_connected,
+    .stop = netback_stop_queue,
+};
 
 static XenbusStep netback_connect(XenbusBack *b, GError **error)
 {
-    Netback *nb = netback_of(b);
-    XenbusStep step = XENBUS_STEP_DONE;
-
-    if (!nb->keys_read) {
-        step = netback_read_keys(nb, error);
-    }
-    if (step == XENBUS_STEP_DONE) {
-        step = netback_add_queue(nb, error);
-    }
-    if (step == XENBUS_STEP_DONE) {
-        netback_set_sg(nb, nb->keys->sg);
-        nb->headroom = nb->keys->headroom;
-        netback_forget_keys(nb);
-        netdev_set_carrier(nb->env.peer, true);
-        nb->connected = true;
-        netback_direct_update(nb);
-    }
-    return step;
+    return xen_back_queues_connect(&netback_of(b)->queues, error);
 }
 
 /* Linux's netfront does so before and after it has an XDP program. */
@@ -150,8 +136,8 @@ static void netback_reconfigure(XenbusBack *b)
     }
     nb->headroom = MAX(headroom, nb->headroom);
     netback_direct_update(nb); /* packets of other guests have none */
-    for (unsigned i = 0; i < nb->n_queues; i++) {
-        netback_queue_set_headroom(nb->queue[i], headroom);
+    for (unsigned i = 0; i < nb->queues.run.n; i++) {
+        netback_queue_set_headroom(netback_queue(nb, i), headroom);
     }
     nb->headroom = headroom;
     netback_direct_update(nb);
@@ -191,16 +177,10 @@ static const XenbusBackOps netback_ops = {
 static void netback_fault(void *opaque)
 {
     Netback *nb = opaque;
+    g_autofree char *fault = xen_queues_fault(&nb->queues.run);
 
-    for (unsigned i = 0; i < nb->n_queues; i++) {
-        const char *fault = xen_queue_fault(&nb->queue[i]->base);
-
-        if (fault) {
-            g_autofree char *reason = g_strdup_printf("queue %u: %s", i, fault);
-
-            xenbus_back_fail(&nb->bus, reason);
-            break;
-        }
+    if (fault) {
+        xenbus_back_fail(&nb->bus, fault);
     }
 }
 
@@ -223,8 +203,8 @@ static void netback_peer_reopened(void *opaque)
 {
     Netback *nb = opaque;
 
-    for (unsigned i = 0; i < nb->n_queues; i++) {
-        netback_queue_peer_reopened(nb->queue[i]);
+    for (unsigned i = 0; i < nb->queues.run.n; i++) {
+        netback_queue_peer_reopened(netback_queue(nb, i));
     }
 }
 
@@ -284,6 +264,7 @@ Netback *netback_new(const NetbackConfig *config, const NetbackEnv *env, GError 
     nb->env = *env;
     nb->env.threads = g_memdup2(env->threads, sizeof(env->threads[0]) * env->n_threads);
     nb->id = g_strdup(config->id);
+    nb->queues = (XenBackQueues) { .ops = &netback_queues_ops, .bus = &nb->bus };
     nb->hypercall = hypercall;
     netback_set_offloads(nb, config);
     if (config->mac) {
@@ -316,9 +297,7 @@ void netback_pause(Netback *nb, bool paused)
 {
     nb->paused = true;
     netback_direct_update(nb); /* nobody else fills its rings, either */
-    for (unsigned i = 0; i < nb->n_queues; i++) {
-        xen_queue_set_paused(&nb->queue[i]->base, paused);
-    }
+    xen_queues_set_paused(&nb->queues.run, paused);
     nb->paused = paused;
     netback_direct_update(nb);
 }
@@ -352,12 +331,12 @@ void netback_info(Netback *nb, NetbackInfo *ret_info)
         .frontend_id = nb->bus.frontend_id,
         .state = xenbus_state_name(nb->bus.state),
         .error = nb->bus.error ? nb->bus.error : nb->env.peer->error,
-        .n_queues = nb->bus.connected ? nb->n_queues : 0,
+        .n_queues = nb->bus.connected ? nb->queues.run.n : 0,
         .max_queues = nb->max_queues,
         .stats = nb->stats,
     };
     memcpy(ret_info->mac, nb->mac, sizeof(ret_info->mac));
-    for (unsigned i = 0; i < ret_info->n_queues; i++) {
-        ret_info->tids[i] = io_thread_tid(nb->queue[i]->base.q.thread);
+    if (nb->bus.connected) {
+        xen_queues_tids(&nb->queues.run, ret_info->tids);
     }
 }

@@ -8,11 +8,12 @@
 
 #include "hw/net/xen-netfront.h"
 #include "hw/xen/netif.h"
-#include "hw/xen/xen-queue.h"
+#include "hw/xen/xen-queues.h"
 #include "hw/xen/xenbus-front.h"
 #include "net/pkt.h"
 #include "netif-offload.h"
 #include "nic-peer.h"
+#include "util/container-of.h"
 #include "xen-netfront-pool.h"
 
 #define NETFRONT_SLOTS     256u /* of a tx ring, and of an rx ring */
@@ -143,10 +144,14 @@ struct Netfront {
     bool paused;
     bool peer_failed;        /* the netdev's error was reported */
     DeviceFaults faults;
-    unsigned n_queues;
-    NetfrontQueue *queue[NETIF_MAX_QUEUES];
+    XenQueues queues;
     NicQueueStats *stats;  /* max_queues of them */
 };
+
+static inline NetfrontQueue *netfront_queue(const Netfront *nf, unsigned i)
+{
+    return container_of(nf->queues.queue[i], NetfrontQueue, base);
+}
 
 /* --- xen-netfront-store.c: main thread --- */
 

@@ -7,8 +7,6 @@
 
 #include <errno.h>
 
-#include "util/container-of.h"
-
 /* --- in the thread --- */
 
 static QueueVerdict queue_poll(XenQueue *base)

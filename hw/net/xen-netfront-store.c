@@ -105,16 +105,16 @@ static bool store_write_queues(Netfront *nf, XenTx tx, const NetfrontPlan *plan)
     XenStore *s = nf->bus.store;
 
     if (plan->max_queues > 0 &&
-        !xen_store_printf(s, tx, nf->bus.fe, "multi-queue-num-queues", "%u", nf->n_queues)) {
+        !xen_store_printf(s, tx, nf->bus.fe, "multi-queue-num-queues", "%u", nf->queues.n)) {
         return false;
     }
-    if (nf->n_queues == 1) {
-        return store_write_queue(nf, tx, nf->bus.fe, nf->queue[0]);
+    if (nf->queues.n == 1) {
+        return store_write_queue(nf, tx, nf->bus.fe, netfront_queue(nf, 0));
     }
-    for (unsigned i = 0; i < nf->n_queues; i++) {
+    for (unsigned i = 0; i < nf->queues.n; i++) {
         g_autofree char *dir = g_strdup_printf("%s/queue-%u", nf->bus.fe, i);
 
-        if (!store_write_queue(nf, tx, dir, nf->queue[i])) {
+        if (!store_write_queue(nf, tx, dir, netfront_queue(nf, i))) {
             return false;
         }
     }

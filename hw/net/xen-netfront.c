@@ -6,8 +6,6 @@
  */
 #include "xen-netfront-internal.h"
 
-#include "util/container-of.h"
-
 /* --- connection --- */
 
 static Netfront *netfront_of(XenbusFront *f)
@@ -19,10 +17,9 @@ static void netfront_free_queues(XenbusFront *f)
 {
     Netfront *nf = netfront_of(f);
 
-    for (unsigned i = 0; i < nf->n_queues; i++) {
-        netfront_queue_free(g_steal_pointer(&nf->queue[i]));
+    while (nf->queues.n > 0) {
+        netfront_queue_free(container_of(xen_queues_take(&nf->queues), NetfrontQueue, base));
     }
-    nf->n_queues = 0;
 }
 
 /* The netdev's carrier: packets flow, and the backend has a link. */
@@ -45,10 +42,10 @@ static bool netfront_make_queues(Netfront *nf, NetfrontPlan *plan, GError **erro
 {
     for (unsigned i = 0; i < plan->n_queues; i++) {
         g_autoptr(GError) err = NULL;
+        NetfrontQueue *q = netfront_queue_new(nf, i, plan, &err);
 
-        nf->queue[i] = netfront_queue_new(nf, i, plan, &err);
-        if (nf->queue[i]) {
-            nf->n_queues = i + 1;
+        if (q) {
+            xen_queues_add(&nf->queues, &q->base);
             continue;
         }
         if (i == 0) {
@@ -86,8 +83,8 @@ static bool netfront_run(XenbusFront *f, GError **error)
 {
     Netfront *nf = netfront_of(f);
 
-    for (unsigned i = 0; i < nf->n_queues; i++) {
-        if (!netfront_queue_start(nf->queue[i], error)) {
+    for (unsigned i = 0; i < nf->queues.n; i++) {
+        if (!netfront_queue_start(netfront_queue(nf, i), error)) {
             return false;
         }
     }
@@ -119,16 +116,10 @@ static const XenbusFrontOps netfront_ops = {
 static void netfront_fault(void *opaque)
 {
     Netfront *nf = opaque;
+    g_autofree char *fault = xen_queues_fault(&nf->queues);
 
-    for (unsigned i = 0; i < nf->n_queues; i++) {
-        const char *fault = xen_queue_fault(&nf->queue[i]->base);
-
-        if (fault) {
-            g_autofree char *reason = g_strdup_printf("queue %u: %s", i, fault);
-
-            xenbus_front_fail(&nf->bus, reason);
-            break;
-        }
+    if (fault) {
+        xenbus_front_fail(&nf->bus, fault);
     }
 }
 
@@ -148,8 +139,8 @@ static void netfront_peer_reopened(void *opaque)
 {
     Netfront *nf = opaque;
 
-    for (unsigned i = 0; i < nf->n_queues; i++) {
-        netfront_queue_peer_reopened(nf->queue[i]);
+    for (unsigned i = 0; i < nf->queues.n; i++) {
+        netfront_queue_peer_reopened(netfront_queue(nf, i));
     }
 }
 
@@ -204,9 +195,7 @@ void netfront_start(Netfront *nf)
 void netfront_pause(Netfront *nf, bool paused)
 {
     nf->paused = paused;
-    for (unsigned i = 0; i < nf->n_queues; i++) {
-        xen_queue_set_paused(&nf->queue[i]->base, paused);
-    }
+    xen_queues_set_paused(&nf->queues, paused);
 }
 
 void netfront_close(Netfront *nf, unsigned timeout_ms)
@@ -235,11 +224,11 @@ void netfront_info(Netfront *nf, NetfrontInfo *ret_info)
         .idx = nf->idx,
         .state = xenbus_state_name(nf->bus.state),
         .error = nf->bus.error ? nf->bus.error : nf->env.peer->error,
-        .n_queues = nf->bus.running ? nf->n_queues : 0,
+        .n_queues = nf->bus.running ? nf->queues.n : 0,
         .max_queues = nf->max_queues,
         .stats = nf->stats,
     };
-    for (unsigned i = 0; i < ret_info->n_queues; i++) {
-        ret_info->tids[i] = io_thread_tid(nf->queue[i]->base.q.thread);
+    if (nf->bus.running) {
+        xen_queues_tids(&nf->queues, ret_info->tids);
     }
 }

@@ -127,16 +127,16 @@ static void read_back_keys(XenStore *s, unsigned max)
 {
     g_autoptr(GError) error = NULL;
     Netback nb = { .max_queues = max, .to_guest = UINT32_MAX };
-    NetbackKeys *k = netback_store_keys_new(&nb);
+    XenKeys *k = netback_store_keys_new(&nb);
     XenbusStep step = XENBUS_STEP_MORE;
 
     for (unsigned i = 0; i < MAX_STEPS && step == XENBUS_STEP_MORE; i++) {
-        step = xen_keys_read(&k->base, s, DIR, &error);
+        step = xen_keys_read(k, s, DIR, &error);
     }
     g_assert_cmpint(step, !=, XENBUS_STEP_MORE);
     g_assert_true((step == XENBUS_STEP_FAILED) == (error != NULL));
     if (!error) {
-        check_keys(k, max);
+        check_keys(container_of(k, NetbackKeys, base), max);
     }
     netback_store_keys_free(k);
 }

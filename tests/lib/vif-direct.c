@@ -281,7 +281,7 @@ static void patience_look(void *opaque)
 
 uint64_t direct_patience(Vif *v, const uint8_t *mac, uint64_t set)
 {
-    Patience p = { v->nb->queue[0], mac, set, 0 };
+    Patience p = { netback_queue(v->nb, 0), mac, set, 0 };
 
     io_thread_call(p.q->base.q.thread, patience_look, &p);
     return p.is;

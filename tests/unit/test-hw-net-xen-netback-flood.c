@@ -124,8 +124,8 @@ typedef struct Rounds {
 
 static void rounds_look(Rounds *r)
 {
-    g_assert_cmpint(ABS((int)r->nb->n_queues - (int)r->queues), <=, 1);
-    r->queues = r->nb->n_queues;
+    g_assert_cmpint(ABS((int)r->nb->queues.run.n - (int)r->queues), <=, 1);
+    r->queues = r->nb->queues.run.n;
     r->n += r->nb->bus.connecting || r->nb->bus.disconnecting;
 }
 

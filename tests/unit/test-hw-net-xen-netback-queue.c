@@ -178,7 +178,7 @@ typedef struct Rounds {
 static gboolean look_each_round(gpointer opaque)
 {
     Rounds *c = opaque;
-    unsigned queues = c->raw->v.nb->n_queues;
+    unsigned queues = c->raw->v.nb->queues.run.n;
     gint64 now = g_get_monotonic_time();
 
     g_assert_cmpint(ABS((int)queues - (int)c->queues), <=, 1);
