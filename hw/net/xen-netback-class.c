@@ -11,26 +11,11 @@
 #include "hw/xen/xen-device.h"
 #include "nic-counters.h"
 
-static void netback_class_event(void *opaque, XenbusEvent event, const char *detail)
-{
-    xen_device_event(opaque, event, detail);
-}
-
 static bool netback_class_identify(Device *d, GError **error)
 {
     const NetbackConfig *config = d->config;
-    const XenContext *bus = d->bus;
 
-    if (config->frontend_id < -1 || config->frontend_id > XEN_MAX_DOMID) {
-        return device_set_error(error, "frontend-id must be in range [0, %d], or -1",
-                                XEN_MAX_DOMID);
-    }
-    d->guest = config->frontend_id >= 0 ? config->frontend_id : bus->guest;
-    if (d->guest < 0) {
-        return device_set_error(error, "-xen-domid or frontend-id is needed: whose device is it?");
-    }
-    d->idx = config->idx;
-    return true;
+    return xen_device_identify(d, config->frontend_id, config->idx, error);
 }
 
 static bool netback_class_realize(Device *d, GError **error)
@@ -45,7 +30,7 @@ static bool netback_class_realize(Device *d, GError **error)
         .store = bus->store,
         .frontend_id = (uint16_t)d->guest,
         .peer = peer,
-        .event = netback_class_event,
+        .event = xen_device_event,
         .opaque = d,
     };
     NetbackInfo info;

@@ -10,11 +10,6 @@
 #include "hw/xen/xen-device.h"
 #include "nic-counters.h"
 
-static void netfront_class_event(void *opaque, XenbusEvent event, const char *detail)
-{
-    xen_device_event(opaque, event, detail);
-}
-
 /* The guest is we. */
 static bool netfront_class_identify(Device *d, GError **error)
 {
@@ -31,7 +26,7 @@ static bool netfront_class_realize(Device *d, GError **error)
         .xen = bus->xen,
         .store = bus->store,
         .peer = device_backend(d, "netdev"),
-        .event = netfront_class_event,
+        .event = xen_device_event,
         .opaque = d,
     };
 

@@ -20,7 +20,12 @@ typedef struct XenContext {
     int guest; /* the domain whose backends we are, where a device says no other; -1: none */
 } XenContext;
 
-/* An event of its xenbus end as the device's. Main thread. */
-void xen_device_event(Device *d, XenbusEvent event, const char *detail);
+/*
+ * For identify() of a backend: whose it is, as frontend-id= says, or the bus for all (-1), and its
+ * number there. Main thread, as the next one.
+ */
+bool xen_device_identify(Device *d, int32_t frontend_id, int32_t idx, GError **error);
+/* An event of its xenbus end as that of the Device @opaque. */
+void xen_device_event(void *opaque, XenbusEvent event, const char *detail);
 
 #endif
