@@ -18,7 +18,7 @@ void xenbus_back_nodes_remove(XenbusBack *b);
 void xenbus_back_set_state(XenbusBack *b, enum xenbus_state state);
 /*
  * Unknown: there is no node, so no device any more. What is there and makes no sense reads
- * as Initialised, which asks for nothing.
+ * as InitWait, which is no state of a frontend's and asks for nothing.
  */
 enum xenbus_state xenbus_back_front_state(XenbusBack *b);
 /* What is written in B/state: before the first xenbus_back_set_state(), by who was there before. */

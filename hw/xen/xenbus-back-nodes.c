@@ -400,9 +400,9 @@ static enum xenbus_state nodes_read_state(XenbusBack *b, const char *dir)
     uint64_t v;
 
     if (xen_store_read_uint(b->store, 0, dir, "state", XenbusStateReconfigured, &v)) {
-        return v != XenbusStateUnknown ? (enum xenbus_state)v : XenbusStateInitialised;
+        return v != XenbusStateUnknown ? (enum xenbus_state)v : XenbusStateInitWait;
     }
-    return errno == ENOENT ? XenbusStateUnknown : XenbusStateInitialised;
+    return errno == ENOENT ? XenbusStateUnknown : XenbusStateInitWait;
 }
 
 enum xenbus_state xenbus_back_front_state(XenbusBack *b)

@@ -5,7 +5,8 @@
  *                    xenbus_back_start()
  *     Initialising ------------------------> InitWait <--------------+
  *                                               |                    |
- *                    frontend Connected, keys good, hotplug done     |
+ *       frontend Connected (or Initialised: at_initialised),         |
+ *                    keys good, hotplug done                         |
  *                                               v                    |
  *                                           Connected                |
  *                                               |                    | frontend
@@ -295,7 +296,7 @@ static bool back_must_wait(XenbusBack *b)
     return left_us > 0;
 }
 
-static void back_follow_connected(XenbusBack *b, const BackControl *c)
+static void back_follow_ready(XenbusBack *b, const BackControl *c)
 {
     bool again = b->front_written && c->online && b->state != XenbusStateInitWait;
 
@@ -340,6 +341,13 @@ static void back_reconfigure(XenbusBack *b)
     }
 }
 
+/* Its keys are there. */
+static bool back_front_is_ready(const XenbusBack *b, enum xenbus_state front)
+{
+    return front == XenbusStateConnected ||
+           (front == XenbusStateInitialised && b->ops->at_initialised);
+}
+
 /*
  * What the frontend's state asks for, while the device is offered. What it wrote between two looks
  * is not seen: a Connected may have had an Initialising before it. But after an error the old
@@ -347,6 +355,10 @@ static void back_reconfigure(XenbusBack *b)
  */
 static void back_follow_front(XenbusBack *b, enum xenbus_state front, const BackControl *c)
 {
+    if (back_front_is_ready(b, front)) {
+        back_follow_ready(b, c);
+        return;
+    }
     switch (front) {
     case XenbusStateInitialising:
         if (c->online) {
@@ -354,9 +366,6 @@ static void back_follow_front(XenbusBack *b, enum xenbus_state front, const Back
         } else {
             back_gone(b); /* unplugged before a driver took it */
         }
-        break;
-    case XenbusStateConnected:
-        back_follow_connected(b, c);
         break;
     case XenbusStateReconfiguring:
         back_reconfigure(b);
@@ -372,6 +381,7 @@ static void back_follow_front(XenbusBack *b, enum xenbus_state front, const Back
     case XenbusStateUnknown: /* no node: see back_update() */
     case XenbusStateInitWait:
     case XenbusStateInitialised: /* not a state of a vif's frontend */
+    case XenbusStateConnected:
     case XenbusStateReconfigured:
     default:
         break;
@@ -397,6 +407,20 @@ static bool back_is_gone(XenbusBack *b, enum xenbus_state front, const BackContr
            (b->front_seen && front == XenbusStateUnknown);
 }
 
+/*
+ * Connected behind an Initialised is the frontend's answer to ours, and no new try: not even if
+ * the connection came to an end in between.
+ */
+static void back_note_front(XenbusBack *b, enum xenbus_state front)
+{
+    bool answer = b->ops->at_initialised && front == XenbusStateConnected &&
+                  b->front_last == XenbusStateInitialised;
+
+    b->front_written = back_front_is_ready(b, front) && !answer &&
+                       (b->front_written || !back_front_is_ready(b, b->front_last));
+    b->front_last = front;
+}
+
 static void back_update(void *opaque)
 {
     XenbusBack *b = opaque;
@@ -413,9 +437,7 @@ static void back_update(void *opaque)
         return;
     }
     b->store_failed = b->unwritten;
-    b->front_written = front == XenbusStateConnected &&
-                       (b->front_written || b->front_last != XenbusStateConnected);
-    b->front_last = front;
+    back_note_front(b, front);
     if (back_is_gone(b, front, &c)) {
         back_gone(b);
     } else if (!b->closing) {
@@ -515,7 +537,7 @@ static bool back_goes_on(XenbusBack *b)
 {
     enum xenbus_state own = xenbus_back_own_state(b);
 
-    return xenbus_back_front_state(b) == XenbusStateConnected &&
+    return back_front_is_ready(b, xenbus_back_front_state(b)) &&
            (own == XenbusStateConnected || own == XenbusStateReconfigured) &&
            xenbus_back_read_control(b).hotplug_done && xenbus_back_publish(b, NULL);
 }

@@ -163,7 +163,7 @@ void toy_up(ToyTest *f)
     g_autofree char *path = NULL;
     g_autofree char *domu G_GNUC_UNUSED = NULL;
 
-    *f = (ToyTest){ .dir = g_dir_make_tmp("test-xenbus-XXXXXX", &error) };
+    *f = (ToyTest){ .dir = g_dir_make_tmp("test-xenbus-XXXXXX", &error), .ops = toy_ops };
     g_assert_no_error(error);
     path = g_build_filename(f->dir, "host", NULL);
     f->host = xen_xenemu_open_host(path, &error);
@@ -181,7 +181,7 @@ void toy_back_new(ToyTest *f)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_true(xenbus_back_init(&f->toy.bus, &toy_ops, f->host, f->dom0, 1, 5, &error));
+    g_assert_true(xenbus_back_init(&f->toy.bus, &f->ops, f->host, f->dom0, 1, 5, &error));
     g_assert_no_error(error);
     f->watch_be = xen_store_watch(f->domu, TOY_BE "/state", see_state, f, &error);
     g_assert_no_error(error);

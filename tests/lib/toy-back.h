@@ -36,6 +36,7 @@ typedef struct ToyTest {
     XenStore *domu;
     XenWatch *watch_be;
     GString *states;     /* that the frontend has seen of the backend */
+    XenbusBackOps ops;   /* toy_ops, which a test may change before it makes the backend */
     Toy toy;
 } ToyTest;
 

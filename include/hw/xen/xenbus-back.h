@@ -31,6 +31,11 @@ typedef enum XenbusStep {
 typedef struct XenbusBackOps {
     const char *kind;    /* "vif": backend/KIND and device/KIND */
     unsigned max_idx;    /* devices of a guest have an idx below it */
+    /*
+     * Its frontends say Initialised when their keys are there, and Connected once we did
+     * (blkif.h); some say Connected at once. Else Initialised asks for nothing.
+     */
+    bool at_initialised;
 
     /*
      * Nodes that a toolstack would have made besides those of every kind, in b->be and
@@ -44,7 +49,7 @@ typedef struct XenbusBackOps {
     bool (*publish)(XenbusBack *b, XenTx tx);
 
     /*
-     * The frontend is Connected: reads its keys and starts, a bounded step in each call, because
+     * The frontend is Connected, or Initialised: reads its keys and starts, a bounded step in each call, because
      * others wait for the main loop meanwhile. Of a failure people see the reason.
      */
     XenbusStep (*connect)(XenbusBack *b, GError **error);

@@ -1,0 +1,179 @@
+/*
+ * What some kinds of backends do in other ways than a vif's: those of disks (blkif.h).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "toy-back.h"
+
+/* --- connection at the frontend's Initialised --- */
+
+static void initialised_up(ToyTest *f)
+{
+    toy_up(f);
+    f->ops.at_initialised = true;
+}
+
+static void initialised_connected(ToyTest *f)
+{
+    initialised_up(f);
+    toy_back_start(f);
+    g_assert_true(toy_is(f, TOY_BE, "state", "2"));
+    toy_front(f, 3);
+    TOY_WAIT(toy_is(f, TOY_BE, "state", "4"));
+    toy_expect_log(f, "connect CONNECTED");
+}
+
+/* The frontend's Connected is its answer, and changes nothing. */
+static void test_initialised(void)
+{
+    ToyTest f;
+
+    initialised_connected(&f);
+    toy_front(&f, 4);
+    toy_settle();
+    toy_front(&f, 4);
+    toy_settle();
+    toy_expect_log(&f, "");
+    g_assert_true(toy_is(&f, TOY_BE, "state", "4"));
+    toy_down(&f);
+}
+
+/* Its keys were there before the backend looked, and so was its state: 3, or 4 at once. */
+static void test_initialised_front_first(void)
+{
+    for (int state = 3; state <= 4; state++) {
+        ToyTest f;
+
+        initialised_up(&f);
+        toy_back_new(&f);
+        toy_front(&f, state);
+        xenbus_back_start(&f.toy.bus);
+        TOY_WAIT(toy_is(&f, TOY_BE, "state", "4"));
+        toy_expect_log(&f, "connect CONNECTED");
+        toy_down(&f);
+    }
+}
+
+static void test_initialised_waits_for_hotplug(void)
+{
+    ToyTest f;
+
+    initialised_up(&f);
+    toy_toolstack_add(&f);
+    toy_back_start(&f);
+    toy_front(&f, 3);
+    toy_settle();
+    g_assert_true(toy_is(&f, TOY_BE, "state", "2"));
+    toy_put(&f, TOY_BE, "hotplug-status", "connected");
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "4"));
+    toy_down(&f);
+}
+
+/* Firmware closes its disk, or does not; a kernel begins anew, and so does its successor. */
+static void test_initialised_reconnect(void)
+{
+    static const int goodbye[][3] = { { 5, 6, 1 }, { 6, 1, 0 }, { 5, 1, 0 }, { 1, 0, 0 } };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(goodbye); i++) {
+        ToyTest f;
+
+        initialised_connected(&f);
+        toy_front(&f, 4);
+        toy_settle_once();
+        for (unsigned k = 0; k < 3 && goodbye[i][k] > 0; k++) {
+            static const char *const answer[] = { [1] = "2", [5] = "5", [6] = "6" };
+
+            toy_front(&f, goodbye[i][k]);
+            TOY_WAIT(toy_is(&f, TOY_BE, "state", answer[goodbye[i][k]]));
+        }
+        toy_expect_log(&f, "disconnect DISCONNECTED");
+        toy_front(&f, 3);
+        TOY_WAIT(toy_is(&f, TOY_BE, "state", "4"));
+        toy_expect_log(&f, "connect CONNECTED");
+        toy_down(&f);
+    }
+}
+
+/* Initialised written anew, without a word before it: as Connected of the kinds that say that. */
+static void test_initialised_while_closed(void)
+{
+    ToyTest f;
+
+    initialised_connected(&f);
+    toy_front(&f, 6);
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "6"));
+    toy_expect_log(&f, "disconnect DISCONNECTED");
+    toy_front(&f, 3);
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "4"));
+    toy_expect_log(&f, "connect CONNECTED");
+    toy_down(&f);
+}
+
+/* The connection ends before the frontend has answered: its answer does not begin another one. */
+static void test_answer_after_the_end(void)
+{
+    ToyTest f;
+
+    initialised_connected(&f);
+    xenbus_back_fail(&f.toy.bus, "queue 0: it has holes");
+    toy_expect_log(&f, "disconnect DISCONNECTED ERROR");
+    toy_front(&f, 4);
+    toy_settle();
+    g_assert_true(toy_is(&f, TOY_BE, "state", "5"));
+    toy_expect_log(&f, "");
+    toy_front(&f, 3);
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "4"));
+    toy_down(&f);
+}
+
+/* What is no state at all asks for nothing. */
+static void test_initialised_and_nonsense(void)
+{
+    static const char *const nonsense[] = { "0", "9", "x", "" };
+    ToyTest f;
+
+    initialised_up(&f);
+    toy_back_start(&f);
+    for (unsigned i = 0; i < G_N_ELEMENTS(nonsense); i++) {
+        toy_put(&f, TOY_FE, "state", nonsense[i]);
+        toy_settle_once();
+    }
+    toy_settle();
+    g_assert_true(toy_is(&f, TOY_BE, "state", "2"));
+    toy_expect_log(&f, "");
+    toy_down(&f);
+}
+
+/* A backend that died between the two: the next one goes on. */
+static void test_initialised_goes_on(void)
+{
+    ToyTest f;
+
+    initialised_up(&f);
+    g_assert_true(xen_store_mkdir(f.dom0, 0, TOY_BE, 0, 1));
+    toy_put(&f, TOY_BE, "frontend", TOY_FE);
+    toy_put(&f, TOY_BE, "state", "4");
+    g_assert_true(xen_store_mkdir(f.dom0, 0, TOY_FE, 1, 0));
+    toy_put(&f, TOY_FE, "backend", TOY_BE);
+    toy_put(&f, TOY_FE, "state", "3");
+    toy_back_start(&f);
+    TOY_WAIT(f.toy.bus.connected);
+    g_assert_true(f.toy.bus.resumed);
+    g_assert_cmpstr(f.states->str, ==, "4"); /* and no other one */
+    toy_down(&f);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define TEST(name, fn) g_test_add_func("/hw/xen/xenbus-back/" name, fn)
+    TEST("initialised/connects", test_initialised);
+    TEST("initialised/front-first", test_initialised_front_first);
+    TEST("initialised/waits-for-hotplug", test_initialised_waits_for_hotplug);
+    TEST("initialised/reconnect", test_initialised_reconnect);
+    TEST("initialised/while-closed", test_initialised_while_closed);
+    TEST("initialised/answer-after-the-end", test_answer_after_the_end);
+    TEST("initialised/and-nonsense", test_initialised_and_nonsense);
+    TEST("initialised/goes-on", test_initialised_goes_on);
+    return g_test_run();
+}
