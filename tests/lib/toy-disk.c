@@ -35,6 +35,7 @@ static QueueVerdict disk_poll(XenQueue *base)
     }
     for (int i = 0; i < n; i++) {
         xen_ring_take_request(&q->ring, req);
+        req[RESPONSE - 1] ^= 0xff;
         xen_ring_put_response(&q->ring, req, RESPONSE);
     }
     if (n > 0 && xen_ring_push_responses(&q->ring)) {
@@ -194,11 +195,14 @@ static const XenbusBackOps disk_ops = {
 static void disk_fault(void *opaque)
 {
     ToyDisk *d = opaque;
-    g_autofree char *reason = xen_queues_fault(&d->queues.run);
 
     d->faults_told++;
-    g_assert_nonnull(reason);
-    xenbus_back_fail(&d->bus, reason);
+    g_free(d->fault);
+    d->fault = xen_queues_fault(&d->queues.run);
+    g_assert_nonnull(d->fault);
+    if (!d->keep_others) {
+        xenbus_back_fail(&d->bus, d->fault);
+    }
 }
 
 /* --- the frontend --- */
@@ -278,6 +282,7 @@ void toy_disk_down(ToyDisk *d)
     ops->evtchn_close(d->evtchn);
     ops->share_close(d->share);
     g_string_free(d->log, true);
+    g_free(d->fault);
     toy_down(&d->f);
 }
 
@@ -318,6 +323,7 @@ void toy_disk_requests(ToyDisk *d, unsigned i, unsigned n)
 
         memset(req, (int)(index * 7), sizeof(req));
         memcpy(req, &index, sizeof(index));
+        req[RESPONSE - 1] ^= 0xff;
         xen_ring_take_response(ring, rsp, sizeof(rsp));
         g_assert_cmpmem(rsp, sizeof(rsp), req, sizeof(rsp));
     }

@@ -1,6 +1,7 @@
 /*
  * A made-up kind of device with queues, of a ring of some pages and a port each, on an emulated
- * Xen: its backend answers each request with what is in it; its frontend is played by hand.
+ * Xen: its backend answers each request with its first bytes, the last of them inverted; its
+ * frontend is played by hand.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -32,7 +33,9 @@ typedef struct ToyDisk {
     DeviceFaults faults;
     GString *log;
     bool refuse_prepare;
+    bool keep_others;    /* a queue that stopped stays, and the others with it */
     unsigned faults_told;
+    char *fault;         /* the last */
     unsigned made;       /* queues that there are */
 
     XenShare *share;
