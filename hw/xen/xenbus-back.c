@@ -1,12 +1,10 @@
 /*
- * A backend's life: what the frontend's state and the toolstack ask for, and what we
- * answer. xen/include/public/io/xenbus.h names the states.
+ * A backend's life: what the frontend's state and the toolstack ask for, and what we answer.
  *
  *                    xenbus_back_start()
  *     Initialising ------------------------> InitWait <--------------+
  *                                               |                    |
- *       frontend Connected (or Initialised: at_initialised),         |
- *                    keys good, hotplug done                         |
+ *                    frontend ready, keys good, hotplug done         |
  *                                               v                    |
  *                                           Connected                |
  *                                               |                    | frontend
@@ -20,7 +18,8 @@
  *
  * Every step is really published, in this order: frontends wait for each of them. All of it
  * happens in back_update(), which looks at what is there now and not at what changed: a
- * guest may toggle its state as fast as it likes, it costs one look.
+ * guest may toggle its state as fast as it likes, it costs one look. The frontend is ready when
+ * it is Connected, or of some kinds Initialised (xen/include/public/io/xenbus.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -49,8 +49,8 @@ typedef struct XenbusBackOps {
     bool (*publish)(XenbusBack *b, XenTx tx);
 
     /*
-     * The frontend is Connected, or Initialised: reads its keys and starts, a bounded step in each call, because
-     * others wait for the main loop meanwhile. Of a failure people see the reason.
+     * The frontend is Connected, or Initialised: reads its keys and starts, a bounded step in each
+     * call, because others wait for the main loop meanwhile. Of a failure people see the reason.
      */
     XenbusStep (*connect)(XenbusBack *b, GError **error);
     /*
