@@ -16,10 +16,9 @@
  *                                               v                    |
  *                                            Closed -----------------+
  *
- * Every step is really published, in this order: frontends wait for each of them. All of it
- * happens in back_update(), which looks at what is there now and not at what changed: a
- * guest may toggle its state as fast as it likes, it costs one look. The frontend is ready when
- * it is Connected, or of some kinds Initialised (xen/include/public/io/xenbus.h).
+ * Ready: Connected, or of some kinds Initialised. Every step is really published, in this order:
+ * frontends wait for each. All of it happens in back_update(), which looks at what is there now and
+ * not at what changed: a guest may toggle its state as it likes, it costs one look.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
