@@ -192,6 +192,9 @@ static bool packed_take(VirtqTrack *t, unsigned size, ResumedChain *c, unsigned 
         }
         e = &t->packed->desc[at];
         t->taken[at] = true;
+        if (i > 0) {
+            t->next[c->last] = at; /* as they will be free again */
+        }
         t->desc[(*n)++] = (VirtqDesc){ GET(e->addr), GET(e->len), GET(e->flags), GET(e->id) };
         c->last = at;
         at = GET(e->next);
