@@ -185,6 +185,22 @@ void virtq_packed_unpop(Virtq *vq, const VirtqChain *chain, unsigned n)
     }
 }
 
+/*
+ * The descriptors of @chain behind its first one are used, too, for virtq_packed_find_place(); no
+ * driver looks at them. From the last one on, with nothing else changed: who finds us killed in
+ * between knows by the last one that it is so, and by the others which chain it is.
+ */
+static G_GNUC_NO_INLINE void mark_used(const Virtq *vq, const VirtqChain *chain)
+{
+    for (unsigned i = chain->n_slots - 1u; i > 0; i--) {
+        uint16_t at = packed_advance(vq, chain->pos, i);
+        uint64_t rest = packed_load_rest(vq, at) & ~((uint64_t)PACKED_BOTH << 48);
+
+        rest |= (uint64_t)(at & PACKED_WRAP ? PACKED_BOTH : 0) << 48;
+        __atomic_store_n(&packed_desc(vq, at)[1], htole64(rest), __ATOMIC_RELEASE);
+    }
+}
+
 void virtq_packed_push(Virtq *vq, const VirtqChain *chain, uint32_t written)
 {
     uint16_t at = vq->used, n = chain->n_slots;
@@ -192,6 +208,9 @@ void virtq_packed_push(Virtq *vq, const VirtqChain *chain, uint32_t written)
     uint64_t rest = htole64(written | (uint64_t)chain->id << 32 | flags << 48);
 
     g_assert(chain->pos == at && n <= vq->in_flight);
+    if (G_UNLIKELY(n > 1)) {
+        mark_used(vq, chain);
+    }
     __atomic_store_n(vq->unflushed == 0 ? &vq->first : &packed_desc(vq, at)[1], rest,
                      __ATOMIC_RELAXED);
     vq->unflushed = (uint16_t)(vq->unflushed + n);
@@ -286,7 +305,10 @@ bool virtq_packed_ready(Virtq *vq)
 
 /* --- life --- */
 
-/* The high half says what is given back: the rest is taken again, as chains go back in order. */
+/*
+ * The high half of the base says what is given back: the rest is taken again, as chains go back in
+ * order.
+ */
 bool virtq_packed_start(Virtq *vq, const char **ret_why)
 {
     const VirtqSetup *s = &vq->s;
@@ -307,6 +329,9 @@ bool virtq_packed_start(Virtq *vq, const char **ret_why)
     }
     vq->avail = vq->used = vq->used_flushed = used;
     vq->disarmed = true; /* whatever is there is overwritten */
+    if (!s->inflight) {
+        virtq_packed_find_place(vq);
+    }
     return true;
 }
 

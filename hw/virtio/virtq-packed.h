@@ -51,4 +51,10 @@ static inline VirtqDesc packed_make(const uint64_t *desc, uint64_t rest)
     return (VirtqDesc){ addr, (uint32_t)rest, (uint16_t)(rest >> 48), (uint16_t)(rest >> 32) };
 }
 
+/*
+ * virtq-place.c: behind the start, unless there is inflight memory. The ring goes on where what is
+ * in it says that it stands; where that says nothing, at VirtqSetup.base.
+ */
+void virtq_packed_find_place(Virtq *vq);
+
 #endif

@@ -55,7 +55,7 @@ static bool first_start(FuzzVirtq *f, FuzzInput *in, bool packed)
         .log = s.flags & 8, .log_gpa = FUZZ_RING + FUZZ_DEVICE, .base = s.base,
         .inflight = s.flags & 4 ? f->page[0] + FUZZ_INFLIGHT : NULL,
     };
-    f->next_avail = packed ? (uint16_t)(s.base >> 16) : s.index;
+    f->next_avail = packed ? PACKED_WRAP : s.index; /* an empty ring, whatever the base is */
     if (!packed) {
         while (f->setup.size & (f->setup.size - 1)) {
             f->setup.size &= (uint16_t)(f->setup.size - 1);

@@ -108,6 +108,11 @@ typedef struct Fixture {
     unsigned id_of[SIZE]; /* which chain has the id now */
 } Fixture;
 
+static bool is_packed(const Fixture *f)
+{
+    return f->features & PACKED;
+}
+
 /* Another back end; the connection to it. */
 static int start_back(Fixture *f)
 {
@@ -197,8 +202,8 @@ static void restart(Fixture *f)
 {
     kill_back(f);
     vhost_user_front_reconnect(f->front, start_back(f));
-    if (!f->inflight) {
-        /* as QEMU finds it out */
+    if (!f->inflight && !is_packed(f)) {
+        /* as QEMU finds it out; of a packed ring it knows the place of the first start only */
         f->ring.base = f->ring.driver->used->idx;
     }
     set_up(f);
@@ -258,7 +263,8 @@ static void test_pushed_and_not_published(Fixture *f, gconstpointer data)
         g_assert_cmpuint(tell_back(f, PUSH), ==, 8);
         get(f);
         restart(f);
-        g_assert_cmpuint(tell_back(f, SERVE), ==, 17);
+        /* what it pushed is gone from the ring, and goes back as it is */
+        g_assert_cmpuint(tell_back(f, SERVE), ==, is_packed(f) && !f->inflight ? 15 : 17);
         expect_all_back_once(f);
     }
 }
@@ -280,7 +286,7 @@ static void test_killed_often(Fixture *f, gconstpointer data)
 
 int main(int argc, char **argv)
 {
-    static const uint64_t split = 0, kept = INFLIGHT, packed = PACKED | INFLIGHT;
+    static const uint64_t split = 0, kept = INFLIGHT, packed = PACKED, both = PACKED | INFLIGHT;
 
     g_test_init(&argc, &argv, NULL);
     ADD(split, "split/held", test_held);
@@ -289,8 +295,11 @@ int main(int argc, char **argv)
     ADD(kept, "split-inflight/held", test_held);
     ADD(kept, "split-inflight/pushed-and-not-published", test_pushed_and_not_published);
     ADD(kept, "split-inflight/killed-often", test_killed_often);
-    ADD(packed, "packed-inflight/held", test_held);
-    ADD(packed, "packed-inflight/pushed-and-not-published", test_pushed_and_not_published);
-    ADD(packed, "packed-inflight/killed-often", test_killed_often);
+    ADD(packed, "packed/held", test_held);
+    ADD(packed, "packed/pushed-and-not-published", test_pushed_and_not_published);
+    ADD(packed, "packed/killed-often", test_killed_often);
+    ADD(both, "packed-inflight/held", test_held);
+    ADD(both, "packed-inflight/pushed-and-not-published", test_pushed_and_not_published);
+    ADD(both, "packed-inflight/killed-often", test_killed_often);
     return g_test_run();
 }

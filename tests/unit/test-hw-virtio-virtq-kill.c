@@ -1,6 +1,6 @@
 /*
- * A device that is killed, and another one that goes on: with an inflight region no chain is lost,
- * none comes back twice, and what was said to be done is not done again. The device ends behind
+ * A device that is killed, and another one that goes on: no chain is lost, none comes back twice,
+ * and with an inflight region what was said to be done is not done again. The device ends behind
  * each store to shared memory in turn, by a jump out of it, as processes take too long here.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -11,6 +11,7 @@ static void stored(void);
 #define __atomic_store_n(p, value, order) (__atomic_store_n(p, value, order), stored())
 
 #include "virtq-packed.c"
+#include "virtq-place.c"
 #include "virtq-resume.c"
 #include "virtq-split.c"
 #include "virtq-track.c"
@@ -52,6 +53,7 @@ typedef struct Mode {
     bool says_done;
     bool unpops;
     bool flush_late; /* pops again before it publishes */
+    bool alone;      /* no inflight region: where the ring stands is in the ring only */
 } Mode;
 
 /* Chain @i has a piece to read that says so, and one to write. */
@@ -61,6 +63,7 @@ static void work(Rig *r, const Mode *m, VirtqChain *c)
     uint32_t i = 0, len = c->in_len;
 
     if (!c->bad) {
+        g_assert_cmpuint(c->n_out, ==, 1);
         memcpy(&i, c->iov[0].iov_base, sizeof(i));
         g_assert_cmpuint(i, <, N_CHAINS);
         notes->again |= notes->done[i];
@@ -145,8 +148,11 @@ static void send_chains(Rig *r, Sent *s, unsigned n)
     virtq_driver_publish(r->driver);
 }
 
-/* Each chain comes back, once, in its order, with the length that was written. */
-static void take_chains(Rig *r, Sent *s)
+/*
+ * Each chain comes back, once, in its order, with the length that was written, unless that is one
+ * of the @lost ones.
+ */
+static void take_chains(Rig *r, Sent *s, unsigned lost)
 {
     uint16_t id;
     uint32_t len;
@@ -154,7 +160,11 @@ static void take_chains(Rig *r, Sent *s)
     for (; virtq_driver_get(r->driver, &id, &len); s->back++) {
         g_assert_cmpuint(s->back, <, s->n);
         g_assert_cmpuint(id, ==, s->id[s->back]);
-        g_assert_cmpuint(len, ==, 100 + s->back);
+        if (len == 0 && lost > 0) {
+            lost--;
+        } else {
+            g_assert_cmpuint(len, ==, 100 + s->back);
+        }
     }
 }
 
@@ -176,7 +186,30 @@ typedef struct Test {
     const char *name;
     RigConfig config;
     Mode mode;
+    unsigned before; /* chains that an earlier device has served */
 } Test;
+
+/* The ring stands somewhere, and the base that the VMM has is of long ago. */
+static void begin(Rig *r, const Test *test)
+{
+    static const Mode plain = { 1, false, false, false, true };
+    const uint32_t base = r->setup.base;
+    Sent s = { .n = 0 };
+
+    r->setup.base = virtq_stop(&r->vq);
+    for (unsigned i = 0; i < test->before; i++) {
+        s.n = s.back = i % 2;
+        send_chains(r, &s, 1);
+        g_assert_true(run_killable(r, &plain, 0));
+        take_chains(r, &s, 0);
+    }
+    if (test->mode.alone) {
+        r->setup.base = base;
+    } else {
+        r->setup.inflight = rig_host(r, REGION);
+    }
+    memset(rig_host(r, NOTES), 0, sizeof(Notes));
+}
 
 /* 24 chains, of which the second half comes when the first device is gone. */
 static bool run_killed(const Test *test, unsigned kill_at, unsigned kill_next_at)
@@ -186,11 +219,10 @@ static bool run_killed(const Test *test, unsigned kill_at, unsigned kill_next_at
     bool survived;
 
     rig_up(r, &test->config);
-    r->setup.base = virtq_stop(&r->vq);
-    r->setup.inflight = rig_host(r, REGION);
-    send_chains(r, &s, 12);
+    begin(r, test);
+    send_chains(r, &s, MIN(12, (unsigned)(r->driver->n_free / 3)));
     survived = run_killable(r, &test->mode, kill_at);
-    take_chains(r, &s);
+    take_chains(r, &s, 0);
     while (s.n < 24 && r->driver->n_free >= 3) {
         send_chains(r, &s, 1);
     }
@@ -198,7 +230,7 @@ static bool run_killed(const Test *test, unsigned kill_at, unsigned kill_next_at
         run_killable(r, &test->mode, kill_next_at);
     }
     g_assert_true(run_killable(r, &test->mode, 0));
-    take_chains(r, &s);
+    take_chains(r, &s, survived || !test->mode.alone ? 0 : 4 * test->mode.batch);
     g_assert_cmpuint(s.back, ==, s.n);
     check_notes(r, &test->mode, s.n, survived ? 0 : 2);
     rig_down(r);
@@ -207,14 +239,32 @@ static bool run_killed(const Test *test, unsigned kill_at, unsigned kill_next_at
 }
 
 /* Twice: the second time somewhere, perhaps while it takes over. */
-static void test_kill(gconstpointer data)
+static unsigned kill_everywhere(const Test *test)
 {
     unsigned at = 1;
 
-    while (!run_killed(data, at, 1 + at % 3) && !run_killed(data, at, 1 + at * 7 % 61)) {
+    while (!run_killed(test, at, 1 + at % 3) && !run_killed(test, at, 1 + at * 7 % 61)) {
         at++;
     }
-    g_assert_cmpuint(at, >, 60); /* so many stores there are at least */
+    return at;
+}
+
+static void test_kill(gconstpointer data)
+{
+    const Test *test = data;
+
+    /* so many stores there are at least */
+    g_assert_cmpuint(kill_everywhere(test), >, test->mode.alone ? 10 : 60);
+}
+
+/* In the first laps of the ring, from each place. */
+static void test_kill_in_each_place(gconstpointer data)
+{
+    Test test = *(const Test *)data;
+
+    for (test.before = 0; test.before <= 2 * test.config.size; test.before++) {
+        g_assert_cmpuint(kill_everywhere(&test), >=, 3);
+    }
 }
 
 #define SPLIT  { "split", 64, false, true, 0 }
@@ -231,6 +281,18 @@ static const Test tests[] = {
     { "packed-unpop", PACKED, { 6, true, true, false } },
     { "packed-late", PACKED, { 4, true, true, true } },
     { "packed-tables", TABLES, { 3, true, true, true } },
+    { "packed-alone", PACKED, { 5, false, false, false, true } },
+    { "packed-alone-unpop", PACKED, { 6, false, true, false, true } },
+    { "packed-alone-late", PACKED, { 4, false, true, true, true } },
+    { "packed-alone-tables", TABLES, { 3, false, true, true, true } },
+};
+
+static const Test tests_in_each_place[] = {
+    { "packed-9", { "packed", 9, true, true, 0 }, { 3, false, false, false, true } },
+    { "packed-16-late", { "packed", 16, true, false, 0 }, { 2, false, true, true, true } },
+    { "packed-5-tables", { "packed", 5, true, true, 4 }, { 4, false, false, true, true } },
+    { "packed-3", { "packed", 3, true, true, 0 }, { 3, false, false, false, true } },
+    { "packed-9-kept", { "packed", 9, true, true, 0 }, { 3, true, false, false, false } },
 };
 
 int main(int argc, char **argv)
@@ -240,6 +302,12 @@ int main(int argc, char **argv)
         g_autofree char *path = g_strdup_printf("/hw/virtio/virtq-kill/%s", tests[i].name);
 
         g_test_add_data_func(path, &tests[i], test_kill);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(tests_in_each_place); i++) {
+        const Test *test = &tests_in_each_place[i];
+        g_autofree char *path = g_strdup_printf("/hw/virtio/virtq-kill/each-place/%s", test->name);
+
+        g_test_add_data_func(path, test, test_kill_in_each_place);
     }
     return g_test_run();
 }
