@@ -26,7 +26,7 @@ static uint32_t place_with(Rig *r, uint32_t base)
     return place;
 }
 
-/* @n chains of @len pieces are served by a device that knows its place; @left are not taken back. */
+/* @n chains of @len pieces are served by one who knows the place; @left are not taken back. */
 static uint32_t serve(Rig *r, uint32_t base, unsigned n, unsigned len, unsigned left)
 {
     uint16_t id;
