@@ -7,12 +7,11 @@
 #include "xen-blkback-grants.h"
 
 #include <errno.h>
-#include <glib/gstdio.h>
 #include <string.h>
 
+#include "xen-pair.h"
 #include "xenemu.h"
 
-#define DOMID          5
 #define PAGES          300u
 #define REQ_MAX        100u
 #define BAD_REF        7777u /* never granted */
@@ -21,45 +20,21 @@
 #define APART          (SECOND / 4) /* from one use to the next */
 
 typedef struct Fixture {
-    char *dir;
-    char *path;
-    Xen *host;
-    Xen *guest;
-    XenGnttab *gnttab;
-    XenShare *share;
-    uint8_t *pages;      /* each begins with its number */
-    uint32_t refs[PAGES];
+    XenPair xen;         /* each page begins with its number */
     XenBlkbackGrants *g;
     uint64_t now;
 } Fixture;
 
 static void setup(Fixture *f, gconstpointer limit)
 {
-    g_autoptr(GError) error = NULL;
-
-    f->dir = g_dir_make_tmp("ringtap-XXXXXX", NULL);
-    f->path = g_build_filename(f->dir, "xen", NULL);
-    f->host = xen_xenemu_open_host(f->path, &error);
-    g_assert_no_error(error);
-    f->guest = xen_xenemu_open_guest(f->path, DOMID, 4 << 20, &error);
-    g_assert_no_error(error);
-    f->gnttab = f->host->ops->gnttab_open(f->host, NULL);
-    f->share = f->guest->ops->share_open(f->guest, NULL);
-    f->pages = f->guest->ops->share_alloc(f->share, 0, PAGES, true, f->refs);
-    g_assert_nonnull(f->pages);
+    xen_pair_up(&f->xen);
+    xen_pair_grant(&f->xen, PAGES);
     for (uint32_t i = 0; i < PAGES; i++) {
-        memcpy(f->pages + i * XEN_PAGE_SIZE, &i, sizeof(i));
+        memcpy(f->xen.pages + i * XEN_PAGE_SIZE, &i, sizeof(i));
     }
-    f->g = xen_blkback_grants_new(f->host, f->gnttab, DOMID, GPOINTER_TO_UINT(limit));
+    f->g = xen_blkback_grants_new(f->xen.host, f->xen.gnttab, XEN_PAIR_DOMID,
+                                  GPOINTER_TO_UINT(limit));
     f->now = 1000 * SECOND;
-}
-
-static unsigned mapped(const Fixture *f)
-{
-    unsigned n, ports;
-
-    xenemu_host_usage(f->host->opaque, &n, &ports);
-    return n;
 }
 
 /* All that is mapped is known, and nothing else is held. */
@@ -70,22 +45,13 @@ static void check_use(const Fixture *f, unsigned kept, unsigned busy, unsigned o
     g_assert_cmpuint(use.kept, ==, kept);
     g_assert_cmpuint(use.busy, ==, busy);
     g_assert_cmpuint(use.once, ==, once);
-    g_assert_cmpuint(mapped(f), ==, kept + once);
+    g_assert_cmpuint(xen_pair_mapped(&f->xen), ==, kept + once);
 }
 
-/* The guest can have all of its pages back. */
 static void teardown(Fixture *f, gconstpointer limit)
 {
     xen_blkback_grants_free(f->g);
-    g_assert_cmpuint(mapped(f), ==, 0);
-    f->host->ops->gnttab_close(f->gnttab);
-    g_assert_cmpint(f->guest->ops->share_free(f->share, f->pages, PAGES), ==, 0);
-    f->guest->ops->share_close(f->share);
-    xen_close(f->guest);
-    xen_close(f->host);
-    g_assert_cmpint(g_rmdir(f->dir), ==, 0);
-    g_free(f->path);
-    g_free(f->dir);
+    xen_pair_down(&f->xen);
 }
 
 /* --- a request --- */
@@ -102,7 +68,7 @@ static void req_init(const Fixture *f, Req *r, unsigned first, unsigned n)
     r->n = n;
     for (unsigned i = 0; i < n; i++) {
         r->page[i] = first + i;
-        r->grant[i] = (XenBlkbackGrant) { .ref = f->refs[first + i], .page = r };
+        r->grant[i] = (XenBlkbackGrant) { .ref = f->xen.refs[first + i], .page = r };
     }
 }
 
@@ -139,13 +105,13 @@ static void use_pages(Fixture *f, unsigned first, unsigned n)
 /* Whether page @i is kept is seen from what another request of it needs; the order stays. */
 static bool is_kept(Fixture *f, unsigned i)
 {
-    unsigned before = mapped(f);
+    unsigned before = xen_pair_mapped(&f->xen);
     bool kept;
     Req r;
 
     req_init(f, &r, i, 1);
     req_get(f, &r);
-    kept = mapped(f) == before;
+    kept = xen_pair_mapped(&f->xen) == before;
     req_put(f, &r);
     return kept;
 }
@@ -171,7 +137,7 @@ static void test_kept(Fixture *f, gconstpointer limit)
         g_assert_true(r.grant[i].page == page[i]);
     }
     memcpy(r.grant[99].page, "back", 4); /* they can be written, too */
-    g_assert_cmpmem(f->pages + 99 * XEN_PAGE_SIZE, 4, "back", 4);
+    g_assert_cmpmem(f->xen.pages + 99 * XEN_PAGE_SIZE, 4, "back", 4);
     req_put(f, &r);
     req_put(f, &r); /* there is nothing left to put */
     check_use(f, 100, 0, 0);
@@ -355,7 +321,7 @@ static void test_release_in_steps(Fixture *f, gconstpointer limit)
 /* One of those that a request needs, whichever: it fails as a whole, and leaves what was there. */
 static void test_map_fails(Fixture *f, gconstpointer limit)
 {
-    const unsigned before = mapped(f);
+    const unsigned before = xen_pair_mapped(&f->xen);
     Req old, r;
 
     req_init(f, &old, 0, 10);
@@ -364,7 +330,7 @@ static void test_map_fails(Fixture *f, gconstpointer limit)
         use_pages(f, 10, 10); /* idle, and found */
         check_use(f, 20, 10, 0);
         req_init(f, &r, 0, 85);
-        xenemu_host_fail(f->host->opaque, XENEMU_OP_GNTTAB_MAP, k, GNTST_BAD_PAGE);
+        xenemu_host_fail(f->xen.host->opaque, XENEMU_OP_GNTTAB_MAP, k, GNTST_BAD_PAGE);
         errno = 0;
         g_assert_false(req_try(f, &r));
         g_assert_cmpint(errno, ==, EINVAL);
@@ -390,7 +356,7 @@ static void test_error_before_success(Fixture *f, gconstpointer limit)
     r.grant[2].ref = BAD_REF;
     g_assert_false(req_try(f, &r));
     check_use(f, 0, 0, 0);
-    r.grant[2].ref = f->refs[2];
+    r.grant[2].ref = f->xen.refs[2];
     r.grant[79].ref = BAD_REF;
     g_assert_false(req_try(f, &r));
     check_use(f, 0, 0, 0);
@@ -455,7 +421,7 @@ static void test_random(Fixture *f, gconstpointer limit)
         g_assert_cmpuint(use.busy + use.once, ==, open);
         g_assert_cmpuint(use.kept, <=, GPOINTER_TO_UINT(limit));
         g_assert_cmpuint(use.busy, <=, use.kept);
-        g_assert_cmpuint(mapped(f), ==, use.kept + use.once);
+        g_assert_cmpuint(xen_pair_mapped(&f->xen), ==, use.kept + use.once);
     }
     for (unsigned i = 0; i < OPEN; i++) {
         req_put(f, &req[i]);

@@ -7,38 +7,22 @@
 #include "hw/xen/xen-ops.h"
 
 #include <errno.h>
-#include <glib/gstdio.h>
 #include <poll.h>
 #include <string.h>
 
+#include "xen-pair.h"
 #include "xenemu.h"
 
-typedef struct Fixture {
-    char *dir;
-    char *path;
-    Xen *host;
-    Xen *guest;
-} Fixture;
+typedef XenPair Fixture;
 
 static void setup(Fixture *f, gconstpointer data)
 {
-    g_autoptr(GError) error = NULL;
-
-    f->dir = g_dir_make_tmp("ringtap-XXXXXX", NULL);
-    f->path = g_build_filename(f->dir, "xen", NULL);
-    f->host = xen_xenemu_open_host(f->path, &error);
-    g_assert_no_error(error);
-    f->guest = xen_xenemu_open_guest(f->path, 5, 4 << 20, &error);
-    g_assert_no_error(error);
+    xen_pair_up(f);
 }
 
 static void teardown(Fixture *f, gconstpointer data)
 {
-    xen_close(f->guest);
-    xen_close(f->host);
-    g_assert_cmpint(g_rmdir(f->dir), ==, 0);
-    g_free(f->path);
-    g_free(f->dir);
+    xen_pair_down(f);
 }
 
 static void test_identity(Fixture *f, gconstpointer data)
