@@ -10,6 +10,7 @@
 #define SEG_BYTES    8u
 
 _Static_assert(XEN_BLKIF_SEGS_OF_PAGE * SEG_BYTES == XEN_RING_PAGE_SIZE, "segments of a page");
+_Static_assert(sizeof(XenBlkifSeg) == SEG_BYTES && offsetof(XenBlkifSeg, last) == 5, "as they lie");
 
 /*
  * A slot begins with the operation (0), and the number of segments, an indirect request's

@@ -31,7 +31,7 @@ typedef enum XenBlkifAbi {
     XEN_BLKIF_ABI_X86_32,
 } XenBlkifAbi;
 
-/* A segment as the frontend wrote it. */
+/* A segment as the frontend wrote it; in an indirect page they lie like this. */
 typedef struct XenBlkifSeg {
     uint32_t gref;
     uint8_t first; /* sectors of the page, both inclusive */
