@@ -348,11 +348,23 @@ bool xenbus_back_write(XenbusBack *b, const char *key, unsigned value)
     return xenbus_back_update(b, false, nodes_write_number, &n);
 }
 
+/* In one transaction with what the frontend reads at it. */
+static bool nodes_write_own_state(XenStore *s, XenTx tx, void *opaque)
+{
+    XenbusBack *b = opaque;
+
+    if (b->state == XenbusStateConnected && b->ops->publish_connected &&
+        !b->ops->publish_connected(b, tx)) {
+        return false;
+    }
+    return xen_store_printf(s, tx, b->be, "state", "%u", b->state);
+}
+
 void xenbus_back_set_state(XenbusBack *b, enum xenbus_state state)
 {
     b->state = state;
     b->reconfigured = false;
-    b->unwritten = !xenbus_back_write(b, "state", state);
+    b->unwritten = !xenbus_back_update(b, false, nodes_write_own_state, b);
     if (b->unwritten) {
         xenbus_back_store_failed(b, true);
     }

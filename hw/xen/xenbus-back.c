@@ -563,6 +563,13 @@ static gboolean back_close_timeout(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
+void xenbus_back_republish(XenbusBack *b)
+{
+    if (b->connected && b->state == XenbusStateConnected) {
+        xenbus_back_set_state(b, XenbusStateConnected);
+    }
+}
+
 void xenbus_back_close(XenbusBack *b, unsigned timeout_ms)
 {
     if (b->closed_sent) {

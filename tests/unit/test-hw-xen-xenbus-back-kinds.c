@@ -5,6 +5,8 @@
  */
 #include "toy-back.h"
 
+#include <errno.h>
+
 /* --- connection at the frontend's Initialised --- */
 
 static void initialised_up(ToyTest *f)
@@ -163,6 +165,122 @@ static void test_initialised_goes_on(void)
     toy_down(&f);
 }
 
+/* --- what is said with Connected --- */
+
+static unsigned size = 100;      /* of the toy, which is a disk here */
+static unsigned failures;        /* so many writes of it fail */
+
+static bool publish_size(XenbusBack *b, XenTx tx)
+{
+    if (failures > 0) {
+        failures--;
+        errno = EIO;
+        return false;
+    }
+    return xen_store_printf(b->store, tx, b->be, "size", "%u", size);
+}
+
+/* As the frontend sees it: each time that the state changes, with the size that is there then. */
+static void see_size(void *opaque)
+{
+    ToyTest *f = opaque;
+    g_autofree char *state = xen_store_read(f->domu, 0, TOY_BE "/state");
+    g_autofree char *now = xen_store_read(f->domu, 0, TOY_BE "/size");
+
+    g_string_append_printf(f->states, " %s:%s", state, now ? now : "-");
+}
+
+static void size_up(ToyTest *f)
+{
+    g_autoptr(GError) error = NULL;
+
+    size = 100;
+    toy_up(f);
+    f->ops.publish_connected = publish_size;
+    toy_back_start(f);
+    g_assert_true(toy_is(f, TOY_BE, "size", NULL)); /* not before */
+    xen_store_unwatch(f->watch_be);
+    f->watch_be = xen_store_watch(f->domu, TOY_BE "/state", see_size, f, &error);
+    g_assert_no_error(error);
+    TOY_WAIT(g_str_has_suffix(f->states->str, "2:-"));
+    g_string_truncate(f->states, 0);
+}
+
+/* It is there when Connected is, and a new one comes with another Connected. */
+static void test_size(void)
+{
+    ToyTest f;
+
+    size_up(&f);
+    toy_front(&f, 4);
+    TOY_WAIT(f.states->len > 0);
+    g_assert_cmpstr(f.states->str, ==, " 4:100");
+    size = 200;
+    xenbus_back_republish(&f.toy.bus);
+    TOY_WAIT(g_str_has_suffix(f.states->str, "200"));
+    g_assert_cmpstr(f.states->str, ==, " 4:100 4:200");
+    toy_expect_log(&f, "connect CONNECTED"); /* the connection goes on */
+    toy_down(&f);
+}
+
+/* Nothing is said before, and after a connection: the next one says it. */
+static void test_size_without_connection(void)
+{
+    ToyTest f;
+
+    size_up(&f);
+    size = 150;
+    xenbus_back_republish(&f.toy.bus);
+    g_assert_true(toy_is(&f, TOY_BE, "size", NULL));
+    toy_front(&f, 4);
+    TOY_WAIT(toy_is(&f, TOY_BE, "size", "150"));
+    toy_front(&f, 5);
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "5"));
+    size = 300;
+    xenbus_back_republish(&f.toy.bus);
+    g_assert_true(toy_is(&f, TOY_BE, "state", "5"));
+    g_assert_true(toy_is(&f, TOY_BE, "size", "150"));
+    toy_front(&f, 6);
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "6"));
+    toy_front(&f, 1);
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "2"));
+    toy_front(&f, 4);
+    TOY_WAIT(toy_is(&f, TOY_BE, "size", "300"));
+    toy_down(&f);
+}
+
+/* Asked to close it still serves its frontend: Closing is not taken back. */
+static void test_size_while_it_closes(void)
+{
+    ToyTest f;
+
+    size_up(&f);
+    toy_front(&f, 4);
+    TOY_WAIT(f.toy.bus.connected);
+    xenbus_back_close(&f.toy.bus, 60000);
+    xenbus_back_republish(&f.toy.bus);
+    g_assert_true(toy_is(&f, TOY_BE, "state", "5"));
+    g_assert_true(f.toy.bus.connected);
+    toy_down(&f);
+}
+
+/* Neither of both is written without the other, and both are tried again. */
+static void test_size_not_written(void)
+{
+    ToyTest f;
+
+    size_up(&f);
+    failures = 1;
+    toy_front(&f, 4);
+    TOY_WAIT(f.toy.bus.connected);
+    g_assert_true(toy_is(&f, TOY_BE, "state", "2"));
+    g_assert_true(toy_is(&f, TOY_BE, "size", NULL));
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "4"));
+    g_assert_true(toy_is(&f, TOY_BE, "size", "100"));
+    toy_expect_log(&f, "connect ERROR CONNECTED");
+    toy_down(&f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -175,5 +293,9 @@ int main(int argc, char **argv)
     TEST("initialised/answer-after-the-end", test_answer_after_the_end);
     TEST("initialised/and-nonsense", test_initialised_and_nonsense);
     TEST("initialised/goes-on", test_initialised_goes_on);
+    TEST("size/comes-with-connected", test_size);
+    TEST("size/without-connection", test_size_without_connection);
+    TEST("size/while-it-closes", test_size_while_it_closes);
+    TEST("size/not-written", test_size_not_written);
     return g_test_run();
 }

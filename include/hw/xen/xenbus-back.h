@@ -47,6 +47,11 @@ typedef struct XenbusBackOps {
     bool (*take_over)(XenbusBack *b, GError **error);
     /* Features in b->be, before InitWait; as write_nodes(). */
     bool (*publish)(XenbusBack *b, XenTx tx);
+    /*
+     * What the frontend reads when it sees Connected, in b->be: in the transaction that says so,
+     * each time; as write_nodes(). Optional.
+     */
+    bool (*publish_connected)(XenbusBack *b, XenTx tx);
 
     /*
      * The frontend is Connected, or Initialised: reads its keys and starts, a bounded step in each
@@ -144,6 +149,13 @@ void xenbus_back_close(XenbusBack *b, unsigned timeout_ms);
  * XENBUS_ERROR.
  */
 void xenbus_back_fail(XenbusBack *b, const char *reason);
+
+/*
+ * What publish_connected() says has changed. Connected is said again with it: a vbd's frontend
+ * reads its size anew then. While there is no connection there is nothing to do: the next one says
+ * it.
+ */
+void xenbus_back_republish(XenbusBack *b);
 
 /*
  * b->be/@key as a toolstack wrote it, without blanks and newlines around it. Free it; NULL:
