@@ -161,6 +161,7 @@ static bool netback_publish(XenbusBack *b, XenTx tx)
 
 static const XenbusBackOps netback_ops = {
     .kind = "vif",
+    .toolstack_key = "script",
     .max_idx = MAX_VIFS,
     .write_nodes = netback_write_nodes,
     .take_over = netback_take_over,

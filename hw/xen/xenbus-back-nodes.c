@@ -70,17 +70,23 @@ static bool nodes_write_back(XenbusBack *b, XenTx tx)
            nodes_write_state(b, tx, b->be);
 }
 
+/* What the device is to its guest, whichever backend it has. */
+static const char *nodes_front_kind(const XenbusBack *b)
+{
+    return b->ops->front_kind ? b->ops->front_kind : b->ops->kind;
+}
+
 static void nodes_set_paths(XenbusBack *b, unsigned idx)
 {
     unsigned us = b->xen->domid, fe = b->frontend_id;
-    const char *kind = b->ops->kind;
+    const char *kind = b->ops->kind, *front_kind = nodes_front_kind(b);
 
     g_free(b->be);
     g_free(b->fe);
     g_free(b->error_path);
     b->idx = idx;
     b->be = g_strdup_printf("/local/domain/%u/backend/%s/%u/%u", us, kind, fe, idx);
-    b->fe = g_strdup_printf("/local/domain/%u/device/%s/%u", fe, kind, idx);
+    b->fe = g_strdup_printf("/local/domain/%u/device/%s/%u", fe, front_kind, idx);
     b->error_path = g_strdup_printf("/local/domain/%u/error/backend/%s/%u/%u", us, kind, fe, idx);
 }
 
@@ -106,15 +112,15 @@ static bool nodes_get(XenbusBack *b, XenTx tx, const char *dir, const char *key,
 
 static NodesFound nodes_look(XenbusBack *b, XenTx tx)
 {
-    g_autofree char *frontend = NULL, *script = NULL, *backend = NULL, *other = NULL;
+    g_autofree char *frontend = NULL, *mark = NULL, *backend = NULL, *other = NULL;
 
     if (!nodes_get(b, tx, b->be, "frontend", &frontend) ||
-        !nodes_get(b, tx, b->be, "script", &script) ||
+        !nodes_get(b, tx, b->be, b->ops->toolstack_key, &mark) ||
         !nodes_get(b, tx, b->fe, "backend", &backend)) {
         return NODES_UNKNOWN;
     }
-    if (frontend && script) {
-        return NODES_TOOLSTACK; /* libxl always writes one, we never do */
+    if (frontend && mark) {
+        return NODES_TOOLSTACK;
     }
     if (!backend) {
         return frontend ? NODES_STALE : NODES_NONE;
@@ -154,7 +160,7 @@ static bool nodes_make(XenStore *s, XenTx tx, void *opaque)
 static bool nodes_claim(XenbusBack *b, unsigned idx)
 {
     nodes_set_paths(b, idx);
-    b->claim = xen_claim(b->xen, b->ops->kind, b->frontend_id, idx);
+    b->claim = xen_claim(b->xen, nodes_front_kind(b), b->frontend_id, idx);
     return b->claim != NULL;
 }
 
@@ -195,7 +201,7 @@ static bool nodes_claim_first(XenbusBack *b, NodesFound wanted, bool down,
 static bool nodes_claim_any(XenbusBack *b)
 {
     g_autofree char *dir = g_strdup_printf("/local/domain/%u/device/%s", b->frontend_id,
-                                           b->ops->kind);
+                                           nodes_front_kind(b));
     g_auto(GStrv) names = xen_store_list(b->store, 0, dir);
     bool down = nodes_are_libxls(b);
 
@@ -449,10 +455,18 @@ static bool nodes_read_online(XenbusBack *b)
     return true;
 }
 
+/* A toolstack that has a script for a device says so; where it has none, none is waited for. */
+static bool nodes_read_hotplug(XenbusBack *b)
+{
+    g_autofree char *hotplug = xenbus_back_read(b, 0, "hotplug-status");
+
+    return (hotplug && strcmp(hotplug, "connected") == 0) ||
+           (!b->created && !xen_store_has(b->store, 0, b->be, "script") && errno == ENOENT);
+}
+
 BackControl xenbus_back_read_control(XenbusBack *b)
 {
     BackControl c = { 0 };
-    g_autofree char *hotplug = NULL;
 
     if (!xen_store_has(b->store, 0, b->be, "frontend")) {
         c.gone = errno == ENOENT;
@@ -460,7 +474,6 @@ BackControl xenbus_back_read_control(XenbusBack *b)
         return c;
     }
     c.online = nodes_read_online(b);
-    hotplug = xenbus_back_read(b, 0, "hotplug-status");
-    c.hotplug_done = hotplug && strcmp(hotplug, "connected") == 0;
+    c.hotplug_done = nodes_read_hotplug(b);
     return c;
 }

@@ -87,6 +87,7 @@ static void toy_reconfigure(XenbusBack *b)
 
 const XenbusBackOps toy_ops = {
     .kind = "toy",
+    .toolstack_key = "script",
     .max_idx = 10,
     .write_nodes = toy_write_nodes,
     .take_over = toy_take_over,

@@ -183,6 +183,7 @@ static void disk_event(XenbusBack *b, XenbusEvent event, const char *detail)
 
 static const XenbusBackOps disk_ops = {
     .kind = "toy",
+    .toolstack_key = "script",
     .max_idx = 10,
     .write_nodes = disk_write_nodes,
     .take_over = disk_take_over,

@@ -281,6 +281,97 @@ static void test_size_not_written(void)
     toy_down(&f);
 }
 
+/* --- nodes --- */
+
+#define OTHER_BE "/local/domain/0/backend/qtoy/1/5"
+
+/* Of backend/qtoy and device/toy, as a disk's of backend/qdisk and device/vbd. */
+static void test_front_kind(void)
+{
+    g_autoptr(GError) error = NULL;
+    Toy other = { .log = g_string_new(NULL) };
+    ToyTest f;
+
+    toy_up(&f);
+    f.ops.kind = "qtoy";
+    f.ops.front_kind = "toy";
+    toy_back_start(&f);
+    g_assert_cmpstr(f.toy.bus.be, ==, OTHER_BE);
+    g_assert_cmpstr(f.toy.bus.fe, ==, TOY_FE);
+    g_assert_true(toy_is(&f, OTHER_BE, "frontend", TOY_FE));
+    g_assert_true(toy_is(&f, TOY_FE, "backend", OTHER_BE));
+    /* to the guest it is one device, which has a backend */
+    g_assert_false(xenbus_back_init(&other.bus, &toy_ops, f.host, f.dom0, 1, 5, &error));
+    g_assert_cmpstr(error->message, ==, "toy 5 of domain 1 has a backend already");
+    xenbus_back_done(&other.bus);
+    toy_front(&f, 4);
+    TOY_WAIT(f.toy.bus.connected);
+    xenbus_back_fail(&f.toy.bus, "it has holes");
+    g_assert_true(toy_is(&f, "/local/domain/0/error/backend/qtoy/1/5", "error", "it has holes"));
+    g_string_free(other.log, true);
+    toy_down(&f);
+}
+
+/* One that a backend of this kind left behind is found by its frontend's directory. */
+static void test_front_kind_left_behind(void)
+{
+    g_autoptr(GError) error = NULL;
+    ToyTest f;
+
+    toy_up(&f);
+    f.ops.kind = "qtoy";
+    f.ops.front_kind = "toy";
+    g_assert_true(xen_store_mkdir(f.dom0, 0, OTHER_BE, 0, 1));
+    toy_put(&f, OTHER_BE, "frontend", TOY_FE);
+    g_assert_true(xen_store_mkdir(f.dom0, 0, TOY_FE, 1, 0));
+    toy_put(&f, TOY_FE, "backend", OTHER_BE);
+    g_assert_true(xenbus_back_init(&f.toy.bus, &f.ops, f.host, f.dom0, 1, -1, &error));
+    g_assert_no_error(error);
+    g_assert_cmpuint(f.toy.bus.idx, ==, 5);
+    g_assert_true(f.toy.bus.resumed);
+    toy_down(&f);
+}
+
+/* A toolstack that has no script for a kind has another mark, and there is nothing to wait for. */
+static void test_toolstack_without_script(void)
+{
+    ToyTest f;
+
+    toy_up(&f);
+    f.ops.toolstack_key = "params";
+    toy_toolstack_add(&f);
+    toy_put(&f, TOY_BE, "params", "raw:/disk");
+    g_assert_true(xen_store_remove(f.dom0, 0, TOY_BE "/script"));
+    g_assert_true(xen_store_remove(f.dom0, 0, TOY_BE "/hotplug-status"));
+    toy_back_start(&f);
+    g_assert_true(f.toy.taken_over);
+    g_assert_false(f.toy.bus.created);
+    toy_front(&f, 4);
+    TOY_WAIT(f.toy.bus.connected);
+    xenbus_back_done(&f.toy.bus);
+    g_assert_true(toy_is(&f, TOY_BE, "params", "raw:/disk")); /* the toolstack removes them */
+    toy_down(&f);
+}
+
+/* The same with a script, which some of its disks have. */
+static void test_toolstack_with_script(void)
+{
+    ToyTest f;
+
+    toy_up(&f);
+    f.ops.toolstack_key = "params";
+    toy_toolstack_add(&f);
+    toy_put(&f, TOY_BE, "params", "/dev/disk");
+    toy_back_start(&f);
+    g_assert_false(f.toy.bus.created);
+    toy_front(&f, 4);
+    toy_settle();
+    g_assert_true(toy_is(&f, TOY_BE, "state", "2"));
+    toy_put(&f, TOY_BE, "hotplug-status", "connected");
+    TOY_WAIT(f.toy.bus.connected);
+    toy_down(&f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -297,5 +388,9 @@ int main(int argc, char **argv)
     TEST("size/without-connection", test_size_without_connection);
     TEST("size/while-it-closes", test_size_while_it_closes);
     TEST("size/not-written", test_size_not_written);
+    TEST("front-kind", test_front_kind);
+    TEST("front-kind/left-behind", test_front_kind_left_behind);
+    TEST("toolstack/without-script", test_toolstack_without_script);
+    TEST("toolstack/with-script", test_toolstack_with_script);
     return g_test_run();
 }

@@ -86,6 +86,7 @@ static void toy_event(XenbusBack *b, XenbusEvent event, const char *detail)
 
 static const XenbusBackOps toy_ops = {
     .kind = "toy",
+    .toolstack_key = "script",
     .max_idx = 10,
     .write_nodes = toy_none,
     .take_over = toy_take_over,

@@ -29,7 +29,10 @@ typedef enum XenbusStep {
 
 /* What a kind of device does. @b is embedded in the device: container_of(). */
 typedef struct XenbusBackOps {
-    const char *kind;    /* "vif": backend/KIND and device/KIND */
+    const char *kind;       /* "vif": backend/KIND and device/KIND */
+    const char *front_kind; /* of device/KIND, if it is another: backend/qdisk has device/vbd */
+    /* Every toolstack writes it to b->be, and we never do: whose nodes they are. */
+    const char *toolstack_key;
     unsigned max_idx;    /* devices of a guest have an idx below it */
     /*
      * Its frontends say Initialised when their keys are there, and Connected once we did
