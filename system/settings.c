@@ -49,21 +49,14 @@ static void *settings_parse(const OptTable *table, const char *arg, const char *
     return args ? opt_config_new(table, args, OPT_PARAMETERS, error) : NULL;
 }
 
-static char *settings_help(const OptTable *table, const char *arg, const char *implied)
-{
-    g_autoptr(OptDict) args = opt_dict_parse(arg, implied, NULL);
-
-    return args && opt_dict_wants_help(args) ? opt_table_help(table) : NULL;
-}
-
 char *name_help(const char *arg, GError **error)
 {
-    return settings_help(&name_options, arg, "guest");
+    return system_options_help(&name_options, arg, "guest");
 }
 
 char *messages_help(const char *arg, GError **error)
 {
-    return settings_help(&msg_options, arg, NULL);
+    return system_options_help(&msg_options, arg, NULL);
 }
 
 char *display_help(const char *arg, GError **error)

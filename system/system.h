@@ -110,11 +110,15 @@ typedef struct System {
 /* system.c */
 void system_init(System *s);
 void system_done(System *s); /* whatever is there, also half-built */
+
+/* common.c */
 /*
  * What @arg wants help on: "" for "help" alone, the value of @implied_key for "X,help";
  * NULL: it does not ask for help. Free it.
  */
 char *system_help_topic(const char *arg, const char *implied_key);
+/* The help of @table, if that is what @arg wants; else NULL. */
+char *system_options_help(const OptTable *table, const char *arg, const char *implied_key);
 bool system_set_error(GError **error, const char *fmt, ...) G_GNUC_PRINTF(2, 3); /* false */
 /* Of @objects, whose first member is their id; NULL: there is none. */
 void *system_find(const GPtrArray *objects, const char *id);

@@ -128,16 +128,6 @@ bool chardev_del(System *s, const char *id, GError **error)
     return chardev_find(s, id) || system_set_error(error, "Chardev '%s' not found", id);
 }
 
-bool system_set_error(GError **error, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    g_propagate_error(error, g_error_new_valist(QMP_ERROR, QMP_ERROR_GENERIC, fmt, ap));
-    va_end(ap);
-    return false;
-}
-
 bool devices_set_link(System *s, const char *name, bool up, GError **error)
 {
     qmp_event_device(s, device_registry_nth(s->devices, 0),
