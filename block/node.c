@@ -141,6 +141,13 @@ bool block_node_resize(BlockNode *node, uint64_t bytes, GError **error)
     return tell_size(node, before, error);
 }
 
+int64_t block_node_allocated(const BlockNode *node)
+{
+    struct stat st;
+
+    return fstat(node->fd, &st) == 0 ? (int64_t)st.st_blocks * 512 : -1;
+}
+
 bool block_node_refresh(BlockNode *node, GError **error)
 {
     return tell_size(node, block_node_bytes(node), error);

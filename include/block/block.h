@@ -141,6 +141,9 @@ static inline uint64_t block_node_bytes(const BlockNode *node)
     return __atomic_load_n(&node->bytes, __ATOMIC_RELAXED);
 }
 
+/* Bytes that a file takes of its file system, which may be less; -1: not known. Main thread. */
+int64_t block_node_allocated(const BlockNode *node);
+
 /*
  * A flush failed: what was written before may be lost, and a later flush would not know of it.
  * All requests fail from then on, until the image is opened again. Any thread.

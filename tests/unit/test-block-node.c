@@ -198,6 +198,14 @@ static void test_refresh(BlockRig *r, gconstpointer data)
     g_assert_cmpint(r->changes, ==, 1);
 }
 
+static void test_holes_are_not_allocated(BlockRig *r, gconstpointer data)
+{
+    block_rig_open_node(r);
+    g_assert_cmpint(block_node_allocated(r->node), >=, BLOCK_RIG_BYTES);
+    g_assert_true(block_node_resize(r->node, 64 * BLOCK_RIG_BYTES, NULL));
+    g_assert_cmpint(block_node_allocated(r->node), <, 2 * BLOCK_RIG_BYTES);
+}
+
 static void test_read_only_is_not_written(BlockRig *r, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
@@ -222,6 +230,7 @@ static const BlockTest tests[] = {
     { "may-not-shrink", test_may_not_shrink },
     { "limit-of-files", test_limit_of_files },
     { "refresh", test_refresh },
+    { "holes-are-not-allocated", test_holes_are_not_allocated },
     { "read-only-is-not-written", test_read_only_is_not_written },
 };
 
