@@ -79,6 +79,13 @@ static const CmdOption options[] = {
     { "netdev", "tap,id=ID[,prop=value]",
       "the host's side of a NIC ('-netdev tap,help' for properties)",
       .phase = CMD_NETDEV, .add = netdev_add, .implied = "type", .topic = netdev_help },
+    { "blockdev", "DRIVER,node-name=NAME[,prop=value]",
+      "the host's side of a disk ('-blockdev help' for list,\n"
+      "'-blockdev file,help' for properties)",
+      .phase = CMD_BLOCKDEV, .add = blockdev_add, .implied = "driver", .topic = blockdev_help },
+    { "drive", "if=none,id=ID,file=PATH[,format=raw][,prop=value]",
+      "the same ('-drive help' for properties)",
+      .phase = CMD_DRIVE, .add = drive_add, .topic = drive_help },
     { "device", "DRIVER[,prop=value]",
       "the guest's side ('-device help' for list,\n'-device DRIVER,help' for properties)",
       .phase = CMD_DEVICE, .add = devices_add, .implied = "driver", .topic = devices_help },

@@ -15,6 +15,8 @@ typedef enum CmdPhase {
     CMD_CHARDEV,
     CMD_MONITOR,
     CMD_NETDEV,
+    CMD_BLOCKDEV,
+    CMD_DRIVE,
     CMD_DEVICE,
 } CmdPhase;
 

@@ -82,6 +82,7 @@ static bool main_make_backends(System *s, const CmdLine *cmd, GError **error)
 {
     return cmdline_run(cmd, s, CMD_OBJECT, error) && cmdline_run(cmd, s, CMD_CHARDEV, error) &&
            cmdline_run(cmd, s, CMD_MONITOR, error) && cmdline_run(cmd, s, CMD_NETDEV, error) &&
+           cmdline_run(cmd, s, CMD_BLOCKDEV, error) && cmdline_run(cmd, s, CMD_DRIVE, error) &&
            backend_program_prepare(s, error);
 }
 

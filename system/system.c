@@ -19,6 +19,7 @@ void system_init(System *s)
     s->netdev_jobs = g_ptr_array_new();
     s->netdevs = g_ptr_array_new_with_free_func((GDestroyNotify)netdev_free);
     s->chardevs = g_ptr_array_new_with_free_func(chardev_object_free);
+    s->blockdevs = g_ptr_array_new_with_free_func(block_object_free);
     s->devices = devices_new(s);
     s->qmp = qmp_new(RINGTAP_VERSION);
     for (size_t i = 0; system_qmp[i]; i++) {
@@ -33,6 +34,7 @@ void system_done(System *s)
     run_remove_timer(s);
     qmp_flush(s->qmp, 500);
     g_clear_pointer(&s->qmp, qmp_free);
+    g_ptr_array_unref(s->blockdevs);
     g_ptr_array_unref(s->chardevs);
     netdevs_free(s);
     g_ptr_array_unref(s->iothreads);

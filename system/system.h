@@ -100,9 +100,11 @@ typedef struct System {
     GPtrArray *netdevs;
     GPtrArray *netdev_jobs; /* NetdevJob *: netdevs that are coming or going */
     GPtrArray *chardevs;
+    GPtrArray *blockdevs;
     DeviceRegistry *devices;
     unsigned n_qmp;      /* -qmp options */
     unsigned next_anon;  /* number of the next device without an id */
+    unsigned next_block; /* of the next block node without a name */
     Qmp *qmp;
     Qtest *qtest_server; /* its guest is the domain whose devices we have */
 } System;
@@ -211,6 +213,15 @@ NetdevJob *netdev_job_start(System *s, Netdev *nd, bool up, GError **error); /* 
 void netdev_job_then(NetdevJob *job, NetdevJobDone *done, void *opaque);
 bool netdev_job_has(System *s, const char *id);
 void netdev_jobs_cancel(System *s, bool down); /* those that come, with @down those that go */
+
+/* blockdevs.c, blockdev-options.c, drive.c */
+bool blockdev_add(System *s, OptDict *args, GError **error); /* -blockdev */
+char *blockdev_help(const char *arg, GError **error);
+bool drive_add(System *s, OptDict *args, GError **error);    /* -drive */
+char *drive_help(const char *arg, GError **error);
+void block_object_free(gpointer opaque);
+/* A class gets a BlockNode of block/block.h, for block_node_claim() and block_node_release(). */
+extern const DeviceBackendKind blockdev_backend;
 
 /* chardev.c */
 bool chardev_option(System *s, const char *arg, GError **error); /* -chardev */

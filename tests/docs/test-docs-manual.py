@@ -26,6 +26,9 @@ def said(*args):
 
 def test_properties_of_each_kind():
     kinds = [('netdev', said('-netdev', 'help').split('\n')[1:]),
+             # host_device has the same as file
+             ('blockdev', [n for n in said('-blockdev', 'help').split('\n')[1:]
+                           if n != 'host_device']),
              ('device', re.findall(r'name "([^"]+)"', said('-device', 'help'))),
              ('object', said('-object', 'help').split('\n')[1:]),
              ('accel', said('-accel', 'help').split('\n')[1:]),

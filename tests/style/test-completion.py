@@ -32,7 +32,7 @@ def said(*args):
 
 
 def properties(*args):
-    return set(re.findall(r'^  ([\w-]+)=<', said(*args), re.M))
+    return set(re.findall(r'^  ([\w.-]+)=<', said(*args), re.M))
 
 
 def test_options():
@@ -44,7 +44,8 @@ def test_options():
 
 def test_names():
     for option, names in (('netdev', {'tap'}), ('chardev', {'socket'}), ('object', {'iothread'}),
-                          ('machine', {'xenpv', 'none'}), ('accel', {'xen', 'xenemu', 'qtest'})):
+                          ('machine', {'xenpv', 'none'}), ('accel', {'xen', 'xenemu', 'qtest'}),
+                          ('blockdev', {'file', 'host_device', 'raw'})):
         assert offered(f'-{option} ') == names, (option, offered(f'-{option} '))
         for name in names:
             assert name in said(f'-{option}', 'help')
@@ -55,10 +56,12 @@ def test_names():
 
 def test_properties():
     for option, name in (('netdev', 'tap'), ('device', 'xen-net-device'), ('accel', 'xenemu'),
-                         ('device', 'xen-netfront'), ('object', 'iothread'), ('chardev', 'socket')):
+                         ('device', 'xen-netfront'), ('object', 'iothread'), ('chardev', 'socket'),
+                         ('blockdev', 'file'), ('blockdev', 'raw')):
         known = properties(f'-{option}', f'{name},help')
         assert known
         assert offered(f'-{option} {name},') == {f'{name},{p}=' for p in known}
+    assert offered('-drive if=none,cache.') == {'none,cache.direct=', 'none,cache.no-flush='}
     assert offered('-mon ') == {f'{p}=' for p in properties('-mon', 'help')}
 
 

@@ -101,6 +101,12 @@ TOPICS = (
     (['-netdev', 'tap,?'], ['tap options:']),
     # what is tried by itself is no value: see test_netdev_errors
     (['-netdev', 'tap,help'], ['on insists, off has none, tried if absent\n']),
+    (['-blockdev', 'help'], ['Available blockdev drivers:\nfile\nhost_device\nraw\n']),
+    (['-blockdev', 'host_device,help'], ['host_device options:\n', '  filename=<str>',
+                                         '  read-only=<bool>']),
+    (['-blockdev', 'raw,help'], ['raw options:\n', '  file=<BlockdevRef>']),
+    (['-drive', 'help'], ['drive options:\n', '  format=<str>']),
+    (['-drive', 'if=none,help'], ['drive options:\n']),
     (['-device', 'help'], ['name "xen-net-device"', 'name "xen-netfront"']),
     (['-device', 'xen-net-device,help'], ['xen-net-device options:', '  netdev=<str>']),
     (['-device', 'xen-netfront,help'], ['xen-netfront options:', '  queues=<uint32>']),

@@ -1,0 +1,200 @@
+/*
+ * From what a user said of a block node to an open one, and to those that it is over.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "blockdevs.h"
+
+#include <string.h>
+
+#define MAX_BLOCKDEVS 1024u
+#define MAX_NODE_NAME 31u /* as in QEMU */
+
+/* What a node has where it says nothing of its own. */
+typedef struct Inherited {
+    bool direct;
+    bool no_flush;
+    bool read_only;
+    bool auto_read_only;
+    bool discard;
+} Inherited;
+
+static bool blockdev_check_name(System *s, const char *name, GError **error)
+{
+    BlockObject *o = blockdev_find_any(s, name);
+
+    if (!opt_id_wellformed(name)) {
+        return system_set_error(error, "Invalid node-name: '%s'", name);
+    }
+    if (strlen(name) > MAX_NODE_NAME) {
+        return system_set_error(error, "Node name too long");
+    }
+    if (o && g_strcmp0(o->drive, name) == 0) {
+        return system_set_error(error, "node-name=%s is conflicting with a device id", name);
+    }
+    return !o || system_set_error(error, "Duplicate nodes with node-name='%s'", name);
+}
+
+static Inherited blockdev_resolve(const BlockdevOptions *o, const Inherited *from)
+{
+    Inherited r = *from;
+
+    if (o->cache && o->cache->has_direct) {
+        r.direct = o->cache->direct;
+    }
+    if (o->cache && o->cache->has_no_flush) {
+        r.no_flush = o->cache->no_flush;
+    }
+    if (o->has_read_only) {
+        r.read_only = o->read_only;
+    }
+    if (o->has_auto_read_only) {
+        r.auto_read_only = o->auto_read_only;
+    }
+    if (o->has_discard) {
+        r.discard = o->discard == BLOCKDEV_DISCARD_UNMAP;
+    }
+    return r;
+}
+
+static bool blockdev_config_file(const BlockdevOptions *o, const Inherited *r, BlockConfig *c,
+                                 GError **error)
+{
+    const BlockdevFile *file = o->u;
+
+    if (file->aio == BLOCKDEV_AIO_NATIVE && !r->direct) {
+        return system_set_error(error, "aio=native was specified, but it requires "
+                                "cache.direct=on, which was not specified.");
+    }
+    *c = (BlockConfig){
+        .driver = blockdev_driver_name(o->driver),
+        .filename = file->filename,
+        .read_only = r->read_only,
+        .auto_read_only = r->auto_read_only,
+        .direct = r->direct,
+        .no_flush = r->no_flush,
+        .discard = r->discard,
+        .aio = file->aio == BLOCKDEV_AIO_THREADS ? BLOCK_AIO_THREADS : BLOCK_AIO_IO_URING,
+        .locking = (OnOffAuto)file->locking,
+    };
+    return true;
+}
+
+static BlockObject *blockdev_add_node(System *s, const BlockdevOptions *options,
+                                      const Inherited *from, GError **error);
+
+/* The node that raw is to be over: one that is there, or that is made with it. */
+static BlockObject *blockdev_get_below(System *s, const OptRef *file, const Inherited *r,
+                                       GError **error)
+{
+    Inherited from = *r;
+    BlockObject *below;
+
+    if (file->object) {
+        from.discard = true; /* as in QEMU: what is above decides */
+        below = blockdev_add_node(s, file->object, &from, error);
+        if (below) {
+            below->nested = true;
+        }
+        return below;
+    }
+    below = blockdev_find(s, file->name);
+    if (!below) {
+        system_set_error(error, "Cannot find device='%s' nor node-name='%s'", file->name,
+                         file->name);
+    } else if (below->above || below->in_use) {
+        system_set_error(error, "Block device %s is in use", file->name);
+        below = NULL;
+    }
+    return below;
+}
+
+/* As the node below is opened, with what is said above it. */
+static bool blockdev_config_raw(const BlockObject *below, const Inherited *r, BlockConfig *c,
+                                GError **error)
+{
+    *c = below->config;
+    if (c->read_only && !r->read_only && !r->auto_read_only) {
+        return system_set_error(error, "Block node is read-only");
+    }
+    c->read_only = c->read_only || r->read_only;
+    c->auto_read_only = r->auto_read_only;
+    c->discard = c->discard && r->discard;
+    return true;
+}
+
+/* Opens it. @options->node_name, if there is one, is looked at now: what is below has one, too. */
+static BlockObject *blockdev_new(System *s, const BlockdevOptions *options, BlockConfig *config,
+                                 GError **error)
+{
+    g_autofree char *name = g_strdup(options->node_name);
+    BlockNode *node;
+    BlockObject *o;
+
+    if (s->blockdevs->len >= MAX_BLOCKDEVS) {
+        system_set_error(error, "there are %u block nodes already", MAX_BLOCKDEVS);
+        return NULL;
+    }
+    if (!name) {
+        name = g_strdup_printf("#block%03u", s->next_block++);
+    } else if (!blockdev_check_name(s, name, error)) {
+        return NULL;
+    }
+    config->node_name = name;
+    node = block_node_open(config, error);
+    if (!node) {
+        return NULL;
+    }
+    o = g_new0(BlockObject, 1);
+    o->name = g_steal_pointer(&name);
+    o->driver = options->driver;
+    o->node = node;
+    o->config = *config;
+    o->config.node_name = node->node_name;
+    o->config.filename = node->filename;
+    g_ptr_array_add(s->blockdevs, o);
+    return o;
+}
+
+static BlockObject *blockdev_add_raw(System *s, const BlockdevOptions *options,
+                                     const Inherited *r, GError **error)
+{
+    const BlockdevRaw *raw = options->u;
+    BlockObject *below = blockdev_get_below(s, &raw->file, r, error);
+    BlockObject *o = NULL;
+    BlockConfig config;
+
+    if (!below) {
+        return NULL;
+    }
+    if (blockdev_config_raw(below, r, &config, error)) {
+        o = blockdev_new(s, options, &config, error);
+    }
+    if (o) {
+        o->below = below;
+        below->above = o;
+    } else if (below->nested) {
+        blockdev_remove(s, below);
+    }
+    return o;
+}
+
+static BlockObject *blockdev_add_node(System *s, const BlockdevOptions *options,
+                                      const Inherited *from, GError **error)
+{
+    Inherited r = blockdev_resolve(options, from);
+    BlockConfig config;
+
+    if (options->driver == BLOCKDEV_RAW) {
+        return blockdev_add_raw(s, options, &r, error);
+    }
+    return blockdev_config_file(options, &r, &config, error)
+               ? blockdev_new(s, options, &config, error) : NULL;
+}
+
+BlockObject *blockdev_open(System *s, const BlockdevOptions *options, GError **error)
+{
+    static const Inherited none = { 0 };
+
+    return blockdev_add_node(s, options, &none, error);
+}

@@ -1,0 +1,118 @@
+/*
+ * What can be said of a block node, for -blockdev and blockdev-add.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "blockdevs.h"
+
+static const char *const drivers[] = {
+    [BLOCKDEV_FILE] = "file", [BLOCKDEV_HOST_DEVICE] = "host_device", [BLOCKDEV_RAW] = "raw", NULL
+};
+static const OptEnum driver = { "BlockdevDriver", drivers };
+
+/* QEMU's others, of which most people mean one of the first two lines. */
+static const char *const absent_drivers[] = {
+    "qcow2", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "luks", "parallels", "dmg", "cloop",
+    "bochs", "nbd", "rbd", "iscsi", "nfs", "gluster", "ssh", "http", "https", "ftp", "ftps",
+    "blkdebug", "blklogwrites", "blkreplay", "blkverify", "compress", "copy-before-write",
+    "copy-on-read", "host_cdrom", "io_uring", "null-aio", "null-co", "nvme", "nvme-io_uring",
+    "preallocate", "quorum", "replication", "snapshot-access", "throttle", "vhost-user-blk",
+    "virtio-blk-vfio-pci", "virtio-blk-vhost-user", "virtio-blk-vhost-vdpa", "vvfat", NULL
+};
+
+static const char *const discards[] = {
+    [BLOCKDEV_DISCARD_IGNORE] = "ignore", [BLOCKDEV_DISCARD_UNMAP] = "unmap", NULL
+};
+const OptEnum blockdev_discard = { "BlockdevDiscardOptions", discards };
+
+static const char *const detect_zeroes[] = { "off", NULL };
+const OptEnum blockdev_detect_zeroes = { "BlockdevDetectZeroesOptions", detect_zeroes };
+
+static const char *const aios[] = {
+    [BLOCKDEV_AIO_IO_URING] = "io_uring", [BLOCKDEV_AIO_THREADS] = "threads",
+    [BLOCKDEV_AIO_NATIVE] = "native", NULL
+};
+const OptEnum blockdev_aio = { "BlockdevAioOptions", aios };
+
+static const char *const lockings[] = {
+    [ON_OFF_AUTO_AUTO] = "auto", [ON_OFF_AUTO_ON] = "on", [ON_OFF_AUTO_OFF] = "off", NULL
+};
+const OptEnum blockdev_locking = { "OnOffAuto", lockings };
+
+static const OptMember file_members[] = {
+    { "filename", OPT_STR, offsetof(BlockdevFile, filename), .required = true,
+      .help = "of the image or of the block device" },
+    { "aio", OPT_ENUM, offsetof(BlockdevFile, aio), .def = "io_uring", .values = &blockdev_aio,
+      .help = "io_uring, threads or native, which is taken for io_uring and needs cache.direct" },
+    { "locking", OPT_ENUM, offsetof(BlockdevFile, locking), .def = "auto",
+      .values = &blockdev_locking,
+      .help = "locks that keep other programs off, as QEMU's; auto: where the kernel has them" },
+    { "aio-max-batch", OPT_UINT64, .ignored = true },
+    { "drop-cache", OPT_BOOL, .ignored = true },
+    { 0 },
+};
+static const OptTable file_options = { "BlockdevOptionsFile", sizeof(BlockdevFile), file_members };
+
+static const OptMember raw_members[] = {
+    { "file", OPT_REF, offsetof(BlockdevRaw, file), .required = true, .table = &blockdev_options,
+      .help = "node-name of what it is over, or options of one that is made with it" },
+    { 0 },
+};
+static const OptTable raw_options = { "BlockdevOptionsRaw", sizeof(BlockdevRaw), raw_members };
+
+static const OptMember cache_members[] = {
+    { "direct", OPT_BOOL, offsetof(BlockdevCache, direct), offsetof(BlockdevCache, has_direct) },
+    { "no-flush", OPT_BOOL, offsetof(BlockdevCache, no_flush),
+      offsetof(BlockdevCache, has_no_flush) },
+    { 0 },
+};
+static const OptTable cache_options = { "BlockdevCacheOptions", sizeof(BlockdevCache),
+                                        cache_members };
+
+static const OptMember members[] = {
+    { "driver", OPT_ENUM, offsetof(BlockdevOptions, driver), .required = true, .values = &driver,
+      .help = "file, host_device, or raw over one of them" },
+    { "node-name", OPT_STR, offsetof(BlockdevOptions, node_name),
+      .help = "name of the node, for drive= of a device" },
+    { "cache", OPT_STRUCT, offsetof(BlockdevOptions, cache), .table = &cache_options,
+      .help = "cache.direct: past the host's page cache; cache.no-flush: the guest's flushes do "
+              "nothing" },
+    { "read-only", OPT_BOOL, offsetof(BlockdevOptions, read_only),
+      offsetof(BlockdevOptions, has_read_only), .help = "nobody writes to it" },
+    { "auto-read-only", OPT_BOOL, offsetof(BlockdevOptions, auto_read_only),
+      offsetof(BlockdevOptions, has_auto_read_only),
+      .help = "without read-only: the same if it may not be written to" },
+    { "discard", OPT_ENUM, offsetof(BlockdevOptions, discard),
+      offsetof(BlockdevOptions, has_discard), .values = &blockdev_discard,
+      .help = "ignore or unmap: what a guest discards is given back; ignore if absent" },
+    { "detect-zeroes", OPT_ENUM, offsetof(BlockdevOptions, detect_zeroes), .def = "off",
+      .values = &blockdev_detect_zeroes, .help = "off" },
+    { 0 },
+};
+static const OptBranch branches[] = {
+    { "file", &file_options }, { "host_device", &file_options }, { "raw", &raw_options }, { 0 }
+};
+const OptTable blockdev_options = { "BlockdevOptions", sizeof(BlockdevOptions), members, "driver",
+                                    branches, offsetof(BlockdevOptions, u), .ref = "BlockdevRef" };
+
+bool blockdev_check_driver(const char *option, const char *name, GError **error)
+{
+    return !name || !g_strv_contains(absent_drivers, name) ||
+           system_set_error(error, "%s=%s is not supported: have qemu-storage-daemon export it as "
+                            "a raw file (--export type=fuse), and use that", option, name);
+}
+
+const char *blockdev_driver_name(int n)
+{
+    return drivers[n];
+}
+
+char *blockdev_help(const char *arg, GError **error)
+{
+    g_autofree char *topic = system_help_topic(arg, "driver");
+
+    if (topic && topic[0] == '\0') {
+        return g_strdup("Available blockdev drivers:\nfile\nhost_device\nraw\n");
+    }
+    return topic ? opt_branch_help(&blockdev_options, topic) : NULL;
+}
