@@ -1,5 +1,5 @@
 /*
- * A node's life: opened, claimed by a device, resized, closed. Main thread.
+ * A node's life: opened, claimed by a device, resized, closed; and its queues'. Main thread.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -151,4 +151,31 @@ int64_t block_node_allocated(const BlockNode *node)
 bool block_node_refresh(BlockNode *node, GError **error)
 {
     return tell_size(node, block_node_bytes(node), error);
+}
+
+/* --- queues --- */
+
+bool block_queue_init(BlockQueue *q, BlockNode *node, IoThread *t, GError **error)
+{
+    *q = (BlockQueue){ .node = node, .thread = t, .use_ring = node->aio == BLOCK_AIO_IO_URING };
+    q->waiting_end = &q->waiting;
+    if (!node->workers) {
+        node->workers = block_workers_new(node, error);
+    }
+    if (!node->workers) {
+        q->node = NULL;
+        return false;
+    }
+    node->n_queues++;
+    return true;
+}
+
+void block_queue_done(BlockQueue *q)
+{
+    if (q->node) {
+        block_workers_leave(q->node->workers, q);
+        g_assert(q->inflight.n == 0);
+        q->node->n_queues--;
+        q->node = NULL;
+    }
 }

@@ -215,28 +215,3 @@ void block_submit(BlockQueue *q, BlockRequest *req)
         start_or_wait(q, req);
     }
 }
-
-bool block_queue_init(BlockQueue *q, BlockNode *node, IoThread *t, GError **error)
-{
-    *q = (BlockQueue){ .node = node, .thread = t, .use_ring = node->aio == BLOCK_AIO_IO_URING };
-    q->waiting_end = &q->waiting;
-    if (!node->workers) {
-        node->workers = block_workers_new(node, error);
-    }
-    if (!node->workers) {
-        q->node = NULL;
-        return false;
-    }
-    node->n_queues++;
-    return true;
-}
-
-void block_queue_done(BlockQueue *q)
-{
-    if (q->node) {
-        block_workers_leave(q->node->workers, q);
-        g_assert(q->inflight.n == 0);
-        q->node->n_queues--;
-        q->node = NULL;
-    }
-}

@@ -12,7 +12,8 @@ import source  # noqa: E402
 
 C = ['*.c', '*.h']
 TESTS = ['tests/*', 'subprojects/xenemu/tests/*']
-DATA_PATH = ['hw/block/xen-blkback-copy.c', 'hw/block/xen-blkif.c', 'hw/net/*-tx.c',
+DATA_PATH = ['block/queue.c',
+             'hw/block/xen-blkback-copy.c', 'hw/block/xen-blkif.c', 'hw/net/*-tx.c',
              'hw/net/*-rx.c', 'hw/virtio/virtq.c', 'hw/virtio/virtq-packed.c',
              'hw/virtio/virtq-split.c', 'hw/virtio/virtq-track.c', 'hw/virtio/virtq-walk.c']
 
