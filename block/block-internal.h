@@ -21,6 +21,8 @@ typedef struct BlockDriver {
     /* How long it is, in bytes; or -errno. */
     int64_t (*measure)(const BlockNode *node);
     bool (*resize)(BlockNode *node, uint64_t bytes, GError **error);
+    /* A device has it from now on. Optional. */
+    void (*claimed)(BlockNode *node);
     /* In a worker, which waits: 0 or -errno. */
     int (*discard)(BlockNode *node, const BlockRequest *req);
 } BlockDriver;

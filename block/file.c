@@ -212,6 +212,18 @@ static bool device_resize(BlockNode *node, uint64_t bytes, GError **error)
     return true;
 }
 
+/*
+ * Whoever wrote past the host's cache (the kernel's blkback does, and another device on the same
+ * disk) left in it what was read before, as by pygrub. What is written, but not yet on the disk,
+ * stays.
+ */
+static void device_claimed(BlockNode *node)
+{
+    if (!node->direct) {
+        (void)posix_fadvise(node->fd, 0, 0, POSIX_FADV_DONTNEED);
+    }
+}
+
 /* The device takes whole blocks: what is left at the ends stays as it is. */
 static int device_discard(BlockNode *node, const BlockRequest *req)
 {
@@ -235,5 +247,6 @@ const BlockDriver block_host_device = {
     .open = device_open,
     .measure = device_measure,
     .resize = device_resize,
+    .claimed = device_claimed,
     .discard = device_discard,
 };

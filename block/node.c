@@ -96,6 +96,9 @@ bool block_node_claim(BlockNode *node, bool writes, bool share_rw, GError **erro
         return false;
     }
     node->in_use = block_lock(node, writes, share_rw, error);
+    if (node->in_use && node->driver->claimed) {
+        node->driver->claimed(node);
+    }
     return node->in_use;
 }
 

@@ -186,6 +186,30 @@ static void test_size_of_a_device(BlockRig *r, gconstpointer data)
     loop_close(r, fd);
 }
 
+/* Somebody has read the device by the host's cache before the disk became another. */
+static void test_cache_is_old(BlockRig *r, gconstpointer data)
+{
+    uint8_t fresh[4096];
+    uint8_t buf[4096];
+    int fd = loop_open(r, 512);
+    int image;
+
+    if (fd < 0) {
+        return;
+    }
+    memset(fresh, 0x11, sizeof(fresh));
+    g_assert_cmpint(pread(fd, buf, sizeof(buf), 0), ==, sizeof(buf));
+    image = open(r->path, O_RDWR | O_CLOEXEC);
+    g_assert_cmpint(pwrite(image, fresh, sizeof(fresh), 0), ==, sizeof(fresh));
+    close(image);
+    g_assert_cmpint(pread(fd, buf, sizeof(buf), 0), ==, sizeof(buf));
+    g_assert_cmpint(buf[0], ==, block_rig_byte(0));
+    block_rig_open(r, 1);
+    g_assert_cmpint(block_rig_io(r, BLOCK_READ, 0, buf, sizeof(buf)), ==, 0);
+    g_assert_cmpmem(buf, sizeof(buf), fresh, sizeof(fresh));
+    loop_close(r, fd);
+}
+
 static void set_read_only(int fd, int on)
 {
     g_assert_cmpint(ioctl(fd, BLKROSET, &on), ==, 0);
@@ -230,6 +254,7 @@ static const BlockTest tests[] = {
     { "large-sectors", test_large_sectors },
     { "discard-of-part-of-a-block", test_discard_of_part_of_a_block },
     { "size-of-a-device", test_size_of_a_device },
+    { "cache-is-old", test_cache_is_old },
     { "read-only-device", test_read_only_device },
     { "is-no-file", test_is_no_file },
 };
