@@ -183,7 +183,7 @@ static void run(XenBlkifAbi abi, const XenBlkifLimits *l, const BlkifSlot *slot,
 {
     Model m = model(l, slot, abi, seg);
     unsigned room = MAX(l->max_indirect, XEN_BLKIF_SEGS), n = 0;
-    g_autofree XenBlkifSeg *indirect = g_new(XenBlkifSeg, MAX(l->max_indirect, 1));
+    g_autofree XenBlkifSeg *indirect = g_new0(XenBlkifSeg, MAX(l->max_indirect, 1));
     g_autofree XenBlkifPiece *piece = g_new(XenBlkifPiece, room);
     g_autofree void *shared = g_memdup2(slot->bytes, xen_blkif_slot_size(abi));
     XenBlkifRequest r;
@@ -197,6 +197,7 @@ static void run(XenBlkifAbi abi, const XenBlkifLimits *l, const BlkifSlot *slot,
         xen_blkif_read_indirect(&seg[p * (PAGE / 8)], segs, &indirect[n]);
         n += segs;
     }
+    g_assert_true(n == 0 || r.sub == BLKIF_OP_READ || !l->read_only); /* no need to read them */
     g_assert_cmpuint(r.id, ==, m.id);
     g_assert_cmpuint(r.rsp_op, ==, m.op);
     g_assert_cmpint(xen_blkif_judge(l, &r, indirect, piece, &w), ==, !m.refused);
