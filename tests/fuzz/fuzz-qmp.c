@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "blockdevs.h"
 #include "chardev.h"
 #include "hw/net/classes.h"
 #include "hw/net/nic-stats.h"
@@ -126,6 +127,49 @@ ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError 
 bool chardev_del(System *s, const char *id, GError **error)
 {
     return chardev_find(s, id) || system_set_error(error, "Chardev '%s' not found", id);
+}
+
+/* Images are not opened: what they are called decides what becomes of them. */
+BlockNode *block_node_open(const BlockConfig *config, GError **error)
+{
+    BlockNode *node;
+
+    g_assert_nonnull(config->node_name);
+    if (!g_str_has_prefix(config->filename, "/")) {
+        system_set_error(error, "Could not open '%s'", config->filename);
+        return NULL;
+    }
+    node = g_new0(BlockNode, 1);
+    node->node_name = g_strdup(config->node_name);
+    node->filename = g_strdup(config->filename);
+    node->read_only = config->read_only;
+    return node;
+}
+
+void block_node_free(BlockNode *node)
+{
+    if (node) {
+        g_free(node->node_name);
+        g_free(node->filename);
+        g_free(node);
+    }
+}
+
+bool block_node_resize(BlockNode *node, uint64_t bytes, GError **error)
+{
+    g_assert_cmpuint(bytes, <=, G_MAXINT64);
+    node->bytes = bytes;
+    return !node->read_only || system_set_error(error, "Image is read-only");
+}
+
+bool block_node_refresh(BlockNode *node, GError **error)
+{
+    return true;
+}
+
+int64_t block_node_allocated(const BlockNode *node)
+{
+    return node->read_only ? -1 : 0;
 }
 
 bool devices_set_link(System *s, const char *name, bool up, GError **error)
@@ -259,6 +303,7 @@ static void fake_system_init(System *s)
     *s = (System){ .guest_name = (char *)"guest", .state = RUN_RUNNING };
     s->iothreads = g_ptr_array_new();
     s->netdevs = g_ptr_array_new();
+    s->blockdevs = g_ptr_array_new_with_free_func(block_object_free);
     fake_chardevs_init(s);
     s->devices = device_registry_new(&fake_host, s);
     for (size_t i = 0; i < 2; i++) {
@@ -272,6 +317,9 @@ static void fake_system_init(System *s)
     qmp_objects_register(s);
     qmp_chardev_register(s);
     qmp_net_register(s);
+    qmp_block_register(s);
+    qmp_query_block_register(s);
+    qmp_query_blockstats_register(s);
     qmp_devices_register(s);
     qmp_query_devices_register(s);
     qmp_device_events_register(s);
@@ -283,6 +331,7 @@ static void fake_system_done(System *s)
     qmp_free(s->qmp);
     g_ptr_array_unref(s->iothreads);
     g_ptr_array_unref(s->netdevs);
+    g_ptr_array_unref(s->blockdevs);
     fake_chardevs_done(s);
     device_registry_free(s->devices);
 }

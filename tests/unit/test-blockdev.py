@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""-blockdev and -drive of the real program. Usage: test-blockdev.py RINGTAP"""
+"""-blockdev, -drive, and QMP's commands for block nodes, of the real program. What devices do with
+nodes is in tests/toy/test-disk.py. Usage: test-blockdev.py RINGTAP"""
 
 import contextlib
+import json
 import os
 import shutil
 import stat
@@ -11,7 +13,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 # pylint: disable=wrong-import-position
-from program import run
+from program import Ringtap, run
 import tap
 
 BINARY = os.path.abspath(sys.argv[1])
@@ -32,12 +34,23 @@ def images(*names, size=MIB):
         shutil.rmtree(directory)
 
 
+def none(*args):
+    return Ringtap(BINARY, *NONE, *args)
+
+
 def refused(*args):
     status, out, err = run(BINARY, *NONE, *args)
     assert status == 1 and out == '', (args, status, out, err)
     prefix = f'ringtap: {args[-2]} {args[-1]}: '
     assert err.startswith(prefix), (args, err)
     return err[len(prefix):].split('\n')[0]
+
+
+def nodes(q):
+    """By their names, with what tests look at."""
+    return {n['node-name']: (n['drv'], n['file'], n['ro'], n['cache']['direct'],
+                             n['cache']['no-flush'], n['image']['virtual-size'])
+            for n in q.command('query-named-block-nodes')}
 
 
 # --- the command line
@@ -141,6 +154,63 @@ def test_drives_that_are_wrong():
         assert status == 1 and "Device name 'd' conflicts with an existing node name" in err, err
 
 
+def test_as_libvirt_writes_it():
+    """Two nodes in JSON: the one above has the say where both may say something."""
+    with images('a') as at:
+        storage = {'driver': 'file', 'filename': at('a'), 'node-name': 'libvirt-1-storage',
+                   'auto-read-only': True, 'discard': 'unmap', 'aio': 'native',
+                   'cache': {'direct': True, 'no-flush': False}}
+        for read_only in (False, True):
+            above = {'node-name': 'libvirt-1-format', 'read-only': read_only, 'discard': 'unmap',
+                     'cache': {'direct': True, 'no-flush': False}, 'driver': 'raw',
+                     'file': 'libvirt-1-storage'}
+            with none('-blockdev', json.dumps(storage), '-blockdev', json.dumps(above)) as r:
+                assert nodes(r.qmp()) == {
+                    'libvirt-1-storage': ('file', at('a'), False, True, False, MIB),
+                    'libvirt-1-format': ('raw', at('a'), read_only, True, False, MIB)}
+                assert r.end() == (0, '')
+
+
+def test_nested_node_has_what_is_said_above():
+    with images('a') as at:
+        with none('-blockdev', 'driver=raw,node-name=r,read-only=on,cache.direct=on,'
+                  f'cache.no-flush=on,file.driver=file,file.filename={at("a")},'
+                  'file.cache.no-flush=off,file.node-name=f') as r:
+            assert nodes(r.qmp()) == {'f': ('file', at('a'), True, True, False, MIB),
+                                      'r': ('raw', at('a'), True, True, False, MIB)}
+
+
+def test_raw_over_raw():
+    with images('a') as at:
+        with none('-blockdev', f'driver=raw,node-name=r,file.driver=raw,file.file.driver=file,'
+                  f'file.file.filename={at("a")}') as r:
+            q = r.qmp()
+            assert [n[0] for n in nodes(q).values()] == ['file', 'raw', 'raw']
+            q.command('blockdev-del', node_name='r')
+            assert nodes(q) == {}
+
+
+def test_drive_is_two_nodes():
+    with images('a') as at:
+        with none('-drive', f'if=none,id=d,file=file:{at("a")},readonly=on,cache=none,aio=native,'
+                  'discard=unmap,file.locking=off,node-name=n') as r:
+            q = r.qmp()
+            assert nodes(q) == {'#block000': ('file', at('a'), True, True, False, MIB),
+                                'n': ('raw', at('a'), True, True, False, MIB)}
+            assert q.error('blockdev-del', node_name='n') == 'Node n is in use'
+            assert q.error('blockdev-add', driver='file', node_name='d', filename=at('a')) == \
+                'node-name=d is conflicting with a device id'
+
+
+def test_cache_modes():
+    with images('a') as at:
+        for mode, direct, no_flush in (('writeback', False, False), ('none', True, False),
+                                       ('unsafe', False, True), ('none,cache.direct=off', False,
+                                                                 False)):
+            with none('-drive', f'if=none,id=d,node-name=n,file={at("a")},cache={mode}') as r:
+                assert nodes(r.qmp())['n'][3:5] == (direct, no_flush), mode
+
+
 def test_what_may_not_be_written_to():
     if os.geteuid() != 0:
         raise tap.Skip('only root can become somebody else')
@@ -156,6 +226,116 @@ def test_what_may_not_be_written_to():
                      ('-drive', f'if=none,id=d,node-name=f,file={at("a")}')):
             err = run(BINARY, *NONE, *args, '-device', 'x', **nobody)[2]
             assert "-device x: 'x' is not a valid device model name" in err, err
+
+
+# --- QMP
+
+def test_add_and_delete():
+    with images('a') as at, none() as r:
+        q = r.qmp()
+        q.command('blockdev-add', driver='file', node_name='f', filename=at('a'), discard='unmap')
+        q.command('blockdev-add', driver='raw', node_name='r', file='f')
+        assert q.error('blockdev-del', node_name='f') == 'Block device f is in use'
+        q.command('blockdev-del', node_name='r')
+        q.command('blockdev-del', node_name='f')
+        assert q.error('blockdev-del', node_name='f') == \
+            "Failed to find node with node-name='f'"
+        assert not any(os.readlink(f'/proc/{r.process.pid}/fd/{fd}') == at('a')
+                       for fd in os.listdir(f'/proc/{r.process.pid}/fd'))
+
+
+def test_add_that_fails_leaves_nothing():
+    with images('a') as at, none() as r:
+        q = r.qmp()
+        before = len(os.listdir(f'/proc/{r.process.pid}/fd'))
+        below = {'driver': 'file', 'filename': at('a')}
+        for args, text in (
+                ({'driver': 'raw', 'node_name': '9', 'file': below}, "Invalid node-name: '9'"),
+                ({'driver': 'raw', 'node_name': 'x', 'file': dict(below, **{'node-name': 'x'})},
+                 "Duplicate nodes with node-name='x'"),
+                ({'driver': 'raw', 'node_name': 'x', 'file': dict(below, **{'read-only': True})},
+                 'Block node is read-only'),
+                ({'driver': 'raw', 'file': below},
+                 "'node-name' must be specified for the root node"),
+                ({'driver': 'file', 'node_name': 'x', 'filename': at('a'), 'foo': 1},
+                 "Parameter 'foo' is unexpected"),
+                ({'driver': 'qcow2', 'node_name': 'x', 'file': below},
+                 'driver=qcow2 is not supported: have qemu-storage-daemon export it as a raw file '
+                 '(--export type=fuse), and use that')):
+            assert q.error('blockdev-add', **args) == text, args
+        assert nodes(q) == {}
+        assert len(os.listdir(f'/proc/{r.process.pid}/fd')) == before
+
+
+def test_nested_node_goes_with_the_one_above():
+    with images('a') as at, none() as r:
+        q = r.qmp()
+        q.command('blockdev-add', driver='raw', node_name='r',
+                  file={'driver': 'file', 'filename': at('a'), 'node-name': 'f'})
+        assert q.error('blockdev-del', node_name='f') == 'Node f is not owned by the monitor'
+        assert q.error('blockdev-add', driver='raw', node_name='s', file='f') == \
+            'Block device f is in use'
+        q.command('blockdev-del', node_name='r')
+        assert nodes(q) == {}
+
+
+def test_nodes_are_limited():
+    with images('a') as at, none() as r:
+        q = r.qmp()
+        for i in range(1024):
+            q.command('blockdev-add', driver='file', node_name=f'n{i}', filename=at('a'))
+        assert q.error('blockdev-add', driver='file', node_name='x', filename=at('a')) == \
+            'there are 1024 block nodes already'
+
+
+def test_resize():
+    with images('a', 'b') as at:
+        with none('-blockdev', f'file,node-name=f,filename={at("a")}', '-blockdev',
+                  'raw,node-name=r,file=f', '-drive',
+                  f'if=none,id=d,file={at("b")},readonly=on') as r:
+            q = r.qmp()
+            for name, size in (('f', 2 * MIB), ('r', 512), ('f', 0), ('r', 3 * MIB)):
+                q.command('block_resize', node_name=name, size=size)
+                assert os.stat(at('a')).st_size == size
+                assert [n[5] for n in nodes(q).values()][:2] == [size, size]
+            for args, text in (
+                    ({'node_name': 'r', 'size': -1}, "Parameter 'size' expects a >0 size"),
+                    ({'node_name': 'r', 'size': 1000}, 'The new size must be a multiple of 512'),
+                    ({'device': 'd', 'size': 512}, 'Image is read-only'),
+                    ({'device': 'x', 'node_name': 'y', 'size': 512},
+                     "Cannot find device='x' nor node-name='y'"),
+                    ({'size': 512}, "Cannot find device='' nor node-name=''"),
+                    ({'node_name': 'd', 'size': 512}, "Cannot find device='' nor node-name='d'"),
+                    ({'node_name': 'r', 'size': 'x'},
+                     "Invalid parameter type for 'size', expected: integer"),
+                    ({'node_name': 'r'}, "Parameter 'size' is missing")):
+                assert q.error('block_resize', **args) == text, args
+            assert os.stat(at('a')).st_size == 3 * MIB
+
+
+def test_queries_without_a_device():
+    with images('a', 'b') as at:
+        with none() as r:
+            q = r.qmp()
+            for query in ('query-block', 'query-blockstats', 'query-named-block-nodes'):
+                assert q.command(query) == [], query
+        with none('-blockdev', f'file,node-name=f,filename={at("a")}', '-drive',
+                  f'if=none,id=d,file={at("b")},readonly=on,node-name=n') as r:
+            q = r.qmp()
+            (block,) = q.command('query-block')
+            inserted = block.pop('inserted')
+            assert block == {'device': 'd', 'type': 'unknown', 'removable': True, 'locked': False}
+            assert inserted in q.command('query-named-block-nodes', flat=True)
+            assert inserted['image']['actual-size'] == 0
+            (stats,) = q.command('query-blockstats')
+            assert (stats['device'], stats['node-name']) == ('d', 'n')
+            assert stats['stats'].pop('timed_stats') == [] and not any(stats['stats'].values())
+            assert [s['node-name'] for s in q.command('query-blockstats', query_nodes=True)] == \
+                ['f', '#block000', 'n']
+            assert q.command('human-monitor-command', command_line='info block') == \
+                f'd (n): {at("b")} (raw, read-only)\r\n' \
+                '    Removable device: not locked, tray closed\r\n' \
+                '    Cache mode:       writeback\r\n'
 
 
 if __name__ == '__main__':
