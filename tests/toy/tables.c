@@ -5,6 +5,7 @@
  */
 #include "tables.h"
 
+#include "disk.h"
 #include "hw/net/classes.h"
 #include "line.h"
 #include "toy.h"
@@ -14,6 +15,7 @@ const DeviceClass *const system_classes[] = {
     &xen_netfront_class,
     &toy_class,
     &line_class,
+    &disk_class,
     NULL
 };
 
