@@ -154,14 +154,22 @@ static bool virtio_net_set_config(VirtioDevice *d, uint32_t offset, const uint8_
     return true;
 }
 
-static bool virtio_net_set_mtu(VirtioDevice *d, uint16_t mtu, GError **error)
+static bool virtio_net_check_mtu(const VirtioNet *vn, uint16_t mtu, GError **error)
 {
-    VirtioNet *vn = virtio_net_of(d);
-
     if (mtu < ETH_MIN_MTU || mtu > vn->env.peer->mtu) {
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
                     "the guest's MTU of %u does not fit the netdev's of %u", mtu,
                     vn->env.peer->mtu);
+        return false;
+    }
+    return true;
+}
+
+static bool virtio_net_set_mtu(VirtioDevice *d, uint16_t mtu, GError **error)
+{
+    VirtioNet *vn = virtio_net_of(d);
+
+    if (!virtio_net_check_mtu(vn, mtu, error)) {
         return false;
     }
     vn->config.host_mtu = mtu;
@@ -413,6 +421,7 @@ VirtioNet *virtio_net_new(const VirtioNetConfig *config, const VirtioNetEnv *env
     vn->stats = g_aligned_alloc0(pairs, sizeof(NicQueueStats), 64);
     vn->status = VIRTIO_NET_S_LINK_UP;
     if (!virtio_net_set_mac(vn, config->mac, error) ||
+        (vn->host_mtu != 0 && !virtio_net_check_mtu(vn, vn->host_mtu, error)) ||
         !device_faults_init(&vn->faults, virtio_net_fault, vn, error)) {
         return NULL;
     }

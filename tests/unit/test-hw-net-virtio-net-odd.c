@@ -327,6 +327,27 @@ static void test_mtu(void)
     virtio_guest_down(&g);
 }
 
+/* One that the netdev's frames do not have is refused at once; 0 is none. */
+static void test_mtu_of_options(void)
+{
+    static const struct {
+        uint16_t mtu;
+        bool fits;
+    } rows[] = { { 0, true }, { 1500, true }, { 68, true }, { 1501, false }, { 67, false } };
+    g_autoptr(Netdev) peer = fake_netdev_new(1, true);
+    const VirtioNetEnv env = { .name = "nic0", .peer = peer };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        const VirtioNetConfig config = { .host_mtu = rows[i].mtu };
+        g_autoptr(GError) error = NULL;
+        VirtioNet *vn = virtio_net_new(&config, &env, &error);
+
+        g_assert_cmpint(vn != NULL, ==, rows[i].fits);
+        g_assert_true(rows[i].fits || strstr(error->message, "does not fit the netdev's of 1500"));
+        virtio_net_free(vn);
+    }
+}
+
 /* The config space ends, and of it only a legacy driver's MAC address may be written. */
 static void test_config(void)
 {
@@ -385,6 +406,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/net/virtio-net/no-events", test_no_events);
     g_test_add_func("/hw/net/virtio-net/events", test_events);
     g_test_add_func("/hw/net/virtio-net/mtu", test_mtu);
+    g_test_add_func("/hw/net/virtio-net/mtu-of-options", test_mtu_of_options);
     g_test_add_func("/hw/net/virtio-net/config", test_config);
     g_test_add_func("/hw/net/virtio-net/features-without-csum", test_features_without_csum);
     return g_test_run();
