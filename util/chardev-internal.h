@@ -9,7 +9,8 @@
  * Each: a socket of the caller's, close-on-exec and non-blocking; or -1 and an error, which is
  * G_FILE_ERROR_NAMETOOLONG if it would come each time.
  */
-int chardev_socket_listen(const char *path, BoundPath *bound, GError **error);
+/* @wait: for a short time, where a process that is ending has the path; else that is an error. */
+int chardev_socket_listen(const char *path, bool wait, BoundPath *bound, GError **error);
 /* @wait: as long as the server's backlog is full; else that is an error. */
 int chardev_socket_connect(const char *path, bool wait, GError **error);
 

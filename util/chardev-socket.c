@@ -6,6 +6,7 @@
 #include "chardev-internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,6 +14,9 @@
 #include <unistd.h>
 
 #include "util/fd.h"
+
+#define LISTEN_WAIT_MS 1000 /* for another process to let go of the socket */
+#define RETRY_MS       20
 
 static bool G_GNUC_PRINTF(2, 3) chardev_socket_set_error(GError **error, const char *fmt, ...)
 {
@@ -50,28 +54,55 @@ static int chardev_socket_new(const char *path, struct sockaddr_un *ret_addr, GE
     return fd;
 }
 
-/* A socket that nobody listens on any more is in the way of a new one. */
-static void chardev_socket_remove_stale(const struct sockaddr_un *addr)
+/*
+ * True if nobody listens at @addr any more. Else our connection has ended, with whoever listened,
+ * or there is none, or @wait_ms are over.
+ */
+static bool chardev_socket_is_dead(const struct sockaddr_un *addr, int wait_ms)
 {
     AUTO_FD int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct pollfd end = { .fd = probe };
+
+    if (probe < 0 || connect(probe, (const struct sockaddr *)addr, sizeof(*addr)) < 0) {
+        return probe >= 0 && errno == ECONNREFUSED;
+    }
+    poll(&end, 1, wait_ms);
+    return false;
+}
+
+/*
+ * A socket that nobody listens on any more is in the way of a new one. A process that was killed
+ * lets go of its own a little later than it is gone, so one of a process is waited for, too, until
+ * @end; a living one has a connection to serve for that, if it ends those at once a few more.
+ */
+static void chardev_socket_remove_stale(const struct sockaddr_un *addr, gint64 end)
+{
     struct stat st;
 
-    if (probe >= 0 && stat(addr->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
-        connect(probe, (const struct sockaddr *)addr, sizeof(*addr)) < 0 &&
-        errno == ECONNREFUSED) {
-        unlink(addr->sun_path);
+    while (stat(addr->sun_path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+        int left_ms = (int)(MAX(end - g_get_monotonic_time(), 0) / 1000);
+
+        if (chardev_socket_is_dead(addr, left_ms)) {
+            unlink(addr->sun_path);
+            return;
+        }
+        if (g_get_monotonic_time() >= end) {
+            return;
+        }
+        poll(NULL, 0, RETRY_MS);
     }
 }
 
-int chardev_socket_listen(const char *path, BoundPath *bound, GError **error)
+int chardev_socket_listen(const char *path, bool wait, BoundPath *bound, GError **error)
 {
+    gint64 end = g_get_monotonic_time() + (wait ? LISTEN_WAIT_MS * 1000 : 0);
     struct sockaddr_un addr;
     AUTO_FD int fd = chardev_socket_new(path, &addr, error);
 
     if (fd < 0) {
         return -1;
     }
-    chardev_socket_remove_stale(&addr);
+    chardev_socket_remove_stale(&addr, end);
     if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
         chardev_socket_set_error(error, "Failed to bind socket to %s: %s", path,
                                  g_strerror(errno));

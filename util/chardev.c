@@ -131,7 +131,7 @@ static bool chardev_open(Chardev *c, const ChardevConfig *config, GError **error
         return chardev_try_to_connect(c, error);
     }
     if (config->path) {
-        *fd = config->server ? chardev_socket_listen(config->path, &c->bound, error)
+        *fd = config->server ? chardev_socket_listen(config->path, config->wait, &c->bound, error)
                              : chardev_socket_connect(config->path, config->wait, error);
     } else if (chardev_socket_inherit(config->fd, config->server, error)) {
         *fd = config->fd;

@@ -19,7 +19,11 @@ typedef struct ChardevConfig {
     const char *path;  /* where to listen or to connect; NULL: there is fd instead */
     int fd;            /* an inherited socket, kept by the caller if it comes to nothing */
     bool server;       /* listen; else it connects, or fd is connected */
-    bool wait;         /* for a server that is behind with its clients; else that is an error */
+    /*
+     * For a server that is behind with its clients, or that has a socket of ours to listen at and
+     * may be ending: for that a second at most. Else these are errors.
+     */
+    bool wait;
     uint64_t reconnect_ms; /* connect again so long after it failed or ended; 0: never */
     /* From the main loop: the only connection that there can be has ended. NULL: nobody cares. */
     void (*ended)(void *opaque);

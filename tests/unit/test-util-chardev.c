@@ -5,6 +5,7 @@
 #include <glib/gstdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "util/fd.h"
@@ -639,6 +640,86 @@ static void test_no_file_is_left_of_a_failure(Fixture *f, gconstpointer data)
     g_assert_true(g_file_test(f->path, G_FILE_TEST_EXISTS)); /* somebody does now */
 }
 
+/* Another process listens, and ends after @ms; it has time to say how many came. */
+static GPid listening_process(const Fixture *f, int ms)
+{
+    int fd = server(f);
+    GPid pid = fork();
+
+    g_assert_cmpint(pid, >=, 0);
+    if (pid == 0) {
+        unsigned n = 0;
+
+        fd_set_nonblock(fd, true);
+        for (gint64 end = g_get_monotonic_time() + ms * 1000; g_get_monotonic_time() < end;) {
+            n += accept(fd, NULL, NULL) >= 0;
+            g_usleep(1000);
+        }
+        _exit((int)n);
+    }
+    close(fd);
+    return pid;
+}
+
+static int exit_status(GPid pid)
+{
+    int status;
+
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* It was killed, and who starts the next one does not wait for its end. */
+static void test_waits_for_one_that_ends(Fixture *f, gconstpointer data)
+{
+    GPid pid = listening_process(f, 300);
+
+    open_path(f, true);
+    close(client(f));
+    g_assert_cmpint(exit_status(pid), ==, 1);
+}
+
+/* As before, but its backlog is full, so no connection tells of its end. */
+static void test_waits_for_one_that_is_busy(Fixture *f, gconstpointer data)
+{
+    int fd = server(f);
+    int clients[2];
+    gint64 start;
+    GPid pid;
+
+    g_assert_cmpint(listen(fd, 0), ==, 0);
+    clients[0] = client(f);
+    pid = fork();
+    if (pid == 0) {
+        g_usleep(300 * 1000);
+        _exit(0);
+    }
+    close(fd);
+    start = g_get_monotonic_time();
+    open_path(f, true);
+    g_assert_cmpint(g_get_monotonic_time() - start, >, 200 * 1000);
+    clients[1] = client(f);
+    close(clients[0]);
+    close(clients[1]);
+    g_assert_cmpint(exit_status(pid), ==, 0);
+}
+
+/* One that lives keeps its socket, and is asked once or twice. */
+static void test_takes_no_living_one(Fixture *f, gconstpointer data)
+{
+    ChardevConfig config = { .path = f->path, .server = true };
+    GPid pid = listening_process(f, 1500);
+    gint64 start = g_get_monotonic_time();
+
+    expect_error(&config, "Failed to bind socket to ");
+    g_assert_cmpint(g_get_monotonic_time() - start, <, 500 * 1000); /* it was not told to wait */
+    config.wait = true;
+    expect_error(&config, "Failed to bind socket to ");
+    close(client(f));
+    g_assert_cmpint(exit_status(pid), <=, 4);
+}
+
 #define ADD(name, function) \
     g_test_add("/chardev/" name, Fixture, NULL, setup, function, teardown)
 
@@ -671,5 +752,8 @@ int main(int argc, char **argv)
     ADD("makes-a-bound-one-listen", test_makes_a_bound_one_listen);
     ADD("errors", test_errors);
     ADD("no-file-is-left-of-a-failure", test_no_file_is_left_of_a_failure);
+    ADD("waits-for-one-that-ends", test_waits_for_one_that_ends);
+    ADD("waits-for-one-that-is-busy", test_waits_for_one_that_is_busy);
+    ADD("takes-no-living-one", test_takes_no_living_one);
     return g_test_run();
 }
