@@ -50,20 +50,22 @@ static void netback_set_sg(Netback *nb, bool sg)
     }
 }
 
-static bool netback_disconnect(XenbusBack *b)
+static XenbusStep netback_disconnect(XenbusBack *b)
 {
     Netback *nb = netback_of(b);
+    XenbusStep step;
 
     if (nb->connected) {
         nb->connected = false;
         netback_direct_update(nb);
     }
-    if (xen_back_queues_disconnect(&nb->queues)) {
-        return true;
+    step = xen_back_queues_disconnect(&nb->queues);
+    if (step != XENBUS_STEP_DONE) {
+        return step;
     }
     netdev_set_carrier(nb->env.peer, false);
     netback_set_sg(nb, true); /* the next frontend may have it */
-    return false;
+    return XENBUS_STEP_DONE;
 }
 
 static XenKeys *netback_keys_new(XenBackQueues *qs)
@@ -89,9 +91,10 @@ static XenQueue *netback_start_queue(XenBackQueues *qs, const XenKeys *k, unsign
     return q ? &q->base : NULL;
 }
 
-static void netback_stop_queue(XenQueue *q)
+static bool netback_stop_queue(XenBackQueues *qs, XenQueue *q)
 {
     netback_queue_stop(container_of(q, NetbackQueue, base));
+    return true;
 }
 
 static void netback_connected(XenBackQueues *qs, const XenKeys *base)

@@ -48,16 +48,17 @@ XenbusStep xen_back_queues_connect(XenBackQueues *qs, GError **error)
 }
 
 /* A queue a step: each has a thread to be stopped and pages to be unmapped. */
-bool xen_back_queues_disconnect(XenBackQueues *qs)
+XenbusStep xen_back_queues_disconnect(XenBackQueues *qs)
 {
-    XenQueue *q = xen_queues_take(&qs->run);
-
-    if (q) {
-        qs->ops->stop(q);
+    if (qs->run.n > 0) {
+        if (!qs->ops->stop(qs, qs->run.queue[qs->run.n - 1])) {
+            return XENBUS_STEP_WAIT;
+        }
+        xen_queues_take(&qs->run);
     }
     if (qs->run.n > 0) {
-        return true;
+        return XENBUS_STEP_MORE;
     }
     queues_forget_keys(qs);
-    return false;
+    return XENBUS_STEP_DONE;
 }

@@ -45,7 +45,7 @@ static void back_finish_close(XenbusBack *b);
 
 static gboolean back_step(gpointer opaque);
 
-static void back_go_on(XenbusBack *b)
+static void back_step_later(XenbusBack *b)
 {
     if (!b->step_source) {
         b->step_source = g_idle_add_full(G_PRIORITY_DEFAULT, back_step, b, NULL);
@@ -54,9 +54,18 @@ static void back_go_on(XenbusBack *b)
 
 static void back_disconnect_step(XenbusBack *b)
 {
-    if (b->ops->disconnect(b)) {
-        back_go_on(b);
+    switch (b->ops->disconnect(b)) {
+    case XENBUS_STEP_MORE:
+        back_step_later(b);
         return;
+    case XENBUS_STEP_WAIT:
+        b->waiting = true;
+        return;
+    case XENBUS_STEP_DONE:
+        break;
+    case XENBUS_STEP_FAILED:
+    default:
+        g_assert_not_reached();
     }
     b->disconnecting = false;
     if (b->was_connected) {
@@ -125,7 +134,7 @@ static void back_connect_step(XenbusBack *b)
 
     switch (b->ops->connect(b, &error)) {
     case XENBUS_STEP_MORE:
-        back_go_on(b);
+        back_step_later(b);
         return;
     case XENBUS_STEP_FAILED:
         b->stalled = !b->failing && xen_store_is_stalled(b->store);
@@ -133,6 +142,9 @@ static void back_connect_step(XenbusBack *b)
         return;
     case XENBUS_STEP_DONE:
         break;
+    case XENBUS_STEP_WAIT:
+    default:
+        g_assert_not_reached();
     }
     b->connecting = false;
     b->connected = true;
@@ -155,13 +167,16 @@ static gboolean back_step(gpointer opaque)
 
     if (b->connecting) {
         back_connect_step(b);
-    } else if (b->disconnecting) {
+    } else if (b->disconnecting && !b->waiting) {
         back_disconnect_step(b);
     }
-    if (b->connecting || b->disconnecting) {
+    if (b->connecting || (b->disconnecting && !b->waiting)) {
         return G_SOURCE_CONTINUE;
     }
     b->step_source = 0;
+    if (b->waiting) {
+        return G_SOURCE_REMOVE;
+    }
     if (b->failing) {
         back_failed(b);
     }
@@ -171,6 +186,14 @@ static gboolean back_step(gpointer opaque)
         back_update(b); /* what changed meanwhile was not looked at */
     }
     return G_SOURCE_REMOVE;
+}
+
+void xenbus_back_go_on(XenbusBack *b)
+{
+    if (b->waiting) {
+        b->waiting = false;
+        back_step_later(b);
+    }
 }
 
 /* --- states --- */
@@ -511,9 +534,16 @@ bool xenbus_back_init(XenbusBack *b, const XenbusBackOps *ops, Xen *xen, XenStor
 
 void xenbus_back_done(XenbusBack *b)
 {
-    while ((b->connected || b->connecting || b->disconnecting) && b->ops->disconnect(b)) {
+    bool left = b->connected || b->connecting || b->disconnecting;
+
+    b->ending = true;
+    while (left) {
+        XenbusStep step = b->ops->disconnect(b);
+
+        g_assert(step != XENBUS_STEP_WAIT);
+        left = step == XENBUS_STEP_MORE;
     }
-    b->connected = b->connecting = b->disconnecting = false;
+    b->connected = b->connecting = b->disconnecting = b->waiting = false;
     xen_store_unwatch(g_steal_pointer(&b->watch_front));
     xen_store_unwatch(g_steal_pointer(&b->watch_online));
     xen_store_unwatch(g_steal_pointer(&b->watch_hotplug));

@@ -57,13 +57,17 @@ static XenbusStep toy_connect(XenbusBack *b, GError **error)
     return XENBUS_STEP_DONE;
 }
 
-static bool toy_disconnect(XenbusBack *b)
+static XenbusStep toy_disconnect(XenbusBack *b)
 {
     Toy *t = container_of(b, Toy, bus);
 
+    if (t->busy && !b->ending) {
+        toy_step(b, "wait");
+        return XENBUS_STEP_WAIT;
+    }
     toy_step(b, "disconnect");
     g_assert_cmpuint(t->parts, >, 0);
-    return --t->parts > 0;
+    return --t->parts > 0 ? XENBUS_STEP_MORE : XENBUS_STEP_DONE;
 }
 
 static void toy_event(XenbusBack *b, XenbusEvent event, const char *detail)

@@ -17,6 +17,7 @@ typedef struct Toy {
     GString *log;        /* what happened, in order */
     unsigned n_parts;    /* that connect and disconnect in a step each; 0 as 1 */
     unsigned parts;
+    bool busy;           /* disconnect waits */
     bool quiet;          /* about parts */
     unsigned *round;     /* of the main loop, counted by a test; NULL: it does not */
     unsigned step_round; /* when the last step was... */

@@ -101,14 +101,19 @@ static bool disk_prepare(XenBackQueues *qs, const XenKeys *k, GError **error)
     return !d->refuse_prepare;
 }
 
-static void disk_stop(XenQueue *base)
+static bool disk_stop(XenBackQueues *qs, XenQueue *base)
 {
     ToyDiskQueue *q = container_of(base, ToyDiskQueue, base);
 
+    if (q->disk->busy && !q->disk->bus.ending) {
+        disk_say(q->disk, "busy");
+        return false;
+    }
     xen_queue_stop(base);
     xen_queue_done(base);
     q->disk->made--;
     g_free(q);
+    return true;
 }
 
 static XenQueue *disk_start(XenBackQueues *qs, const XenKeys *k, unsigned index, GError **error)
@@ -127,7 +132,7 @@ static XenQueue *disk_start(XenBackQueues *qs, const XenKeys *k, unsigned index,
                             error) ||
         !xen_queue_bind(&q->base, keys->port[0], &q->events, error) ||
         !xen_queue_start(&q->base, NULL, "toy", error)) {
-        disk_stop(&q->base);
+        disk_stop(qs, &q->base);
         return NULL;
     }
     return &q->base;
@@ -164,13 +169,18 @@ static XenbusStep disk_connect(XenbusBack *b, GError **error)
     return xen_back_queues_connect(&container_of(b, ToyDisk, bus)->queues, error);
 }
 
-static bool disk_disconnect(XenbusBack *b)
+static XenbusStep disk_disconnect(XenbusBack *b)
 {
+    static const char *const names[] = {
+        [XENBUS_STEP_DONE] = "none",
+        [XENBUS_STEP_MORE] = "less",
+        [XENBUS_STEP_WAIT] = "wait",
+    };
     ToyDisk *d = container_of(b, ToyDisk, bus);
-    bool more = xen_back_queues_disconnect(&d->queues);
+    XenbusStep step = xen_back_queues_disconnect(&d->queues);
 
-    disk_say(d, more ? "less" : "none");
-    return more;
+    disk_say(d, names[step]);
+    return step;
 }
 
 static void disk_event(XenbusBack *b, XenbusEvent event, const char *detail)

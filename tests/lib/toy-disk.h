@@ -33,6 +33,7 @@ typedef struct ToyDisk {
     DeviceFaults faults;
     GString *log;
     bool refuse_prepare;
+    bool busy;           /* queues wait before they stop */
     bool keep_others;    /* a queue that stopped stays, and the others with it */
     unsigned faults_told;
     char *fault;         /* the last */

@@ -113,6 +113,28 @@ static void test_all_queues(void)
     toy_disk_down(&d);
 }
 
+/* A queue that waits before it stops is asked again, and stays one until then. */
+static void test_waits(void)
+{
+    ToyDisk d;
+
+    up(&d, 3);
+    toy_disk_connect(&d, 4);
+    toy_disk_expect_log(&d, "prepare queue queue queue all CONNECTED");
+    d.busy = true;
+    toy_front(&d.f, 6);
+    TOY_WAIT(d.log->len > 0);
+    toy_settle();
+    toy_disk_expect_log(&d, "busy wait");
+    g_assert_cmpuint(d.queues.run.n, ==, 3);
+    g_assert_true(toy_is(&d.f, TOY_BE, "state", "4"));
+    d.busy = false;
+    xenbus_back_go_on(&d.bus);
+    TOY_WAIT(toy_is(&d.f, TOY_BE, "state", "6"));
+    toy_disk_expect_log(&d, "less less none DISCONNECTED");
+    toy_disk_down(&d);
+}
+
 /* The first queue that stopped is named, to people who count from 0. */
 static void test_fault(void)
 {
@@ -136,6 +158,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/xen/back-queues/freed-while-it-comes", test_freed_while_it_comes);
     g_test_add_func("/hw/xen/back-queues/refused", test_refused);
     g_test_add_func("/hw/xen/back-queues/all-queues", test_all_queues);
+    g_test_add_func("/hw/xen/back-queues/waits", test_waits);
     g_test_add_func("/hw/xen/back-queues/fault", test_fault);
     return g_test_run();
 }

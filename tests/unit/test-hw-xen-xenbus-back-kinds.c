@@ -281,6 +281,139 @@ static void test_size_not_written(void)
     toy_down(&f);
 }
 
+/* --- what is under way is waited for --- */
+
+static void waiting(ToyTest *f, int state)
+{
+    toy_connected(f);
+    f->toy.busy = true;
+    toy_front(f, state);
+    TOY_WAIT(f->toy.bus.waiting);
+    toy_settle(); /* it takes no turns */
+    toy_expect_log(f, "wait");
+    g_assert_true(toy_is(f, TOY_BE, "state", "4")); /* the guest's pages are in use */
+    g_assert_false(f->toy.bus.connected);
+}
+
+static void go_on(ToyTest *f)
+{
+    f->toy.busy = false;
+    xenbus_back_go_on(&f->toy.bus);
+    xenbus_back_go_on(&f->toy.bus); /* fine at any time */
+}
+
+/* What the frontend says meanwhile is followed afterwards: the next connection, too. */
+static void test_wait(void)
+{
+    static const struct {
+        int first;
+        int then;
+        const char *back;
+    } cases[] = { { 5, 5, "5" }, { 6, 6, "6" }, { 1, 1, "2" }, { 5, 6, "6" }, { 6, 1, "2" },
+                  { 6, 4, "4" } };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        ToyTest f;
+
+        waiting(&f, cases[i].first);
+        toy_front(&f, cases[i].then);
+        toy_settle();
+        toy_expect_log(&f, "");
+        go_on(&f);
+        TOY_WAIT(g_str_has_prefix(f.toy.log->str, "disconnect DISCONNECTED"));
+        TOY_WAIT(toy_is(&f, TOY_BE, "state", cases[i].back) &&
+                 f.toy.bus.connected == (cases[i].then == 4));
+        toy_down(&f);
+    }
+}
+
+/* Asked again, it may wait again. */
+static void test_wait_again(void)
+{
+    ToyTest f;
+
+    waiting(&f, 5);
+    xenbus_back_go_on(&f.toy.bus);
+    TOY_WAIT(f.toy.log->len > 0);
+    toy_expect_log(&f, "wait");
+    toy_settle();
+    toy_expect_log(&f, "");
+    go_on(&f);
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "5"));
+    toy_expect_log(&f, "disconnect DISCONNECTED");
+    xenbus_back_go_on(&f.toy.bus);
+    toy_settle();
+    toy_expect_log(&f, "");
+    toy_down(&f);
+}
+
+/* The reason is told once nothing is in use any more. */
+static void test_wait_after_a_fault(void)
+{
+    ToyTest f;
+
+    toy_connected(&f);
+    f.toy.busy = true;
+    xenbus_back_fail(&f.toy.bus, "queue 0: it has holes");
+    toy_settle();
+    toy_expect_log(&f, "wait");
+    go_on(&f);
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "5"));
+    toy_expect_log(&f, "disconnect DISCONNECTED ERROR");
+    toy_down(&f);
+}
+
+/* The same where it waits in the middle of its steps. */
+static void test_wait_in_the_middle(void)
+{
+    ToyTest f;
+
+    toy_up(&f);
+    f.toy.n_parts = 3;
+    toy_back_start(&f);
+    toy_front(&f, 4);
+    TOY_WAIT(f.toy.bus.connected);
+    toy_expect_log(&f, "connect connect connect CONNECTED");
+    xenbus_back_fail(&f.toy.bus, "queue 0: it has holes");
+    f.toy.busy = true;
+    toy_settle();
+    toy_expect_log(&f, "disconnect wait");
+    g_assert_true(toy_is(&f, TOY_BE, "state", "4"));
+    go_on(&f);
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "5"));
+    toy_expect_log(&f, "disconnect disconnect DISCONNECTED ERROR");
+    toy_down(&f);
+}
+
+/* However the end comes: not before what is under way is over. */
+static void test_wait_at_the_end(void)
+{
+    ToyTest f;
+
+    waiting(&f, 6);
+    xenbus_back_close(&f.toy.bus, 0);
+    toy_settle();
+    toy_expect_log(&f, "");
+    go_on(&f);
+    TOY_WAIT(g_str_has_suffix(f.toy.log->str, "CLOSED"));
+    toy_expect_log(&f, "disconnect DISCONNECTED CLOSED");
+    toy_down(&f);
+
+    waiting(&f, 6);
+    toy_guest_dies(&f);
+    toy_settle();
+    toy_expect_log(&f, "");
+    go_on(&f);
+    TOY_WAIT(g_str_has_suffix(f.toy.log->str, "GONE"));
+    toy_expect_log(&f, "disconnect DISCONNECTED GONE");
+    toy_down(&f);
+
+    waiting(&f, 6);
+    xenbus_back_done(&f.toy.bus); /* at once: the device itself waits */
+    g_assert_cmpuint(f.toy.parts, ==, 0);
+    toy_down(&f);
+}
+
 /* --- nodes --- */
 
 #define OTHER_BE "/local/domain/0/backend/qtoy/1/5"
@@ -388,6 +521,11 @@ int main(int argc, char **argv)
     TEST("size/without-connection", test_size_without_connection);
     TEST("size/while-it-closes", test_size_while_it_closes);
     TEST("size/not-written", test_size_not_written);
+    TEST("wait/what-is-said-meanwhile", test_wait);
+    TEST("wait/again", test_wait_again);
+    TEST("wait/after-a-fault", test_wait_after_a_fault);
+    TEST("wait/in-the-middle", test_wait_in_the_middle);
+    TEST("wait/at-the-end", test_wait_at_the_end);
     TEST("front-kind", test_front_kind);
     TEST("front-kind/left-behind", test_front_kind_left_behind);
     TEST("toolstack/without-script", test_toolstack_without_script);

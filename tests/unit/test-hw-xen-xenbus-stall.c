@@ -71,9 +71,9 @@ static XenbusStep toy_connect(XenbusBack *b, GError **error)
     return XENBUS_STEP_DONE;
 }
 
-static bool toy_disconnect(XenbusBack *b)
+static XenbusStep toy_disconnect(XenbusBack *b)
 {
-    return false;
+    return XENBUS_STEP_DONE;
 }
 
 static void toy_event(XenbusBack *b, XenbusEvent event, const char *detail)

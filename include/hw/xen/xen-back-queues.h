@@ -27,8 +27,12 @@ typedef struct XenBackQueuesOps {
     XenQueue *(*start)(XenBackQueues *qs, const XenKeys *k, unsigned index, GError **error);
     /* All of them run. */
     void (*connected)(XenBackQueues *qs, const XenKeys *k);
-    /* Takes it back from its thread, unmaps, unbinds, frees. */
-    void (*stop)(XenQueue *q);
+    /*
+     * Takes it back from its thread, unmaps, unbinds, frees. Before that, it may wait for what is
+     * under way: false, xenbus_back_go_on() follows, after which it is called again. Not while
+     * qs->bus->ending.
+     */
+    bool (*stop)(XenBackQueues *qs, XenQueue *q);
 } XenBackQueuesOps;
 
 struct XenBackQueues {
@@ -40,7 +44,7 @@ struct XenBackQueues {
 };
 
 XenbusStep xen_back_queues_connect(XenBackQueues *qs, GError **error);
-/* True: there is more to do. Fine in the middle of a connection. */
-bool xen_back_queues_disconnect(XenBackQueues *qs);
+/* Fine in the middle of a connection. */
+XenbusStep xen_back_queues_disconnect(XenBackQueues *qs);
 
 #endif

@@ -24,7 +24,8 @@ typedef struct XenbusBack XenbusBack;
 typedef enum XenbusStep {
     XENBUS_STEP_DONE,
     XENBUS_STEP_MORE,   /* again, in the next round of the main loop */
-    XENBUS_STEP_FAILED,
+    XENBUS_STEP_WAIT,   /* of disconnect(): again after xenbus_back_go_on() */
+    XENBUS_STEP_FAILED, /* of connect() */
 } XenbusStep;
 
 /* What a kind of device does. @b is embedded in the device: container_of(). */
@@ -62,10 +63,11 @@ typedef struct XenbusBackOps {
      */
     XenbusStep (*connect)(XenbusBack *b, GError **error);
     /*
-     * Ends what connect() began, if not finished too, in bounded steps: true, there is more to
-     * do. False: nothing of the guest's is used any more.
+     * Ends what connect() began, if not finished too, in bounded steps. It may wait for what is
+     * under way, a disk's requests, but not while b->ending: then it takes its time itself. Done:
+     * nothing of the guest's is used any more.
      */
-    bool (*disconnect)(XenbusBack *b);
+    XenbusStep (*disconnect)(XenbusBack *b);
     /*
      * The frontend is Reconfiguring while connected: takes up what it may change then, if that
      * is something new. It waits for the answer, which follows at once. Optional.
@@ -90,6 +92,7 @@ struct XenbusBack {
     bool reconfigured;   /* said so, and the frontend is not Connected again yet */
     bool created;        /* the nodes are ours; else a toolstack's */
     bool resumed;        /* and were there: a backend that died had made them */
+    bool ending;         /* in xenbus_back_done() */
     bool online_warned;  /* of a B/online that makes no sense */
 
     /* its own */
@@ -108,6 +111,7 @@ struct XenbusBack {
     bool front_written;  /* the frontend wrote its state, which was not followed yet */
     bool connecting;     /* some steps are done */
     bool disconnecting;
+    bool waiting;        /* while it disconnects: for xenbus_back_go_on() */
     bool was_connected;  /* before it */
     bool failing;        /* with error, once it is disconnected */
     bool close_due;
@@ -145,6 +149,9 @@ void xenbus_back_start(XenbusBack *b);
  * over; XENBUS_CLOSED follows. Packets or requests flow until the frontend agrees.
  */
 void xenbus_back_close(XenbusBack *b, unsigned timeout_ms);
+
+/* What disconnect() waits for is over. Fine if it does not wait. */
+void xenbus_back_go_on(XenbusBack *b);
 
 /*
  * The connection ends, @reason is written where people look, and the frontend is asked to
