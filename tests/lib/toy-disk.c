@@ -51,43 +51,38 @@ static bool disk_arm(XenQueue *base)
 
 /* --- queues --- */
 
-static bool disk_read_device(XenKeys *k, const XenKeysDir *d, GError **error)
+typedef struct ToyDiskKeys {
+    XenKeys base;
+    int order;
+} ToyDiskKeys;
+
+static bool disk_read_device(XenKeys *base, const XenKeysDir *d, GError **error)
 {
-    return true;
+    ToyDiskKeys *k = container_of(base, ToyDiskKeys, base);
+
+    return xen_keys_page_order(d, TOY_DISK_MAX_ORDER, &k->order, error);
 }
 
-static bool disk_read_queue(XenKeys *k, const XenKeysDir *d, XenQueueKeys *q, GError **error)
+static bool disk_read_queue(XenKeys *base, const XenKeysDir *d, XenQueueKeys *q, GError **error)
 {
-    uint64_t pages = 1;
-
-    if (!xen_keys_optional(d, "pages", XEN_RING_MAX_PAGES, &pages, error)) {
-        return false;
-    }
-    q->n_refs = (unsigned)pages;
     q->n_ports = 1;
-    for (unsigned i = 0; i < q->n_refs; i++) {
-        g_autofree char *key = g_strdup_printf("ref%u", i);
-
-        if (!xen_keys_required(d, key, UINT32_MAX, &q->ref[i], error)) {
-            return false;
-        }
-    }
-    return xen_keys_port(d, "event-channel", &q->port[0], error);
+    return xen_keys_ring(d, container_of(base, ToyDiskKeys, base)->order, q, error) &&
+           xen_keys_port(d, "event-channel", &q->port[0], error);
 }
 
 static XenKeys *disk_keys_new(XenBackQueues *qs)
 {
     static const XenKeysOps ops = { disk_read_device, disk_read_queue };
-    XenKeys *k = g_new0(XenKeys, 1);
+    ToyDiskKeys *k = g_new0(ToyDiskKeys, 1);
 
-    xen_keys_init(k, &ops, TOY_DISK_QUEUES);
-    return k;
+    xen_keys_init(&k->base, &ops, TOY_DISK_QUEUES);
+    return &k->base;
 }
 
 static void disk_keys_free(XenKeys *k)
 {
     xen_keys_done(k);
-    g_free(k);
+    g_free(container_of(k, ToyDiskKeys, base));
 }
 
 static bool disk_prepare(XenBackQueues *qs, const XenKeys *k, GError **error)
@@ -235,11 +230,11 @@ static void front_make(ToyDisk *d, unsigned i)
     front->port = ops->evtchn_alloc_unbound(d->evtchn, 0);
     g_assert_cmpint(front->port, >, 0);
     for (unsigned k = 0; k < d->n_pages; k++) {
-        g_autofree char *key = g_strdup_printf("ref%u", k);
+        g_autofree char *key = d->n_pages == 1 ? g_strdup("ring-ref")
+                                               : g_strdup_printf("ring-ref%u", k);
 
         g_assert_true(xen_store_printf(d->f.domu, 0, dir, key, "%u", refs[k]));
     }
-    g_assert_true(xen_store_printf(d->f.domu, 0, dir, "pages", "%u", d->n_pages));
     g_assert_true(xen_store_printf(d->f.domu, 0, dir, "event-channel", "%d", front->port));
 }
 
@@ -266,6 +261,10 @@ void toy_disk_up(ToyDisk *d, unsigned n_queues, unsigned n_pages, uint32_t start
     g_assert_no_error(error);
     for (unsigned i = 0; i < n_queues; i++) {
         front_make(d, i);
+    }
+    if (n_pages > 1) {
+        g_assert_true(xen_store_printf(d->f.domu, 0, TOY_FE, "ring-page-order", "%d",
+                                       g_bit_nth_lsf(n_pages, -1)));
     }
     if (n_queues > 1) {
         g_assert_true(xen_store_printf(d->f.domu, 0, TOY_FE, "multi-queue-num-queues", "%u",

@@ -11,8 +11,9 @@
 #include "hw/xen/xen-back-queues.h"
 #include "toy-back.h"
 
-#define TOY_DISK_QUEUES 4u
-#define TOY_DISK_ENTRY  112u /* bytes, as a request of blkif.h on 64-bit x86 */
+#define TOY_DISK_QUEUES    4u
+#define TOY_DISK_MAX_ORDER 4u
+#define TOY_DISK_ENTRY     112u /* bytes, as a request of blkif.h on 64-bit x86 */
 
 /* An end of the guest's. */
 typedef struct ToyDiskFront {

@@ -53,10 +53,10 @@ static void test_order_of_pages(void)
     ToyDisk d;
 
     toy_disk_up(&d, 1, 4, 0, TOY_DISK_ENTRY);
-    first = xen_store_read(d.f.domu, 0, TOY_FE "/ref1");
-    last = xen_store_read(d.f.domu, 0, TOY_FE "/ref3");
-    toy_put(&d.f, TOY_FE, "ref1", last);
-    toy_put(&d.f, TOY_FE, "ref3", first);
+    first = xen_store_read(d.f.domu, 0, TOY_FE "/ring-ref1");
+    last = xen_store_read(d.f.domu, 0, TOY_FE "/ring-ref3");
+    toy_put(&d.f, TOY_FE, "ring-ref1", last);
+    toy_put(&d.f, TOY_FE, "ring-ref3", first);
     toy_disk_connect(&d, 4);
     ring = &d.front[0].ring;
     /* entry 40 is in the second page as the backend sees it, which is our fourth one */

@@ -79,4 +79,17 @@ void xen_keys_done(XenKeys *k); /* fine for a zeroed one */
  */
 XenbusStep xen_keys_read(XenKeys *k, XenStore *store, const char *fe, GError **error);
 
+/* --- rings of some pages (blkif.h): xen-keys-ring.c --- */
+
+/*
+ * ring-page-order of the device, up to @max: each of its rings has 2^order pages. -1: there is
+ * none, which says one page and other keys than 0 does.
+ */
+bool xen_keys_page_order(const XenKeysDir *d, unsigned max, int *ret, GError **error);
+/*
+ * A queue's only ring: ring-ref for @order -1, else ring-ref0 and so on. Others than those are not
+ * looked at: another frontend may have left them.
+ */
+bool xen_keys_ring(const XenKeysDir *d, int order, XenQueueKeys *q, GError **error);
+
 #endif
