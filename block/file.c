@@ -41,10 +41,16 @@ static int open_flags(const BlockNode *node)
            O_NONBLOCK;
 }
 
-/* 0 or -errno. */
-static int try_open(BlockNode *node)
+static char *open_path(const BlockConfig *config)
 {
-    node->fd = open(node->filename, open_flags(node));
+    return config->image ? g_strdup_printf("/proc/self/fd/%d", config->image->fd) :
+                           g_strdup(config->filename);
+}
+
+/* 0 or -errno. */
+static int try_open(BlockNode *node, const char *path)
+{
+    node->fd = open(path, open_flags(node));
     if (node->fd < 0) {
         return -errno;
     }
@@ -57,21 +63,22 @@ static int try_open(BlockNode *node)
 
 bool block_file_open(BlockNode *node, const BlockConfig *config, GError **error)
 {
+    g_autofree char *path = open_path(config);
     struct stat st;
     int r;
 
-    if (stat(node->filename, &st) < 0) {
+    if (stat(path, &st) < 0) {
         return open_failed(node, errno, error);
     }
     if (!node->driver->accepts(node, &st, error)) {
         return false;
     }
     node->read_only = config->read_only;
-    r = try_open(node);
+    r = try_open(node, path);
     if (config->auto_read_only && !node->read_only &&
         (r == -EACCES || r == -EPERM || r == -EROFS)) {
         node->read_only = true;
-        r = try_open(node);
+        r = try_open(node, path);
     }
     if (r < 0) {
         return open_failed(node, -r, error);

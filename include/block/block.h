@@ -34,6 +34,7 @@ typedef struct BlockConfig {
     const char *driver;    /* "file" or "host_device" */
     const char *node_name;
     const char *filename;
+    const BlockNode *image; /* if not NULL: what this one has open, whatever has that name now */
     bool read_only;
     bool auto_read_only;   /* read-only, too, if it may not be written to */
     bool direct;           /* cache.direct: past the host's page cache */

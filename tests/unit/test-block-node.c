@@ -198,6 +198,27 @@ static void test_refresh(BlockRig *r, gconstpointer data)
     g_assert_cmpint(r->changes, ==, 1);
 }
 
+/* The name is somebody else's by then. */
+static void test_image_of_another_node(BlockRig *r, gconstpointer data)
+{
+    g_autofree char *moved = g_strconcat(r->path, "-moved", NULL);
+    g_autoptr(BlockNode) first = block_node_open(&r->config, NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_nonnull(first);
+    g_assert_cmpint(g_rename(r->path, moved), ==, 0);
+    g_assert_true(g_file_set_contents(r->path, "x", 1, NULL));
+    r->config.image = first;
+    r->config.read_only = true;
+    r->node = block_node_open(&r->config, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(r->node->filename, ==, r->path);
+    g_assert_cmpuint(block_node_bytes(r->node), ==, BLOCK_RIG_BYTES);
+    g_assert_true(r->node->read_only);
+    g_assert_false(first->read_only);
+    g_unlink(moved);
+}
+
 static void test_holes_are_not_allocated(BlockRig *r, gconstpointer data)
 {
     block_rig_open_node(r);
@@ -230,6 +251,7 @@ static const BlockTest tests[] = {
     { "may-not-shrink", test_may_not_shrink },
     { "limit-of-files", test_limit_of_files },
     { "refresh", test_refresh },
+    { "image-of-another-node", test_image_of_another_node },
     { "holes-are-not-allocated", test_holes_are_not_allocated },
     { "read-only-is-not-written", test_read_only_is_not_written },
 };
