@@ -114,6 +114,7 @@ static bool blockdev_config_raw(const BlockObject *below, const Inherited *r, Bl
                                 GError **error)
 {
     *c = below->config;
+    c->image = below->node;
     if (c->read_only && !r->read_only && !r->auto_read_only) {
         return system_set_error(error, "Block node is read-only");
     }

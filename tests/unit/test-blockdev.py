@@ -267,6 +267,19 @@ def test_add_that_fails_leaves_nothing():
         assert len(os.listdir(f'/proc/{r.process.pid}/fd')) == before
 
 
+def test_raw_is_over_the_image_not_its_name():
+    with images('a') as at, none() as r:
+        q = r.qmp()
+        q.command('blockdev-add', driver='file', node_name='f', filename=at('a'))
+        os.rename(at('a'), at('b'))
+        with open(at('a'), 'wb') as f:
+            f.truncate(3 * MIB)
+        q.command('blockdev-add', driver='raw', node_name='r', file='f')
+        assert nodes(q)['r'] == ('raw', at('a'), False, False, False, MIB)
+        q.command('block_resize', node_name='r', size=2 * MIB)
+        assert [os.stat(at(n)).st_size for n in 'ab'] == [3 * MIB, 2 * MIB]
+
+
 def test_nested_node_goes_with_the_one_above():
     with images('a') as at, none() as r:
         q = r.qmp()
