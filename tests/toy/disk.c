@@ -19,7 +19,9 @@ typedef struct DiskStats {
     } read, write;
     struct {
         uint64_t resized;
-    } size;
+        uint64_t discards;
+        uint64_t threads;
+    } node;
 } DiskStats;
 
 typedef struct Disk {
@@ -44,14 +46,18 @@ static const Counter dir_counters[] = {
     { "failed", "requests", "not done", DIR_OFFSET(failed) },
     { NULL },
 };
-static const Counter size_counters[] = {
-    { "resized", "times", "that it has another size", 0 },
+#define NODE_OFFSET(m) (offsetof(DiskStats, node.m) - offsetof(DiskStats, node))
+
+static const Counter node_counters[] = {
+    { "resized", "times", "that it has another size", NODE_OFFSET(resized) },
+    { "discards", "nodes", "that take discards", NODE_OFFSET(discards) },
+    { "threads", "nodes", "without io_uring", NODE_OFFSET(threads) },
     { NULL },
 };
 static const CounterGroup disk_groups[] = {
     { "read", offsetof(DiskStats, read), dir_counters },
     { "write", offsetof(DiskStats, write), dir_counters },
-    { "size", offsetof(DiskStats, size), size_counters },
+    { "node", offsetof(DiskStats, node), node_counters },
     { NULL },
 };
 
@@ -59,7 +65,7 @@ static void disk_changed(void *opaque)
 {
     Disk *disk = opaque;
 
-    counter_add(&disk->stats[0].size.resized, 1);
+    counter_add(&disk->stats[0].node.resized, 1);
 }
 
 static bool disk_realize(Device *d, GError **error)
@@ -77,6 +83,8 @@ static bool disk_realize(Device *d, GError **error)
         counter_add(&disk->stats[i].read.bytes, 512);
         counter_add(&disk->stats[i].write.failed, 10);
     }
+    counter_add(&disk->stats[0].node.discards, node->discard);
+    counter_add(&disk->stats[0].node.threads, node->aio == BLOCK_AIO_THREADS);
     node->changed = disk_changed;
     node->changed_opaque = disk;
     d->impl = disk;

@@ -43,6 +43,13 @@ def refused(*args):
     return err.split(f'{args[-1]}: ')[1].strip()
 
 
+def counters(q):
+    """What the one disk says of its node."""
+    (device,) = q.command('query-devices')
+    (group,) = [g for g in device['queues'][0]['groups'] if g['name'] == 'node']
+    return {c['name']: c['value'] for c in group['counters']}
+
+
 def in_use(path, lock):
     return f'Failed to get {lock} lock\nIs another process using the image [{path}]?'
 
@@ -137,6 +144,33 @@ def test_device_that_fails_leaves_the_node():
             q.command('blockdev-del', node_name='f')
 
 
+def test_what_the_node_is_opened_with():
+    """Nodes and their options, and whether the one that the disk has takes discards and threads."""
+    inside = 'raw,node-name=f,file.driver=file,file.filename=@IMAGE@'
+    for options, discards, threads in (
+            (('file,node-name=f,filename=@IMAGE@',), 0, 0),
+            (('file,node-name=f,filename=@IMAGE@,discard=unmap,aio=threads',), 1, 1),
+            (('file,node-name=f,filename=@IMAGE@,aio=io_uring',), 0, 0),
+            (('file,node-name=f,filename=@IMAGE@,aio=native,cache.direct=on',), 0, 0),
+            # what is above decides, unless the one below is not asked by it
+            ((f'{inside},discard=unmap,file.aio=threads',), 1, 1),
+            ((f'{inside}',), 0, 0),
+            ((f'{inside},discard=unmap,file.discard=ignore',), 0, 0),
+            (('file,node-name=g,filename=@IMAGE@,discard=unmap', 'raw,node-name=f,file=g'), 0, 0),
+            (('file,node-name=g,filename=@IMAGE@', 'raw,node-name=f,file=g,discard=unmap'), 0, 0),
+            (('file,node-name=g,filename=@IMAGE@,discard=unmap,aio=threads',
+              'raw,node-name=f,file=g,discard=unmap'), 1, 1)):
+        with image() as path:
+            nodes = [word for o in options for word in ('-blockdev', o.replace('@IMAGE@', path))]
+            with Ringtap(BINARY, *NONE, *nodes, *disk()) as r:
+                assert counters(r.qmp()) == {'resized': 0, 'discards': discards,
+                                             'threads': threads}, options
+    with image() as path:
+        with Ringtap(BINARY, *NONE, '-drive', f'if=none,id=f,file={path},discard=unmap,aio=threads',
+                     *disk()) as r:
+            assert counters(r.qmp()) == {'resized': 0, 'discards': 1, 'threads': 1}
+
+
 def test_query_block():
     with image() as path:
         with Ringtap(BINARY, *NONE, *node(path), *disk(',id=d0'), '-drive',
@@ -174,9 +208,7 @@ def test_resize_is_told_to_the_device():
             q = r.qmp()
             for name, size in (('f', 2 * MIB), ('r', 3 * MIB), ('r', 3 * MIB)):
                 q.command('block_resize', node_name=name, size=size)
-            (device,) = q.command('query-devices')
-            assert {'name': 'resized', 'value': 2} in [
-                c for g in device['queues'][0]['groups'] for c in g['counters']]
+            assert counters(q)['resized'] == 2
 
 
 if __name__ == '__main__':
