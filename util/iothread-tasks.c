@@ -45,10 +45,15 @@ static IoTask *io_list_pop(IoTaskList *l)
 
 static void io_finish(IoThread *t, IoTask *task)
 {
+    bool first;
+
     pthread_mutex_lock(&t->lock);
+    first = !t->finished.first;
     io_list_append(&t->finished, task);
     pthread_mutex_unlock(&t->lock);
-    io_wake_fd(t->finished_fd);
+    if (first) {
+        io_wake_fd(t->finished_fd);
+    }
 }
 
 /* What is posted meanwhile waits for the next round: a task may post itself again. */
@@ -147,13 +152,19 @@ void io_tasks_unfollow(IoThread *t)
     g_source_unref(t->finished_source);
 }
 
+/* Where there are tasks already, the thread is about to run them, and has been woken. */
 void io_thread_post(IoThread *t, IoTask *task)
 {
+    bool first;
+
     task->thread = t;
     pthread_mutex_lock(&t->lock);
+    first = !t->tasks.first;
     io_list_append(&t->tasks, task);
     pthread_mutex_unlock(&t->lock);
-    io_wake_fd(t->control.fd);
+    if (first) {
+        io_wake_fd(t->control.fd);
+    }
 }
 
 typedef struct IoCall {
