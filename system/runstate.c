@@ -181,6 +181,7 @@ void run_default_signals(void)
 void run_install_signals(System *s)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a guest that writes more than ulimit -f is told */
     mem_fault_install();
     for (size_t i = 0; i < G_N_ELEMENTS(run_signals); i++) {
         g_unix_signal_add(run_signals[i], run_signal, s);

@@ -747,6 +747,16 @@ def test_signals_end_it():
             assert files_of(r.dir) == []
 
 
+def test_signals_that_guests_could_provoke():
+    """A client that has gone, and a file that may not be longer: both are errors of a call."""
+    with Ringtap(BINARY, *NONE) as r:
+        r.qmp()
+        with open(f'/proc/{r.process.pid}/status', encoding='ascii') as f:
+            ignored = int(f.read().split('SigIgn:')[1].split()[0], 16)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            assert ignored >> (number - 1) & 1, number
+
+
 def test_second_instance_on_the_same_socket():
     with Ringtap(BINARY, *NONE) as r:
         r.qmp().close()
