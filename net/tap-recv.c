@@ -6,6 +6,7 @@
  */
 #include "tap-internal.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -26,6 +27,16 @@
 #define FRAME_ROOM (PKT_MAX_LEN + 1)
 _Static_assert(PKT_MAX_LEN % 4096 != 0, "a byte more is in the same page");
 
+/*
+ * Whether a read that failed says that there is nothing: the queue is empty, or was detached. Else
+ * the kernel had a packet that it could not hand over, as one of an odd kind of segments (EINVAL);
+ * it is gone, and those behind it are not.
+ */
+static bool tap_is_empty(int err)
+{
+    return err == EAGAIN || err == EBADFD;
+}
+
 unsigned tap_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov, unsigned max)
 {
     size_t hdr_len = q->nd->has_vnet_hdr ? PKT_HDR_LEN : 0;
@@ -45,10 +56,10 @@ unsigned tap_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iovec *iov, 
             break;
         }
         r = syscall(SYS_read, q->fd, data - hdr_len, hdr_len + FRAME_ROOM);
-        if (r < 0) {
+        if (r < 0 && tap_is_empty(errno)) {
             break;
         }
-        if ((size_t)r < hdr_len + FRAME_MIN || (size_t)r > hdr_len + PKT_MAX_LEN) {
+        if (r < 0 || (size_t)r < hdr_len + FRAME_MIN || (size_t)r > hdr_len + PKT_MAX_LEN) {
             continue;
         }
         hdr = (struct virtio_net_hdr_v1 *)(void *)(data - PKT_HDR_LEN);
@@ -78,11 +89,12 @@ static long tap_gather(const NetdevQueue *q, PktBuffers *b, Pkt *pkt, uint32_t h
     return syscall(SYS_readv, q->fd, iov, pieces + 1);
 }
 
-/* One by one. */
+/* One by one. Where all reads fail, whatever it is will not end soon: an event is waited for. */
 static unsigned tap_read_each(const NetdevQueue *q, PktBuffers *b, Pkt *pkt, unsigned max)
 {
     uint32_t hdr_len = q->nd->has_vnet_hdr ? PKT_HDR_LEN : 0;
     unsigned n = 0;
+    unsigned failed = 0;
 
     for (unsigned tries = 0; n < max && tries < 4 * max; tries++) {
         struct iovec place;
@@ -94,8 +106,11 @@ static unsigned tap_read_each(const NetdevQueue *q, PktBuffers *b, Pkt *pkt, uns
             break;
         }
         if (r < 0) {
-            b->more = false;
-            break;
+            b->more = !tap_is_empty(errno) && ++failed < 4 * max;
+            if (!b->more) {
+                break;
+            }
+            continue;
         }
         if ((size_t)r < hdr_len + FRAME_MIN) {
             continue;
@@ -127,13 +142,13 @@ static unsigned tap_read_bursts(TapQueue *tq, PktBuffers *b, Pkt *pkt, unsigned 
             break;
         }
         for (unsigned i = 0; i < burst; i++) {
-            tq->busy &= len[i] > 0;
+            tq->busy &= len[i] > 0; /* after a failure one by one, too */
             if (len[i] >= (long)(PKT_HDR_LEN + FRAME_MIN)) {
                 n += pkt_buffers_put_placed(b, &pkt[n], &place[i],
                                             (uint32_t)(len[i] - (long)PKT_HDR_LEN));
             }
         }
-        b->more = len[burst - 1] > 0;
+        b->more = len[burst - 1] != 0;
     }
     return n;
 }

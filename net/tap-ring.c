@@ -255,10 +255,15 @@ bool tap_ring_read(TapRing *r, const struct iovec *place, unsigned n, long *ret_
     if (r->given_up || r->writes_only) {
         return false;
     }
+    for (unsigned i = 0; i < n; i++) {
+        job.result[i] = -ECANCELED; /* in case the ring is given up */
+    }
     (void)ring_run(r, &job);
     for (unsigned i = 0; i < n; i++) {
-        r->writes_only |= job.result[i] == -EOPNOTSUPP; /* then all are */
-        ret_len[i] = MAX(job.result[i], 0);
+        int result = job.result[i];
+
+        r->writes_only |= result == -EOPNOTSUPP; /* then all are */
+        ret_len[i] = result == -EAGAIN ? 0 : MAX(result, -1);
     }
     return !r->writes_only;
 }

@@ -55,8 +55,8 @@ unsigned tap_ring_send(TapRing *r, const Pkt *pkt, unsigned n, uint64_t *refused
 
 /*
  * Reads up to @n packets, TAP_RING_MAX at most, one to each of @place. *ret_len are the bytes of
- * each; 0: there was none, though there may have been one for the next read. False: none can be
- * read in this way.
+ * each; 0: there was none, though there may have been one for the next read; -1: it failed, or was
+ * not tried. False: none can be read in this way.
  */
 bool tap_ring_read(TapRing *r, const struct iovec *place, unsigned n, long *ret_len);
 

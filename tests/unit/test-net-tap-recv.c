@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "frames.h"
@@ -30,7 +32,43 @@ static struct {
     uint64_t holes;  /* of the next submission, bit by bit, reads that find nothing yet */
     int empty_fd;    /* they are made there */
     int answer;      /* to all of them, in the place of the kernel's; 0: none */
+    uint64_t lost;   /* of the next ones, bit by bit, those whose packet cannot be handed over */
+    bool ends;       /* the next submission does nothing, as one to a ring that does not work */
+    unsigned reads;  /* one by one */
+    int error;       /* of each of those; 0: none */
 } kernel;
+
+/* In the place of libc's, by which the tap is read. */
+long syscall(long number, ...)
+{
+    long (*real)(long number, ...) = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+    long arg[6];
+    long r;
+    va_list ap;
+
+    va_start(ap, number);
+    for (unsigned i = 0; i < G_N_ELEMENTS(arg); i++) {
+        arg[i] = va_arg(ap, long);
+    }
+    va_end(ap);
+    if ((number == SYS_read || number == SYS_readv) && kernel.error) {
+        kernel.reads++;
+        errno = kernel.error;
+        return -1;
+    }
+    r = real(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+    if (number == SYS_read || number == SYS_readv) {
+        bool lost = kernel.lost & 1;
+
+        kernel.reads++;
+        kernel.lost >>= 1;
+        if (r > 0 && lost) {
+            errno = EINVAL;
+            return -1;
+        }
+    }
+    return r;
+}
 
 /* In the place of liburing's. */
 int io_uring_submit_and_wait(struct io_uring *ring, unsigned wait_nr)
@@ -50,10 +88,15 @@ int io_uring_submit_and_wait(struct io_uring *ring, unsigned wait_nr)
         kernel.asked++;
     }
     kernel.holes = 0;
+    if (kernel.ends) {
+        return -EBADR;
+    }
     n = submit(ring, wait_nr);
     io_uring_for_each_cqe(ring, head, cqe) {
         cqe->res = kernel.answer ? kernel.answer : cqe->res;
+        cqe->res = kernel.lost >> cqe->user_data & 1 ? -EINVAL : cqe->res;
     }
+    kernel.lost >>= MIN((unsigned)MAX(n, 0), 63);
     return n;
 }
 
@@ -486,6 +529,132 @@ static void test_no_reads_without_waiting(void)
     burst_test_free(t);
 }
 
+/* --- packets that the kernel cannot hand over --- */
+
+/* As many as were sent and not lost, in their order, however many calls that takes. */
+static void read_all_but(BurstTest *t, uint64_t lost, unsigned n)
+{
+    unsigned more = n - (unsigned)__builtin_popcountll(lost);
+    unsigned seen = t->g->b.next;
+
+    kernel.lost = lost;
+    while (more > 0) {
+        unsigned got = netdev_recv_into(t->q, &t->g->b, t->g->pkt, BATCH);
+
+        g_assert_true(got > 0 || t->g->b.more); /* else nobody would look again */
+        more -= got;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        size_t len;
+        const uint8_t *frame = numbered(t, t->seen++, &len);
+
+        if (!(lost >> i & 1)) {
+            const uint8_t *at = t->g->buf[seen++].iov[0].iov_base;
+
+            g_assert_cmpmem(at + 12, len, frame, len);
+        }
+    }
+    g_assert_cmpuint(netdev_recv_into(t->q, &t->g->b, t->g->pkt, BATCH), ==, 0);
+    g_assert_false(t->g->b.more);
+}
+
+static const uint64_t losses[] = { 1, 0x80000000, 0xfff, 0xfffffffffffff, 0x5555555555555555,
+                                   0x7fffffffffffffff };
+
+static void test_lost_one_by_one(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(losses); i++) {
+        BurstTest *t = burst_test_new();
+
+        if (!t) {
+            return;
+        }
+        netdev_set_bursts(t->q, false);
+        guest_buffers_add_n(t->g, 100, 1600);
+        send_frames(t, BATCH);
+        read_all_but(t, losses[i], BATCH);
+        burst_test_free(t);
+    }
+}
+
+static void test_lost_in_a_burst(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(losses); i++) {
+        BurstTest *t = burst_test_new();
+
+        if (!t) {
+            return;
+        }
+        guest_buffers_add_n(t->g, 200, 1600);
+        send_frames(t, 2 * BATCH);
+        read_frames(t, BATCH);
+        read_all_but(t, losses[i], BATCH);
+        burst_test_free(t);
+    }
+}
+
+/* Not of buffers, but of an arena: fewer than could be read says that there are none left. */
+static void test_lost_into_an_arena(void)
+{
+    BurstTest *t = burst_test_new();
+    struct iovec iov[BATCH];
+    PktArena arena;
+
+    if (!t) {
+        return;
+    }
+    g_assert_cmpint(pkt_arena_init(&arena, BATCH * PKT_ARENA_MIN), ==, 0);
+    send_frames(t, 20);
+    kernel.lost = 0x7;
+    g_assert_cmpuint(netdev_recv(t->q, &arena, t->g->pkt, iov, BATCH), ==, 17);
+    pkt_arena_done(&arena);
+    burst_test_free(t);
+}
+
+/* What fails always is not tried for ever: of a detached queue once. */
+static void test_reads_that_all_fail(void)
+{
+    BurstTest *t = burst_test_new();
+
+    if (!t) {
+        return;
+    }
+    guest_buffers_add_n(t->g, 300, 1600);
+    send_frames(t, BATCH);
+    read_frames(t, BATCH);
+    kernel.reads = 0;
+    kernel.error = EBADFD;
+    kernel.answer = -EBADFD;
+    read_frames(t, 0);
+    g_assert_false(t->g->b.more);
+    g_assert_cmpuint(kernel.reads, ==, 1);
+    kernel.error = EIO;
+    read_frames(t, 0);
+    g_assert_false(t->g->b.more);
+    g_assert_cmpuint(kernel.reads, <=, 1 + 4 * BATCH);
+    g_assert_cmpuint(kernel.asked, <=, 32);
+    burst_test_free(t);
+}
+
+/* The kernel takes no more of a ring: what it was asked for is read one by one. */
+static void test_ring_given_up(void)
+{
+    BurstTest *t = burst_test_new();
+
+    if (!t) {
+        return;
+    }
+    guest_buffers_add_n(t->g, 300, 1600);
+    send_frames(t, 3 * BATCH + 5);
+    read_frames(t, BATCH);
+    kernel.ends = true;
+    read_frames(t, BATCH);
+    read_frames(t, BATCH);
+    read_frames(t, 5);
+    g_assert_cmpuint(kernel.asked, <=, 32);
+    burst_test_free(t);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -501,5 +670,10 @@ int main(int argc, char **argv)
     TEST("unusual-length-in-a-burst", test_unusual_length_in_a_burst);
     TEST("bursts-end-with-the-buffers", test_bursts_end_with_the_buffers);
     TEST("no-reads-without-waiting", test_no_reads_without_waiting);
+    TEST("lost-one-by-one", test_lost_one_by_one);
+    TEST("lost-in-a-burst", test_lost_in_a_burst);
+    TEST("lost-into-an-arena", test_lost_into_an_arena);
+    TEST("reads-that-all-fail", test_reads_that_all_fail);
+    TEST("ring-given-up", test_ring_given_up);
     return g_test_run();
 }
