@@ -5,8 +5,6 @@
  */
 #include "xen-netfront-internal.h"
 
-#include <errno.h>
-
 /* --- in the thread --- */
 
 static QueueVerdict queue_poll(XenQueue *base)
@@ -63,45 +61,20 @@ static bool queue_open_ports(NetfrontQueue *q, bool split, GError **error)
            xen_queue_alloc_port(&q->base, &q->stats->rx.events_received, error);
 }
 
-/* Where the limit is that was met. */
-static const char *queue_share_limit(const Xen *xen, int err)
-{
-    if (!xen->emulated) {
-        /* gntalloc's for all, of 1024 pages if nobody raised it */
-        return " (see /sys/module/xen_gntalloc/parameters/limit)";
-    }
-    return err == ENOMEM ? " (see ram= of -accel xenemu)" : " (the grant table is full)";
-}
-
-static void *queue_share(NetfrontQueue *q, unsigned count, bool writable, uint32_t *ret_refs,
-                         GError **error)
-{
-    Netfront *nf = q->nf;
-    void *addr = nf->env.xen->ops->share_alloc(nf->bus.share, nf->bus.backend_id, count, writable,
-                                               ret_refs);
-
-    if (!addr) {
-        int saved = errno;
-
-        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(saved),
-                    "cannot share %u pages of queue %u with domain %u: %s%s", count,
-                    q->base.q.index, nf->bus.backend_id, g_strerror(saved),
-                    queue_share_limit(nf->env.xen, saved));
-    }
-    return addr;
-}
-
 static bool queue_share_pages(NetfrontQueue *q, GError **error)
 {
-    q->rings = queue_share(q, 2, true, q->ring_refs, error);
+    XenbusFront *f = &q->nf->bus;
+    unsigned i = q->base.q.index;
+
+    q->rings = xenbus_front_share(f, i, 2, true, q->ring_refs, error);
     if (!q->rings) {
         return false;
     }
-    q->tx.pool.base = queue_share(q, NETFRONT_POOL_PAGES, false, q->tx.refs, error);
+    q->tx.pool.base = xenbus_front_share(f, i, NETFRONT_POOL_PAGES, false, q->tx.refs, error);
     if (!q->tx.pool.base) {
         return false;
     }
-    q->rx.pages = queue_share(q, NETFRONT_SLOTS, true, q->rx.refs, error);
+    q->rx.pages = xenbus_front_share(f, i, NETFRONT_SLOTS, true, q->rx.refs, error);
     return q->rx.pages != NULL;
 }
 

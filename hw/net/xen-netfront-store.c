@@ -57,68 +57,32 @@ bool netfront_store_plan(Netfront *nf, NetfrontPlan *ret, GError **error)
     return true;
 }
 
-static bool store_clear(Netfront *nf, XenTx tx, const char *key)
+static bool store_write_queue(XenStore *s, XenTx tx, const char *dir, const XenQueue *base)
 {
-    g_autofree char *path = g_strdup_printf("%s/%s", nf->bus.fe, key);
-
-    return xen_store_clear(nf->bus.store, tx, path);
-}
-
-/* A connection with more queues, or with one, left keys that would be read now. */
-static bool store_clear_old(Netfront *nf, XenTx tx)
-{
-    static const char *const flat[] = { "tx-ring-ref", "rx-ring-ref", "event-channel",
-                                        "event-channel-tx", "event-channel-rx",
-                                        "multi-queue-num-queues" };
-    g_auto(GStrv) names = xen_store_list(nf->bus.store, tx, nf->bus.fe);
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(flat); i++) {
-        if (!store_clear(nf, tx, flat[i])) {
-            return false;
-        }
-    }
-    for (char **name = names; name && *name; name++) {
-        if (g_str_has_prefix(*name, "queue-") && !store_clear(nf, tx, *name)) {
-            return false;
-        }
-    }
-    return names != NULL;
-}
-
-static bool store_write_queue(Netfront *nf, XenTx tx, const char *dir, const NetfrontQueue *q)
-{
-    XenStore *s = nf->bus.store;
+    const NetfrontQueue *q = container_of(base, NetfrontQueue, base);
 
     if (!xen_store_printf(s, tx, dir, "tx-ring-ref", "%u", q->ring_refs[0]) ||
         !xen_store_printf(s, tx, dir, "rx-ring-ref", "%u", q->ring_refs[1])) {
         return false;
     }
-    if (q->base.n_ports == 1) {
-        return xen_store_printf(s, tx, dir, "event-channel", "%u", q->base.port[0].port);
+    if (base->n_ports == 1) {
+        return xen_store_printf(s, tx, dir, "event-channel", "%u", base->port[0].port);
     }
-    return xen_store_printf(s, tx, dir, "event-channel-tx", "%u", q->base.port[0].port) &&
-           xen_store_printf(s, tx, dir, "event-channel-rx", "%u", q->base.port[1].port);
+    return xen_store_printf(s, tx, dir, "event-channel-tx", "%u", base->port[0].port) &&
+           xen_store_printf(s, tx, dir, "event-channel-rx", "%u", base->port[1].port);
 }
 
 static bool store_write_queues(Netfront *nf, XenTx tx, const NetfrontPlan *plan)
 {
-    XenStore *s = nf->bus.store;
+    static const char *const old[] = { "tx-ring-ref", "rx-ring-ref", "event-channel",
+                                       "event-channel-tx", "event-channel-rx", NULL };
+    XenbusFront *f = &nf->bus;
 
-    if (plan->max_queues > 0 &&
-        !xen_store_printf(s, tx, nf->bus.fe, "multi-queue-num-queues", "%u", nf->queues.n)) {
-        return false;
-    }
-    if (nf->queues.n == 1) {
-        return store_write_queue(nf, tx, nf->bus.fe, netfront_queue(nf, 0));
-    }
-    for (unsigned i = 0; i < nf->queues.n; i++) {
-        g_autofree char *dir = g_strdup_printf("%s/queue-%u", nf->bus.fe, i);
-
-        if (!store_write_queue(nf, tx, dir, netfront_queue(nf, i))) {
-            return false;
-        }
-    }
-    return true;
+    return xenbus_front_clear_queues(f, tx, old) &&
+           (plan->max_queues == 0 || xen_store_printf(f->store, tx, f->fe,
+                                                      "multi-queue-num-queues", "%u",
+                                                      nf->queues.n)) &&
+           xenbus_front_write_queues(f, tx, &nf->queues, store_write_queue);
 }
 
 static bool store_write_flag(Netfront *nf, XenTx tx, const char *key, bool value)
@@ -148,8 +112,7 @@ static bool keys_write(XenStore *s, XenTx tx, void *opaque)
 {
     const KeysWrite *w = opaque;
 
-    return store_clear_old(w->nf, tx) && store_write_queues(w->nf, tx, w->plan) &&
-           store_write_features(w->nf, tx);
+    return store_write_queues(w->nf, tx, w->plan) && store_write_features(w->nf, tx);
 }
 
 bool netfront_store_write_keys(Netfront *nf, const NetfrontPlan *plan, GError **error)

@@ -73,6 +73,31 @@ static gboolean pages_timer(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
+/* Where the limit is that was met. */
+static const char *pages_limit(const Xen *xen, int err)
+{
+    if (!xen->emulated) {
+        /* gntalloc's for all, of 1024 pages if nobody raised it */
+        return " (see /sys/module/xen_gntalloc/parameters/limit)";
+    }
+    return err == ENOMEM ? " (see ram= of -accel xenemu)" : " (the grant table is full)";
+}
+
+void *xenbus_front_share(XenbusFront *f, unsigned queue, unsigned count, bool writable,
+                         uint32_t *ret_refs, GError **error)
+{
+    void *addr = f->xen->ops->share_alloc(f->share, f->backend_id, count, writable, ret_refs);
+
+    if (!addr) {
+        int saved = errno;
+
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(saved),
+                    "cannot share %u pages of queue %u with domain %u: %s%s", count, queue,
+                    f->backend_id, g_strerror(saved), pages_limit(f->xen, saved));
+    }
+    return addr;
+}
+
 void xenbus_front_unshare(XenbusFront *f, void *addr, unsigned count)
 {
     FrontPages p = { .addr = addr, .count = count };

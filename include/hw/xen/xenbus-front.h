@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "hw/xen/xen-ops.h"
+#include "hw/xen/xen-queues.h"
 #include "hw/xen/xen-store.h"
 #include "hw/xen/xenbus-event.h"
 #include "hw/xen/xenbus-state.h"
@@ -104,8 +105,26 @@ void xenbus_front_warn(XenbusFront *f, const char *reason);
 /* A number in the backend's directory; @absent if there is none, or something else. */
 uint64_t xenbus_front_feature(XenbusFront *f, const char *key, uint64_t absent);
 
+/* --- keys of queues: xenbus-front-keys.c --- */
+
+/*
+ * Removes what an earlier connection, with more queues or with one, left and would be read now:
+ * their number, queue-N, and a single one's @keys, up to a NULL. False: errno.
+ */
+bool xenbus_front_clear_queues(XenbusFront *f, XenTx tx, const char *const *keys);
+/* Calls @fn for each queue, with the directory that its keys belong to. False: errno of @fn. */
+typedef bool XenbusFrontQueueFn(XenStore *s, XenTx tx, const char *dir, const XenQueue *q);
+bool xenbus_front_write_queues(XenbusFront *f, XenTx tx, const XenQueues *qs,
+                               XenbusFrontQueueFn *fn);
+
 /* --- pages: xenbus-front-pages.c --- */
 
+/*
+ * @count zeroed pages next to each other for the backend, which may write to them if @writable;
+ * @ret_refs has room for @count. NULL: errors name @queue.
+ */
+void *xenbus_front_share(XenbusFront *f, unsigned queue, unsigned count, bool writable,
+                         uint32_t *ret_refs, GError **error);
 /*
  * Frees @count shared pages at @addr, now or as soon as the backend has let go of them: its
  * queues run until it has heard of our end. NULL is fine.
