@@ -87,12 +87,10 @@ static BlockObject *blockdev_add_node(System *s, const BlockdevOptions *options,
 static BlockObject *blockdev_get_below(System *s, const OptRef *file, const Inherited *r,
                                        GError **error)
 {
-    Inherited from = *r;
     BlockObject *below;
 
     if (file->object) {
-        from.discard = true; /* as in QEMU: what is above decides */
-        below = blockdev_add_node(s, file->object, &from, error);
+        below = blockdev_add_node(s, file->object, r, error);
         if (below) {
             below->nested = true;
         }

@@ -50,8 +50,6 @@ void blockdev_remove(System *s, BlockObject *o)
     below->above = NULL;
     if (below->nested) {
         blockdev_remove(s, below);
-    } else {
-        (void)block_node_refresh(below->node, NULL); /* it may be longer now */
     }
 }
 

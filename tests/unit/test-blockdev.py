@@ -135,6 +135,8 @@ def test_drives_that_are_wrong():
                 (f'if=none,file={at("a")}', "Parameter 'id' is missing"),
                 (f'if=none,id=d,file={at("c")}',
                  f"Could not open '{at('c')}': No such file or directory"),
+                ('if=none,id=d,file=/dev/null',
+                 "'file' driver requires '/dev/null' to be a regular file"),
                 ('if=none,id=d,file=foo:x', "Unknown protocol 'foo'"),
                 (f'{drive},format=foo', "Unknown driver 'foo'"),
                 (f'{drive},cache=foo', "Parameter 'cache' does not accept value 'foo'"),
@@ -205,10 +207,11 @@ def test_drive_is_two_nodes():
 def test_cache_modes():
     with images('a') as at:
         for mode, direct, no_flush in (('writeback', False, False), ('none', True, False),
-                                       ('unsafe', False, True), ('none,cache.direct=off', False,
-                                                                 False)):
-            with none('-drive', f'if=none,id=d,node-name=n,file={at("a")},cache={mode}') as r:
-                assert nodes(r.qmp())['n'][3:5] == (direct, no_flush), mode
+                                       ('unsafe', False, True), ('none,cache.direct=off', False, False),
+                                       ('unsafe,cache.no-flush=off', False, False)):
+            with none('-drive', f'if=none,id=d,node-name=n,file={at("a")},read-only=on,'
+                      f'cache={mode}') as r:
+                assert nodes(r.qmp())['n'][2:5] == (True, direct, no_flush), mode
 
 
 def test_what_may_not_be_written_to():
@@ -221,8 +224,13 @@ def test_what_may_not_be_written_to():
         node = f'file,node-name=f,filename={at("a")}'
         status, _, err = run(BINARY, *NONE, '-blockdev', node, **nobody)
         assert status == 1 and f"Could not open '{at('a')}': Permission denied" in err, err
+        # the raw node's own, where it has one
+        auto = ('-blockdev', node + ',auto-read-only=on')
+        err = run(BINARY, *NONE, *auto, '-blockdev', 'raw,node-name=r,file=f', **nobody)[2]
+        assert f"file=f: Could not open '{at('a')}': Permission denied" in err, err
         # as in QEMU a drive is read-only then, too
-        for args in (('-blockdev', node + ',auto-read-only=on'),
+        for args in (auto, (*auto, '-blockdev', 'raw,node-name=r,file=f,auto-read-only=on'),
+                     (*auto, '-blockdev', 'raw,node-name=r,file=f,read-only=on'),
                      ('-drive', f'if=none,id=d,node-name=f,file={at("a")}')):
             err = run(BINARY, *NONE, *args, '-device', 'x', **nobody)[2]
             assert "-device x: 'x' is not a valid device model name" in err, err
