@@ -63,11 +63,11 @@ static int loop_open(BlockRig *r, unsigned sector)
 
 static void loop_close(BlockRig *r, int fd)
 {
-    g_autofree char *path = (char *)r->config.filename;
-
     block_rig_close(r);
     g_assert_cmpint(ioctl(fd, BLKFLSBUF), ==, 0);
     close(fd);
+    g_free((char *)r->config.filename);
+    r->config.filename = NULL;
 }
 
 static void expect_image(BlockRig *r)
