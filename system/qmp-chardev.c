@@ -47,15 +47,7 @@ static bool query_chardev(void *opaque, QmpMonitor *m, const void *args, void *r
 
 /* --- chardev-add: QEMU's nest of objects, of which sockets are one --- */
 
-typedef struct PathArgs {
-    char *path;
-} PathArgs;
-
-static const OptMember path_members[] = {
-    { "path", OPT_STR, offsetof(PathArgs, path), .required = true },
-    { 0 },
-};
-static const OptTable path_table = { "UnixSocketAddress", sizeof(PathArgs), path_members };
+static const OptTable path_table = { "UnixSocketAddress", sizeof(QmpPathArgs), qmp_path_members };
 
 typedef struct FdArgs {
     char *str;
@@ -179,7 +171,7 @@ static bool chardev_add_socket(System *s, QmpMonitor *m, const AddArgs *add, GEr
     config.id = add->id;
     config.hotplug = true;
     if (addr->type == ADDRESS_UNIX) {
-        config.path = ((const PathArgs *)addr->u->data)->path;
+        config.path = ((const QmpPathArgs *)addr->u->data)->path;
         return chardev_new_socket(s, &config, error) != NULL;
     }
     name = ((const FdArgs *)addr->u->data)->str;

@@ -13,15 +13,11 @@ static const OptMember id_members[] = {
 };
 const OptTable qmp_id_args = { "id", sizeof(QmpIdArgs), id_members };
 
-typedef struct PathArgs {
-    char *path;
-} PathArgs;
-
-static const OptMember path_members[] = {
-    { "path", OPT_STR, offsetof(PathArgs, path), .required = true },
+const OptMember qmp_path_members[] = {
+    { "path", OPT_STR, offsetof(QmpPathArgs, path), .required = true },
     { 0 },
 };
-static const OptTable path_args = { "path", sizeof(PathArgs), path_members };
+static const OptTable path_args = { "path", sizeof(QmpPathArgs), qmp_path_members };
 
 typedef struct PropertyInfo {
     char *name;
@@ -103,7 +99,7 @@ static void property_add(GArray *list, const char *name, char *type)
 static bool qom_list(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
 {
     const System *s = opaque;
-    const char *path = ((const PathArgs *)args)->path;
+    const char *path = ((const QmpPathArgs *)args)->path;
     GArray *list;
 
     if (!g_str_equal(path, PERIPHERALS)) {

@@ -144,6 +144,12 @@ typedef struct QmpIdArgs {
 
 extern const OptTable qmp_id_args; /* of device_del and its like */
 
+typedef struct QmpPathArgs {
+    char *path;
+} QmpPathArgs;
+
+extern const OptMember qmp_path_members[];
+
 void qmp_state_register(System *s);
 void qmp_event_shutdown(System *s, const char *reason);
 void qmp_event_stop(System *s);
