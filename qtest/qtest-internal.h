@@ -14,18 +14,14 @@
 
 #include "hw/xen/xen-store.h"
 #include "qtest/qtest.h"
-#include "util/bound-path.h"
-#include "util/log.h"
+#include "util/chardev.h"
 #include "xenemu.h"
 
 #define QTEST_MAX_BYTES (4u << 20) /* in one command */
 
 struct Qtest {
     char *chardev;
-    int listen_fd;       /* -1: we are the client */
-    guint listen_tag;    /* or of the pause after a failed accept */
-    LogLimit accept_limit;
-    BoundPath bound;     /* of listen_fd */
+    Chardev *socket;
     bool waiting;        /* start-up goes on with the first client */
     int fd;              /* -1: not connected */
     guint in_tag;

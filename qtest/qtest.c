@@ -12,15 +12,12 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "util/fd.h"
 #include "util/options.h"
 
 #define MAX_LINE  (2 * QTEST_MAX_BYTES + 256) /* in hexadecimal, and the words before */
 #define MAX_WORDS 8 /* in a command; a longer one has too many arguments */
-#define ACCEPT_PAUSE_S 1 /* after a failure, which would come again at once */
 
 /* --- answers --- */
 
@@ -231,41 +228,18 @@ static gboolean qtest_readable(gint fd, GIOCondition cond, gpointer opaque)
     return q->fd >= 0 ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
-static void qtest_connected(Qtest *q, int fd)
+/* The next client replaces one that is there: a test that was killed may be. */
+static void qtest_connected(void *opaque, int fd)
 {
+    Qtest *q = opaque;
+
+    qtest_disconnect(q);
     q->fd = fd;
     q->waiting = false;
     q->start_us = g_get_monotonic_time();
     q->in_tag = g_unix_fd_add(fd, G_IO_IN, qtest_readable, q);
     qtest_log_line(q, 'I', "OPENED");
-}
-
-static gboolean qtest_accept_again(gpointer opaque);
-
-/* The next client replaces one that is there: a test that was killed may be. */
-static gboolean qtest_accept(gint listen_fd, GIOCondition cond, gpointer opaque)
-{
-    Qtest *q = opaque;
-    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-
-    if (fd >= 0) {
-        qtest_disconnect(q);
-        qtest_connected(q, fd);
-    } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-        warn_report_limited(&q->accept_limit, "qtest: cannot accept a client: %s",
-                            g_strerror(errno));
-        q->listen_tag = g_timeout_add_seconds(ACCEPT_PAUSE_S, qtest_accept_again, q);
-        return G_SOURCE_REMOVE;
-    }
-    return G_SOURCE_CONTINUE;
-}
-
-static gboolean qtest_accept_again(gpointer opaque)
-{
-    Qtest *q = opaque;
-
-    q->listen_tag = g_unix_fd_add(q->listen_fd, G_IO_IN, qtest_accept, q);
-    return G_SOURCE_REMOVE;
+    chardev_set_handler(q->socket, qtest_connected, q);
 }
 
 typedef struct QtestSocket {
@@ -282,43 +256,18 @@ static const OptMember socket_members[] = {
 };
 static const OptTable socket_options = { "qtest", sizeof(QtestSocket), socket_members };
 
-/* Non-blocking: a client may be gone again before it is accepted. */
-static int qtest_listen(Qtest *q, const struct sockaddr_un *addr)
+static bool qtest_open(Qtest *q, const QtestSocket *s, GError **error)
 {
-    AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const ChardevConfig config = {
+        .label = "qtest", .path = s->path, .server = s->server, .wait = true,
+    };
 
-    unlink(addr->sun_path); /* as QEMU does: a dead server's */
-    if (fd < 0 || bind(fd, (const void *)addr, sizeof(*addr)) < 0 ||
-        !bound_path_set(&q->bound, addr->sun_path) || listen(fd, 1) < 0) {
-        return -1;
-    }
-    return g_steal_fd(&fd);
-}
-
-/* False and errno. */
-static bool qtest_open(Qtest *q, const QtestSocket *s)
-{
-    struct sockaddr_un addr = { .sun_family = AF_UNIX };
-    AUTO_FD int fd = -1;
-
-    if (g_strlcpy(addr.sun_path, s->path, sizeof(addr.sun_path)) >= sizeof(addr.sun_path)) {
-        errno = ENAMETOOLONG;
+    q->socket = chardev_new(&config, error);
+    if (!q->socket) {
         return false;
     }
-    if (!s->server) {
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0 || connect(fd, (void *)&addr, sizeof(addr)) < 0) {
-            return false;
-        }
-        qtest_connected(q, g_steal_fd(&fd));
-        return true;
-    }
-    q->listen_fd = qtest_listen(q, &addr);
-    if (q->listen_fd < 0) {
-        return false;
-    }
-    q->waiting = s->wait;
-    q->listen_tag = g_unix_fd_add(q->listen_fd, G_IO_IN, qtest_accept, q);
+    q->waiting = s->server && s->wait;
+    chardev_set_handler(q->socket, qtest_connected, q);
     return true;
 }
 
@@ -336,11 +285,11 @@ static bool qtest_open_chardev(Qtest *q, GError **error)
         g_set_error(&err, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
                     "only unix:PATH is supported");
     }
-    ok = s && qtest_open(q, s);
+    ok = s && qtest_open(q, s, &err);
     if (!ok) {
         g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
                     "Failed to initialize device for qtest: \"%s\": %s", q->chardev,
-                    err ? err->message : g_strerror(errno));
+                    err->message);
     }
     opt_config_free(&socket_options, s);
     return ok;
@@ -367,8 +316,7 @@ Qtest *qtest_new(const QtestConfig *config, GError **error)
 {
     g_autoptr(Qtest) q = g_new0(Qtest, 1);
 
-    q->listen_fd = q->fd = -1;
-    q->accept_limit = (LogLimit){ .burst = 1, .interval_ms = 60000 };
+    q->fd = -1;
     q->in = g_byte_array_new();
     q->out = g_byte_array_new();
     q->chardev = g_strdup(config->chardev);
@@ -398,9 +346,7 @@ void qtest_free(Qtest *q)
         return;
     }
     qtest_disconnect(q);
-    g_clear_handle_id(&q->listen_tag, g_source_remove);
-    fd_close(&q->listen_fd);
-    bound_path_remove(&q->bound);
+    chardev_free(q->socket);
     qtest_guest_kill(q);
     xen_store_close(q->dom0_store);
     if (q->log && q->log != stderr) {
