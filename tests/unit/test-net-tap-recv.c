@@ -390,6 +390,36 @@ static void test_bursts(void)
     burst_test_free(t);
 }
 
+static gpointer read_a_batch(gpointer opaque)
+{
+    read_frames(opaque, BATCH);
+    return NULL;
+}
+
+/* A queue whose iothread is another one now, in the middle of much: the ring is made anew. */
+static void test_bursts_in_another_thread(void)
+{
+    BurstTest *t = burst_test_new();
+
+    if (!t) {
+        return;
+    }
+    guest_buffers_add_n(t->g, 400, 1600);
+    send_frames(t, 5 * BATCH + 3);
+    read_frames(t, BATCH);
+    g_thread_join(g_thread_new("other", read_a_batch, t));
+    if (has_ring(t)) {
+        read_frames(t, BATCH);
+        g_thread_join(g_thread_new("other", read_a_batch, t));
+        read_frames(t, BATCH);
+        read_frames(t, 3);
+        g_assert_false(t->g->b.more);
+        g_assert_true(tap_ring_is_up(t->tq->ring));
+        guest_buffers_check_guards(t->g);
+    }
+    burst_test_free(t);
+}
+
 /* What it is edge-triggered for: where no more is said, an event comes with the next packet. */
 static void test_event_behind_a_burst(void)
 {
@@ -664,6 +694,7 @@ int main(int argc, char **argv)
     TEST("by-plain-reads", test_recv_into_by_plain_reads);
     TEST("with-the-link-off", test_recv_into_with_the_link_off);
     TEST("bursts", test_bursts);
+    TEST("bursts-in-another-thread", test_bursts_in_another_thread);
     TEST("event-behind-a-burst", test_event_behind_a_burst);
     TEST("holes", test_holes);
     TEST("hole-before-overlapping-buffers", test_hole_before_overlapping_buffers);
