@@ -10,6 +10,7 @@
 modules=(
     xen-netfront xen-netback xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs
     tun bridge veth sch_fq_codel 8021q
+    xen-blkfront xen-blkback loop
 )
 
 xen_bin=/usr/lib/xen-4.17/bin
@@ -28,7 +29,7 @@ base_fill() {
     mkdir -p "$root"/{guest,etc/xen/scripts,var/log/xen/console,var/lib/xen}
     touch "$root/etc/xen/xl.conf"
     install "$here/lib/init" "$root/init"
-    install "$here/lib/vif-lab" "$root/etc/xen/scripts/vif-lab"
+    install "$here"/lib/{vif,block}-lab "$root/etc/xen/scripts/"
     pack "$root" > "$1/image"
     rm -rf "$root"
     zcat /boot/xen-4.17-amd64.gz > "$1/xen"
@@ -36,7 +37,7 @@ base_fill() {
 
 base_image() {
     local key
-    key=$(root_key "$here"/lib/{init,vif-lab,image.sh} /boot/xen-4.17-amd64.gz)
+    key=$(root_key "$here"/lib/{init,vif-lab,block-lab,image.sh} /boot/xen-4.17-amd64.gz)
     cached base "$key" base_fill
 }
 
@@ -44,7 +45,7 @@ base_image() {
 tool_build() {
     local sources=("$here/lib/$1.c") flags
     [ -e "${sources[0]}" ] || sources=("$top/tests/bench/$1"*.c)
-    flags=$(pkg-config --static --libs xencontrol) || return
+    flags=$(pkg-config --static --libs xencontrol liburing) || return
     # shellcheck disable=SC2086 # words are meant
     cc -O2 -Wall -D_GNU_SOURCE -static -pthread -o "$work/$1" "${sources[@]}" $flags
 }
@@ -53,7 +54,7 @@ tool_build() {
 run_images() {
     local guest=$work/guest dom0=$work/dom0 a
     mkdir -p "$guest/lab" "$dom0/guest"
-    cp "$lab"/{both,checks,console,guest-side,measure}.sh "$here"/lib/{guest,dom0,dom0-net}.sh \
+    cp "$lab"/{both,checks,console,guest-side,measure}.sh "$here"/lib/{guest,dom0,dom0-net,dom0-disk}.sh \
         "$guest/lab/"
     cp -r "$scenario" "$guest/lab/scenario"
     [ -z "$ringtap" ] || put "$guest" "$ringtap" /usr/bin/ringtap
