@@ -1,6 +1,7 @@
 /*
  * What the other end writes into XenStore: an input is the values of its directory, for netback's
- * keys of a frontend and for netfront's plan of a backend. libxenstore's calls end here.
+ * keys of a frontend, for those of a frontend whose rings have some pages, and for netfront's plan
+ * of a backend. libxenstore's calls end here.
  *
  *     u8 queues that the device may have, then u8 key, u8 queue (255: the device's own
  *     directory), u8 length, the value
@@ -25,6 +26,7 @@ static const char *const keys[] = {
     "event-channel-rx", "request-rx-copy", "feature-rx-notify", "feature-sg", "feature-gso-tcpv4",
     "feature-gso-tcpv6", "feature-no-csum-offload", "feature-ipv6-csum-offload",
     "multi-queue-max-queues", "feature-rx-copy", "feature-split-event-channels",
+    "ring-page-order", "ring-ref", "ring-ref0", "ring-ref1", "ring-ref2", "ring-ref3",
 };
 
 static GHashTable *values; /* path: GBytes */
@@ -123,11 +125,10 @@ static void check_keys(const NetbackKeys *k, unsigned max)
     g_assert_true(!(k->offload & NETDEV_TSO6) || (k->sg && (k->offload & NETDEV_CSUM6)));
 }
 
-static void read_back_keys(XenStore *s, unsigned max)
+/* False: they are refused. */
+static bool read_keys(XenStore *s, XenKeys *k)
 {
     g_autoptr(GError) error = NULL;
-    Netback nb = { .max_queues = max, .to_guest = UINT32_MAX };
-    XenKeys *k = netback_store_keys_new(&nb);
     XenbusStep step = XENBUS_STEP_MORE;
 
     for (unsigned i = 0; i < MAX_STEPS && step == XENBUS_STEP_MORE; i++) {
@@ -135,10 +136,60 @@ static void read_back_keys(XenStore *s, unsigned max)
     }
     g_assert_cmpint(step, !=, XENBUS_STEP_MORE);
     g_assert_true((step == XENBUS_STEP_FAILED) == (error != NULL));
-    if (!error) {
+    return !error;
+}
+
+static void read_back_keys(XenStore *s, unsigned max)
+{
+    Netback nb = { .max_queues = max, .to_guest = UINT32_MAX };
+    XenKeys *k = netback_store_keys_new(&nb);
+
+    if (read_keys(s, k)) {
         check_keys(container_of(k, NetbackKeys, base), max);
     }
     netback_store_keys_free(k);
+}
+
+/* --- rings of some pages --- */
+
+#define MAX_ORDER 2u
+
+typedef struct RingKeys {
+    XenKeys base;
+    int order;
+} RingKeys;
+
+static bool ring_read_device(XenKeys *k, const XenKeysDir *d, GError **error)
+{
+    return xen_keys_page_order(d, MAX_ORDER, &container_of(k, RingKeys, base)->order, error);
+}
+
+static bool ring_read_queue(XenKeys *k, const XenKeysDir *d, XenQueueKeys *q, GError **error)
+{
+    q->n_ports = 1;
+    return xen_keys_ring(d, container_of(k, RingKeys, base)->order, q, error) &&
+           xen_keys_port(d, "event-channel", &q->port[0], error);
+}
+
+static void read_ring_keys(XenStore *s, unsigned max)
+{
+    static const XenKeysOps ops = { ring_read_device, ring_read_queue };
+    RingKeys k = { .order = -2 };
+
+    xen_keys_init(&k.base, &ops, max);
+    if (read_keys(s, &k.base)) {
+        g_assert_cmpint(k.order, >=, -1);
+        g_assert_cmpint(k.order, <=, MAX_ORDER);
+        for (unsigned i = 0; i < k.base.n_queues; i++) {
+            const XenQueueKeys *q = &k.base.queue[i];
+
+            g_assert_cmpuint(q->n_refs, ==, k.order < 0 ? 1 : 1u << k.order);
+            for (unsigned j = 1; j < q->n_refs; j++) {
+                g_assert_cmpuint(q->ref[j], !=, q->ref[j - 1]);
+            }
+        }
+    }
+    xen_keys_done(&k.base);
 }
 
 static void read_front_plan(XenStore *s, unsigned max)
@@ -177,6 +228,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_take(&in, &max, 1);
     read_values(&in);
     read_back_keys(s, 1 + max % NETIF_MAX_QUEUES);
+    read_ring_keys(s, 1 + max % NETIF_MAX_QUEUES);
     read_front_plan(s, 1 + max % NETIF_MAX_QUEUES);
     return 0;
 }
