@@ -227,14 +227,16 @@ bool xen_queue_map_ring(XenQueue *q, XenRing *ring, const char *name, const uint
 
     g_assert(q->n_maps < XEN_QUEUE_MAX_RINGS);
     if (!pages) {
-        QUEUE_FAIL(error, "queue %u: cannot map %s-ring-ref %u: %s", q->q.index, name, refs[0],
-                   g_strerror(errno));
+        QUEUE_FAIL(error, "queue %u: cannot map %s%sring-ref %u%s: %s", q->q.index,
+                   name ? name : "", name ? "-" : "", refs[0],
+                   n_pages > 1 ? " and those behind it" : "", g_strerror(errno));
         return false;
     }
     q->map[q->n_maps].pages = pages;
     q->map[q->n_maps++].n = n_pages;
     if (!xen_ring_attach_back(ring, pages, n_pages, entry_size)) {
-        QUEUE_FAIL(error, "queue %u: the %s ring's req_prod is impossible", q->q.index, name);
+        QUEUE_FAIL(error, "queue %u: the %s%sring's req_prod is impossible", q->q.index,
+                   name ? name : "", name ? " " : "");
         return false;
     }
     return true;

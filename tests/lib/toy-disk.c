@@ -123,7 +123,7 @@ static XenQueue *disk_start(XenBackQueues *qs, const XenKeys *k, unsigned index,
     disk_say(d, "queue");
     xen_queue_init(&q->base, &ops, d->f.host, 1, index, &d->faults);
     if (!xen_queue_open(&q->base, true, error) ||
-        !xen_queue_map_ring(&q->base, &q->ring, "toy", keys->ref, keys->n_refs, d->entry_size,
+        !xen_queue_map_ring(&q->base, &q->ring, NULL, keys->ref, keys->n_refs, d->entry_size,
                             error) ||
         !xen_queue_bind(&q->base, keys->port[0], &q->events, error) ||
         !xen_queue_start(&q->base, NULL, "toy", error)) {

@@ -75,7 +75,7 @@ static void test_refused(void)
     d.refuse_prepare = false;
     ref = xen_store_read(d.f.domu, 0, TOY_FE "/queue-2/ring-ref");
     toy_put(&d.f, TOY_FE, "queue-2/ring-ref", "30000");
-    expect_refused(&d, "queue 2: cannot map toy-ring-ref 30000");
+    expect_refused(&d, "queue 2: cannot map ring-ref 30000");
     toy_disk_expect_log(&d, "prepare queue queue queue less none ERROR");
     toy_put(&d.f, TOY_FE, "queue-2/ring-ref", ref);
     toy_disk_connect(&d, 4);

@@ -109,10 +109,24 @@ static void test_attach_impossible(void)
         d.front[0].ring.page->req_prod = WRAPS + ahead[i];
         toy_front(&d.f, 4);
         TOY_WAIT(toy_is(&d.f, TOY_BE, "state", "5"));
-        g_assert_cmpstr(d.bus.error, ==, "queue 0: the toy ring's req_prod is impossible");
+        g_assert_cmpstr(d.bus.error, ==, "queue 0: the ring's req_prod is impossible");
         g_assert_cmpuint(d.made, ==, 0);
         toy_disk_down(&d);
     }
+}
+
+/* One page of them that cannot be mapped: none stays mapped. */
+static void test_unmappable_page(void)
+{
+    ToyDisk d;
+
+    toy_disk_up(&d, 1, 4, 0, TOY_DISK_ENTRY);
+    toy_put(&d.f, TOY_FE, "ring-ref3", "30000");
+    toy_front(&d.f, 4);
+    TOY_WAIT(toy_is(&d.f, TOY_BE, "state", "5"));
+    g_assert_true(g_str_has_prefix(d.bus.error, "queue 0: cannot map ring-ref "));
+    g_assert_nonnull(strstr(d.bus.error, " and those behind it: "));
+    toy_disk_down(&d);
 }
 
 /* While it runs: the ring halts once, whatever comes on it later, and takes no time. */
@@ -159,6 +173,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/xen/queue-rings/order-of-pages", test_order_of_pages);
     g_test_add_func("/hw/xen/queue-rings/attach-in-the-middle", test_attach_in_the_middle);
     g_test_add_func("/hw/xen/queue-rings/attach-impossible", test_attach_impossible);
+    g_test_add_func("/hw/xen/queue-rings/unmappable-page", test_unmappable_page);
     g_test_add_func("/hw/xen/queue-rings/halts-once", test_halts_once);
     return g_test_run();
 }

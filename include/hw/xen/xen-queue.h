@@ -83,8 +83,8 @@ bool xen_queue_bind(XenQueue *q, uint32_t remote, uint64_t *events_received, GEr
 bool xen_queue_alloc_port(XenQueue *q, uint64_t *events_received, GError **error);
 
 /*
- * A backend's: maps @n_pages of a ring that are called @name in errors, and attaches @ring
- * to where it stands. Unmapped by xen_queue_done().
+ * A backend's: maps @n_pages of a ring that is called @name in errors (NULL: the queue has no
+ * other), and attaches @ring to where it stands. Unmapped by xen_queue_done().
  */
 bool xen_queue_map_ring(XenQueue *q, XenRing *ring, const char *name, const uint32_t *refs,
                         unsigned n_pages, uint32_t entry_size, GError **error);
