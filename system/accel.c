@@ -201,7 +201,7 @@ static gboolean accel_lost(gint fd, GIOCondition condition, gpointer opaque)
 
 static void accel_sweep(System *s)
 {
-    unsigned n = s->accel.connect ? 0 : xenbus_sweep(s->xen, s->store, "vif");
+    unsigned n = s->accel.connect ? 0 : xenbus_sweep(s->xen, s->store, "vif", "script");
 
     if (n > 0) {
         info_report("removed %u XenStore director%s that a killed program left of dead domains",

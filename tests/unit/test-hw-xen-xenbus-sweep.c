@@ -38,11 +38,11 @@ static void test_of_a_dead_domain(void)
     put(&v, "/local/domain/0/backend/vif/77/3/frontend", "/local/domain/77/device/vif/3");
     put(&v, "/local/domain/0/error/backend/vif/77/0/error", "why");
     put(&v, "/local/domain/0/device-model/77/state", "running");
-    g_assert_cmpuint(xenbus_sweep(v.host, v.host_store, "vif"), ==, 4);
+    g_assert_cmpuint(xenbus_sweep(v.host, v.host_store, "vif", "script"), ==, 4);
     g_assert_false(is_there(&v, "/local/domain/0/backend/vif/77"));
     g_assert_false(is_there(&v, "/local/domain/0/error/backend/vif/77"));
     g_assert_false(is_there(&v, "/local/domain/0/device-model/77"));
-    g_assert_cmpuint(xenbus_sweep(v.host, v.host_store, "vif"), ==, 0);
+    g_assert_cmpuint(xenbus_sweep(v.host, v.host_store, "vif", "script"), ==, 0);
     vif_down(&v);
 }
 
@@ -56,7 +56,7 @@ static void test_a_live_one_keeps_its_own(void)
     vif_connect(&v, &config);
     model = g_strdup_printf("/local/domain/0/device-model/%u/state", v.guest->domid);
     put(&v, model, "running");
-    g_assert_cmpuint(xenbus_sweep(v.host, v.host_store, "vif"), ==, 0);
+    g_assert_cmpuint(xenbus_sweep(v.host, v.host_store, "vif", "script"), ==, 0);
     g_assert_true(is_there(&v, v.be));
     g_assert_true(is_there(&v, model));
     vif_down(&v);
@@ -72,10 +72,25 @@ static void test_a_toolstack_removes_its_own(void)
     put(&v, "/local/domain/0/backend/vif/77/1/frontend", "/local/domain/77/device/vif/1");
     put(&v, "/local/domain/0/device-model/77/state", "running");
     put(&v, "/local/domain/0/device-model/77/physmap", "");
-    g_assert_cmpuint(xenbus_sweep(v.host, v.host_store, "vif"), ==, 1);
+    g_assert_cmpuint(xenbus_sweep(v.host, v.host_store, "vif", "script"), ==, 1);
     g_assert_true(is_there(&v, "/local/domain/0/backend/vif/77/0/script"));
     g_assert_false(is_there(&v, "/local/domain/0/backend/vif/77/1"));
     g_assert_true(is_there(&v, "/local/domain/0/device-model/77/state"));
+    vif_down(&v);
+}
+
+/* A kind whose toolstack has another mark. */
+static void test_another_mark(void)
+{
+    Vif v;
+
+    up(&v);
+    put(&v, "/local/domain/0/backend/qdisk/77/0/frontend", "/local/domain/77/device/vbd/0");
+    put(&v, "/local/domain/0/backend/qdisk/77/0/params", "raw:/disk");
+    put(&v, "/local/domain/0/backend/qdisk/77/1/frontend", "/local/domain/77/device/vbd/1");
+    g_assert_cmpuint(xenbus_sweep(v.host, v.host_store, "qdisk", "params"), ==, 1);
+    g_assert_true(is_there(&v, "/local/domain/0/backend/qdisk/77/0"));
+    g_assert_false(is_there(&v, "/local/domain/0/backend/qdisk/77/1"));
     vif_down(&v);
 }
 
@@ -96,7 +111,7 @@ static void test_unknown_is_not_dead(void)
     store = xen_store_open(path, &error);
     g_assert_no_error(error);
     store_proxy_refuse_domains(proxy);
-    g_assert_cmpuint(xenbus_sweep(v.host, store, "vif"), ==, 0);
+    g_assert_cmpuint(xenbus_sweep(v.host, store, "vif", "script"), ==, 0);
     g_assert_cmpuint(store_proxy_refused(proxy), ==, 1);
     g_assert_true(is_there(&v, node));
     xen_store_close(store);
@@ -113,7 +128,7 @@ static void test_what_is_not_meant_stays(void)
     put(&v, "/local/domain/0/backend/vbd/77/0/frontend", "/local/domain/77/device/vbd/0");
     put(&v, "/local/domain/0/backend/vif/77x/0/frontend", "/x");
     put(&v, "/local/domain/0/backend/vif/32752/0/frontend", "/x");
-    g_assert_cmpuint(xenbus_sweep(v.host, v.host_store, "vif"), ==, 0);
+    g_assert_cmpuint(xenbus_sweep(v.host, v.host_store, "vif", "script"), ==, 0);
     g_assert_true(is_there(&v, "/local/domain/0/backend/vbd/77/0/frontend"));
     g_assert_true(is_there(&v, "/local/domain/0/backend/vif/77x/0/frontend"));
     vif_down(&v);
@@ -128,7 +143,7 @@ static void test_not_dom0(void)
     up(&v);
     path = g_strdup_printf("/local/domain/%u/backend/vif/77/0/frontend", v.guest->domid);
     put(&v, path, "/x");
-    g_assert_cmpuint(xenbus_sweep(v.guest, v.guest_store, "vif"), ==, 0);
+    g_assert_cmpuint(xenbus_sweep(v.guest, v.guest_store, "vif", "script"), ==, 0);
     g_assert_true(is_there(&v, path));
     vif_down(&v);
 }
@@ -139,6 +154,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sweep/of-a-dead-domain", test_of_a_dead_domain);
     g_test_add_func("/sweep/a-live-one-keeps-its-own", test_a_live_one_keeps_its_own);
     g_test_add_func("/sweep/a-toolstack-removes-its-own", test_a_toolstack_removes_its_own);
+    g_test_add_func("/sweep/another-mark", test_another_mark);
     g_test_add_func("/sweep/unknown-is-not-dead", test_unknown_is_not_dead);
     g_test_add_func("/sweep/what-is-not-meant-stays", test_what_is_not_meant_stays);
     g_test_add_func("/sweep/not-dom0", test_not_dom0);

@@ -11,10 +11,11 @@
 #include "hw/xen/xen-store.h"
 
 /*
- * Removes our domain's backends of @kind ("vif") that no toolstack made, and device-model
- * nodes that have nothing but a state, of domains that are known to be dead. Returns how many of
- * them. Only dom0 may ask whether a domain lives: elsewhere nothing is removed. Main thread.
+ * Removes our domain's backends of @kind ("vif") that no toolstack made, which writes
+ * @toolstack_key, and device-model nodes that have nothing but a state, of domains that are known
+ * to be dead. Returns how many of them. Only dom0 may ask whether a domain lives: elsewhere nothing
+ * is removed. Main thread.
  */
-unsigned xenbus_sweep(const Xen *xen, XenStore *s, const char *kind);
+unsigned xenbus_sweep(const Xen *xen, XenStore *s, const char *kind, const char *toolstack_key);
 
 #endif
