@@ -134,10 +134,14 @@ int main(int argc, char **argv)
 {
     static Load l;
     unsigned long done;
-    double seconds, start;
+    double seconds = 0, start;
+    char *end = NULL;
 
-    if (argc != 6 || (strcmp(argv[2], "read") != 0 && strcmp(argv[2], "write") != 0) ||
-        (seconds = atof(argv[5])) <= 0) {
+    if (argc == 6) {
+        seconds = strtod(argv[5], &end);
+    }
+    if (argc != 6 || *end != '\0' || !(seconds > 0) ||
+        (strcmp(argv[2], "read") != 0 && strcmp(argv[2], "write") != 0)) {
         fprintf(stderr, "usage: disk-load FILE read|write SIZE DEPTH SECONDS\n");
         return 2;
     }
