@@ -38,7 +38,8 @@ typedef struct VirtqSetup {
     /*
      * Where to go on. Split: the avail index, and where that differs from the used ring's index,
      * the latter, as chains go back in order. Packed: low half avail, high half used, each 15
-     * bits and the wrap counter (vhost-user: VHOST_USER_SET_VRING_BASE).
+     * bits and the wrap counter (vhost-user: VHOST_USER_SET_VRING_BASE); where the ring itself says
+     * where it stands (virtq-place.c), that.
      */
     uint32_t base;
     /*
