@@ -35,6 +35,14 @@ void vhost_user_rig_setup(VhostUserRig *r, gconstpointer data);
 void vhost_user_rig_setup_ready(VhostUserRig *r, gconstpointer data);
 void vhost_user_rig_teardown(VhostUserRig *r, gconstpointer data);
 
+/* A test with such a fixture; @name begins with a '/'. */
+#define VHOST_USER_RIG_ADD(name, fn) \
+    g_test_add("/hw/virtio/vhost-user" name, VhostUserRig, NULL, \
+               vhost_user_rig_setup, fn, vhost_user_rig_teardown)
+#define VHOST_USER_RIG_ADD_READY(name, fn) \
+    g_test_add("/hw/virtio/vhost-user" name, VhostUserRig, NULL, \
+               vhost_user_rig_setup_ready, fn, vhost_user_rig_teardown)
+
 /* As vhost_user_front_sync() and vhost_user_front_ask(). */
 bool vhost_user_rig_sync(VhostUserRig *r);
 uint64_t vhost_user_rig_ask(VhostUserRig *r, uint32_t request, const void *payload,

@@ -406,35 +406,28 @@ static void test_packed_base(VhostUserRig *r, gconstpointer data)
     vhost_user_front_ring_done(&ring);
 }
 
-#define ADD(name, fn) \
-    g_test_add("/hw/virtio/vhost-user/" name, VhostUserRig, NULL, \
-               vhost_user_rig_setup, fn, vhost_user_rig_teardown)
-#define ADD_READY(name, fn) \
-    g_test_add("/hw/virtio/vhost-user/" name, VhostUserRig, NULL, \
-               vhost_user_rig_setup_ready, fn, vhost_user_rig_teardown)
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    ADD_READY("ring", test_ring);
-    ADD_READY("ring-addresses", test_ring_addresses);
-    ADD_READY("ring-events", test_ring_events);
-    ADD_READY("broken-untold", test_broken_untold);
-    ADD_READY("events-do-not-block", test_events_do_not_block);
-    ADD_READY("no-events", test_no_events);
-    ADD_READY("kick-first", test_kick_first);
-    ADD_READY("call-first", test_call_first);
-    ADD("features-last", test_features_last);
-    ADD("no-protocol-features", test_no_protocol_features);
-    ADD_READY("enable", test_enable);
-    ADD_READY("changes-of-a-running-ring", test_changes_of_a_running_ring);
-    ADD_READY("running-ring-is-not-changed", test_running_ring_is_not_changed);
-    ADD_READY("base-of-a-ring-that-never-ran", test_base_of_a_ring_that_never_ran);
-    ADD_READY("stopped-stays-stopped", test_stopped_stays_stopped);
-    ADD_READY("refused-ring", test_refused_ring);
-    ADD("sizes/split", test_sizes_split);
-    ADD("sizes/split-event-idx", test_sizes_split_event_idx);
-    ADD("sizes/packed", test_sizes_packed);
-    ADD("packed-base", test_packed_base);
+    VHOST_USER_RIG_ADD_READY("/ring", test_ring);
+    VHOST_USER_RIG_ADD_READY("/ring-addresses", test_ring_addresses);
+    VHOST_USER_RIG_ADD_READY("/ring-events", test_ring_events);
+    VHOST_USER_RIG_ADD_READY("/broken-untold", test_broken_untold);
+    VHOST_USER_RIG_ADD_READY("/events-do-not-block", test_events_do_not_block);
+    VHOST_USER_RIG_ADD_READY("/no-events", test_no_events);
+    VHOST_USER_RIG_ADD_READY("/kick-first", test_kick_first);
+    VHOST_USER_RIG_ADD_READY("/call-first", test_call_first);
+    VHOST_USER_RIG_ADD("/features-last", test_features_last);
+    VHOST_USER_RIG_ADD("/no-protocol-features", test_no_protocol_features);
+    VHOST_USER_RIG_ADD_READY("/enable", test_enable);
+    VHOST_USER_RIG_ADD_READY("/changes-of-a-running-ring", test_changes_of_a_running_ring);
+    VHOST_USER_RIG_ADD_READY("/running-ring-is-not-changed", test_running_ring_is_not_changed);
+    VHOST_USER_RIG_ADD_READY("/base-of-a-ring-that-never-ran", test_base_of_a_ring_that_never_ran);
+    VHOST_USER_RIG_ADD_READY("/stopped-stays-stopped", test_stopped_stays_stopped);
+    VHOST_USER_RIG_ADD_READY("/refused-ring", test_refused_ring);
+    VHOST_USER_RIG_ADD("/sizes/split", test_sizes_split);
+    VHOST_USER_RIG_ADD("/sizes/split-event-idx", test_sizes_split_event_idx);
+    VHOST_USER_RIG_ADD("/sizes/packed", test_sizes_packed);
+    VHOST_USER_RIG_ADD("/packed-base", test_packed_base);
     return g_test_run();
 }

@@ -548,49 +548,42 @@ G_STATIC_ASSERT(sizeof(VhostUserLog) == 16);
 G_STATIC_ASSERT(sizeof(VhostUserConfig) == 12 + 256);
 G_STATIC_ASSERT(sizeof(VhostUserInflight) == 24);
 
-#define ADD(name, fn) \
-    g_test_add("/hw/virtio/vhost-user/" name, VhostUserRig, NULL, \
-               vhost_user_rig_setup, fn, vhost_user_rig_teardown)
-#define ADD_READY(name, fn) \
-    g_test_add("/hw/virtio/vhost-user/" name, VhostUserRig, NULL, \
-               vhost_user_rig_setup_ready, fn, vhost_user_rig_teardown)
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    ADD("quiet", test_quiet);
-    ADD("features", test_features);
-    ADD("protocol-features", test_protocol_features);
-    ADD_READY("features-again", test_features_again);
-    ADD("no-features", test_no_features);
-    ADD_READY("refused-features", test_refused_features);
-    ADD("queue-num", test_queue_num);
-    ADD_READY("owner", test_owner);
-    ADD("reply-ack", test_reply_ack);
-    ADD_READY("unknown-request", test_unknown_request);
-    ADD_READY("status", test_status);
+    VHOST_USER_RIG_ADD("/quiet", test_quiet);
+    VHOST_USER_RIG_ADD("/features", test_features);
+    VHOST_USER_RIG_ADD("/protocol-features", test_protocol_features);
+    VHOST_USER_RIG_ADD_READY("/features-again", test_features_again);
+    VHOST_USER_RIG_ADD("/no-features", test_no_features);
+    VHOST_USER_RIG_ADD_READY("/refused-features", test_refused_features);
+    VHOST_USER_RIG_ADD("/queue-num", test_queue_num);
+    VHOST_USER_RIG_ADD_READY("/owner", test_owner);
+    VHOST_USER_RIG_ADD("/reply-ack", test_reply_ack);
+    VHOST_USER_RIG_ADD_READY("/unknown-request", test_unknown_request);
+    VHOST_USER_RIG_ADD_READY("/status", test_status);
     g_test_add("/hw/virtio/vhost-user/reset/status", VhostUserRig,
                GUINT_TO_POINTER(VHOST_USER_SET_STATUS), vhost_user_rig_setup_ready,
                test_reset_by_status, vhost_user_rig_teardown);
     g_test_add("/hw/virtio/vhost-user/reset/device", VhostUserRig,
                GUINT_TO_POINTER(VHOST_USER_RESET_DEVICE), vhost_user_rig_setup_ready,
                test_reset_by_status, vhost_user_rig_teardown);
-    ADD_READY("reset-forgets", test_reset_forgets);
-    ADD_READY("get-config", test_get_config);
-    ADD_READY("set-config", test_set_config);
-    ADD_READY("rarp", test_rarp);
-    ADD_READY("mtu", test_mtu);
-    ADD_READY("config-change", test_config_change);
-    ADD("config-change-not-negotiated", test_config_change_not_negotiated);
-    ADD_READY("ends", test_ends);
-    ADD_READY("reconnect", test_reconnect);
-    ADD_READY("reconnect-forgets", test_reconnect_forgets);
-    ADD_READY("slow-reader", test_slow_reader);
-    ADD_READY("gone-reader", test_gone_reader);
-    ADD_READY("reconnect-at-once", test_reconnect_at_once);
-    ADD_READY("disconnect", test_disconnect);
-    ADD_READY("free", test_free);
-    ADD_READY("warnings-are-limited", test_warnings_are_limited);
-    ADD("bytes", test_bytes);
+    VHOST_USER_RIG_ADD_READY("/reset-forgets", test_reset_forgets);
+    VHOST_USER_RIG_ADD_READY("/get-config", test_get_config);
+    VHOST_USER_RIG_ADD_READY("/set-config", test_set_config);
+    VHOST_USER_RIG_ADD_READY("/rarp", test_rarp);
+    VHOST_USER_RIG_ADD_READY("/mtu", test_mtu);
+    VHOST_USER_RIG_ADD_READY("/config-change", test_config_change);
+    VHOST_USER_RIG_ADD("/config-change-not-negotiated", test_config_change_not_negotiated);
+    VHOST_USER_RIG_ADD_READY("/ends", test_ends);
+    VHOST_USER_RIG_ADD_READY("/reconnect", test_reconnect);
+    VHOST_USER_RIG_ADD_READY("/reconnect-forgets", test_reconnect_forgets);
+    VHOST_USER_RIG_ADD_READY("/slow-reader", test_slow_reader);
+    VHOST_USER_RIG_ADD_READY("/gone-reader", test_gone_reader);
+    VHOST_USER_RIG_ADD_READY("/reconnect-at-once", test_reconnect_at_once);
+    VHOST_USER_RIG_ADD_READY("/disconnect", test_disconnect);
+    VHOST_USER_RIG_ADD_READY("/free", test_free);
+    VHOST_USER_RIG_ADD_READY("/warnings-are-limited", test_warnings_are_limited);
+    VHOST_USER_RIG_ADD("/bytes", test_bytes);
     return g_test_run();
 }
