@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "open-tap.h"
 
+#include <liburing.h>
+
 #include "netns.h"
 
 Netdev *open_tap(const char *ifname, unsigned queues, OnOffAuto vnet_hdr)
@@ -14,4 +16,19 @@ Netdev *open_tap(const char *ifname, unsigned queues, OnOffAuto vnet_hdr)
     g_assert_no_error(error);
     g_assert_true(netns_sh("ip link set %s up", ifname));
     return nd;
+}
+
+bool open_tap_has_io_uring(void)
+{
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+    };
+    struct io_uring ring;
+
+    if (io_uring_queue_init_params(64, &ring, &params) < 0) {
+        g_test_skip("no io_uring as we need it (Linux 6.1): packets go one by one");
+        return false;
+    }
+    io_uring_queue_exit(&ring);
+    return true;
 }
