@@ -13,6 +13,8 @@
  *        |                                      backend is Connected, too     |
  *        +--------------------------------------------------------------------+
  *
+ * Frontends of some kinds are Initialised, not Connected, until the backend is Connected.
+ *
  * All of it happens in front_update(), which looks at what is there now and not at what
  * changed: watches merge, and a device that was removed and made again may look as if
  * nothing had happened.
@@ -192,7 +194,7 @@ static void front_connect(XenbusFront *f)
         return;
     }
     f->offered = true;
-    front_set_state(f, XenbusStateConnected);
+    front_set_state(f, f->ops->at_initialised ? XenbusStateInitialised : XenbusStateConnected);
 }
 
 /* The backend is connected: packets or requests may flow. */
@@ -203,6 +205,9 @@ static void front_run(XenbusFront *f)
     if (!f->ops->run(f, &error)) {
         xenbus_front_fail(f, error->message);
         return;
+    }
+    if (f->state != XenbusStateConnected) {
+        front_set_state(f, XenbusStateConnected);
     }
     f->running = true;
     f->retry_ms = RETRY_MIN_MS;
@@ -314,10 +319,11 @@ static bool front_is_waiting(XenbusFront *f)
 {
     enum xenbus_state ours;
 
-    return !f->running && (!front_read_state(f, f->fe, &ours) || ours == XenbusStateConnected);
+    return !f->running && (!front_read_state(f, f->fe, &ours) || ours == f->state);
 }
 
-static void front_step_connected(XenbusFront *f, enum xenbus_state back)
+/* It is Connected, or Initialised: the backend has our keys. */
+static void front_step_offered(XenbusFront *f, enum xenbus_state back)
 {
     switch (back) {
     case XenbusStateConnected:
@@ -378,8 +384,9 @@ static void front_step(XenbusFront *f, enum xenbus_state back)
     case XenbusStateInitialising:
         front_step_initialising(f, back);
         break;
+    case XenbusStateInitialised:
     case XenbusStateConnected:
-        front_step_connected(f, back);
+        front_step_offered(f, back);
         break;
     case XenbusStateClosing:
         front_step_closing(f, back);
@@ -390,7 +397,6 @@ static void front_step(XenbusFront *f, enum xenbus_state back)
         }
         break;
     case XenbusStateInitWait:
-    case XenbusStateInitialised:
     case XenbusStateReconfiguring:
     case XenbusStateReconfigured:
     default:

@@ -31,6 +31,7 @@ typedef struct Fixture {
     XenStore *dom0;
     XenStore *domu;
     StoreProxy *proxy; /* between the frontend and its XenStore */
+    XenbusFrontOps ops;
     Toy toy;
 } Fixture;
 
@@ -145,12 +146,12 @@ static void toolstack_add(Fixture *f, const char *state)
     put(f, FE, "backend", BE);
 }
 
-static void up(Fixture *f)
+static void up_with(Fixture *f, const XenbusFrontOps *ops)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *path = NULL, *domu = NULL;
 
-    *f = (Fixture){ .dir = g_dir_make_tmp("test-xenbus-XXXXXX", &error) };
+    *f = (Fixture){ .dir = g_dir_make_tmp("test-xenbus-XXXXXX", &error), .ops = *ops };
     g_assert_no_error(error);
     path = g_build_filename(f->dir, "host", NULL);
     f->host = xen_xenemu_open_host(path, &error);
@@ -163,8 +164,13 @@ static void up(Fixture *f)
     f->domu = xen_store_open(domu, &error);
     g_assert_no_error(error);
     f->toy.log = g_string_new(NULL);
-    g_assert_true(xenbus_front_init(&f->toy.bus, &toy_ops, f->guest, f->domu, 5, &error));
+    g_assert_true(xenbus_front_init(&f->toy.bus, &f->ops, f->guest, f->domu, 5, &error));
     xenbus_front_start(&f->toy.bus);
+}
+
+static void up(Fixture *f)
+{
+    up_with(f, &toy_ops);
 }
 
 static void down(Fixture *f)
@@ -216,6 +222,80 @@ static void test_connect(void)
     put(&f, BE, "state", "4");
     WAIT_FOR(f.toy.bus.running);
     expect_log(&f, "run CONNECTED");
+    down(&f);
+}
+
+/* As a vbd's frontend: it is Connected after the backend, and reads before that what it said. */
+static void up_initialised(Fixture *f)
+{
+    XenbusFrontOps ops = toy_ops;
+
+    ops.at_initialised = true;
+    up_with(f, &ops);
+    toolstack_add(f, "2");
+    WAIT_FOR(front_is(f, "3"));
+    expect_log(f, "connect");
+}
+
+static void test_initialised(void)
+{
+    Fixture f;
+
+    up_initialised(&f);
+    g_assert_false(f.toy.bus.running);
+    put(&f, BE, "state", "4");
+    WAIT_FOR(front_is(&f, "4"));
+    g_assert_true(f.toy.bus.running);
+    expect_log(&f, "run CONNECTED");
+    put(&f, BE, "state", "4"); /* something has changed: no other connection */
+    put(&f, BE, "level", "3");
+    WAIT_FOR(f.toy.level == 3);
+    expect_log(&f, "");
+    put(&f, BE, "state", "5");
+    WAIT_FOR(front_is(&f, "6"));
+    expect_log(&f, "disconnect DISCONNECTED");
+    down(&f);
+}
+
+/* Until the backend has looked at the keys, its InitWait is that which they were written for. */
+static void test_initialised_waits(void)
+{
+    Fixture f;
+
+    up_initialised(&f);
+    put(&f, BE, "state", "2");
+    put(&f, BE, "level", "3");
+    WAIT_FOR(f.toy.level == 3);
+    g_assert_true(front_is(&f, "3"));
+    expect_log(&f, "");
+    put(&f, BE, "state", "5"); /* it does not want them */
+    WAIT_FOR(front_is(&f, "6"));
+    down(&f);
+}
+
+/* The same backend once more: the frontend begins anew. */
+static void test_initialised_again(void)
+{
+    Fixture f;
+
+    up_initialised(&f);
+    put(&f, BE, "state", "4");
+    WAIT_FOR(f.toy.bus.running);
+    put(&f, BE, "state", "2");
+    WAIT_FOR(front_is(&f, "3"));
+    expect_log(&f, "run CONNECTED disconnect DISCONNECTED connect");
+    down(&f);
+}
+
+static void test_initialised_run_fails(void)
+{
+    Fixture f;
+
+    up_initialised(&f);
+    f.toy.refuse_run = true;
+    put(&f, BE, "state", "4");
+    WAIT_FOR(front_is(&f, "6"));
+    expect_log(&f, "run disconnect ERROR");
     down(&f);
 }
 
@@ -524,6 +604,10 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 #define TEST(name, fn) g_test_add_func("/hw/xen/xenbus-front/" name, fn)
     TEST("connect", test_connect);
+    TEST("initialised", test_initialised);
+    TEST("initialised-waits", test_initialised_waits);
+    TEST("initialised-again", test_initialised_again);
+    TEST("initialised-run-fails", test_initialised_run_fails);
     TEST("former-frontend", test_former_frontend);
     TEST("follows-a-key", test_follows_a_key);
     TEST("pages-wait-for-the-backend", test_pages_wait_for_the_backend);

@@ -26,6 +26,11 @@ typedef struct XenbusFront XenbusFront;
 typedef struct XenbusFrontOps {
     const char *kind;     /* "vif": device/KIND */
     const char *follow;   /* a key of the backend that changed() is called for; NULL: none */
+    /*
+     * It says Initialised when its keys are there, and Connected once the backend did and run()
+     * has read what that said with it (blkif.h). Else it is Connected as soon as its keys are.
+     */
+    bool at_initialised;
 
     /*
      * The backend waits for us: grants pages, allocates ports, writes keys. On failure what
@@ -39,7 +44,7 @@ typedef struct XenbusFrontOps {
      * given to xenbus_front_unshare(). Idempotent.
      */
     void (*disconnect)(XenbusFront *f);
-    /* Something may have changed: f->running, @follow. */
+    /* Something may have changed: f->running, @follow; or the backend said Connected again. */
     void (*changed)(XenbusFront *f);
 
     /* From within other calls, but for XENBUS_CLOSED: from the main loop. */
