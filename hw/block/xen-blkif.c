@@ -269,3 +269,58 @@ void xen_blkif_write_response(void *slot, uint64_t id, uint8_t op, int16_t statu
     s[8] = op;
     memcpy(s + 10, &status, sizeof(status));
 }
+
+/* --- a frontend's --- */
+
+/* @to is private, or nobody reads it yet. */
+static void write_segs(const XenBlkifSeg *seg, unsigned n, uint8_t *to)
+{
+    for (unsigned i = 0; i < n; i++, to += SEG_BYTES) {
+        memcpy(to, &seg[i].gref, sizeof(seg[i].gref));
+        to[4] = seg[i].first;
+        to[5] = seg[i].last;
+    }
+}
+
+void xen_blkif_write_request(XenBlkifAbi abi, const XenBlkifRequest *r, uint16_t handle,
+                             void *ret_slot)
+{
+    const Layout *l = &layouts[abi];
+    uint8_t *s = ret_slot;
+
+    memset(s, 0, l->size);
+    s[0] = r->op;
+    memcpy(s + l->id, &r->id, sizeof(r->id));
+    memcpy(s + l->sector, &r->sector, sizeof(r->sector));
+    switch (r->op) {
+    case BLKIF_OP_INDIRECT:
+        s[1] = r->sub;
+        memcpy(s + 2, &r->n_segs, sizeof(r->n_segs));
+        memcpy(s + l->rest, &handle, sizeof(handle));
+        memcpy(s + l->pages, r->page, sizeof(r->page));
+        break;
+    case BLKIF_OP_DISCARD:
+        s[1] = r->sub;
+        memcpy(s + 2, &handle, sizeof(handle));
+        memcpy(s + l->rest, &r->n_sectors, sizeof(r->n_sectors));
+        break;
+    default:
+        s[1] = (uint8_t)r->n_segs;
+        memcpy(s + 2, &handle, sizeof(handle));
+        write_segs(r->seg, MIN(r->n_segs, XEN_BLKIF_SEGS), s + l->rest);
+    }
+}
+
+void xen_blkif_write_indirect(const XenBlkifSeg *seg, unsigned n, void *page)
+{
+    write_segs(seg, n, page);
+}
+
+void xen_blkif_read_response(const void *copy, XenBlkifResponse *ret)
+{
+    const uint8_t *s = copy;
+
+    memcpy(&ret->id, s, sizeof(ret->id));
+    ret->op = s[8];
+    memcpy(&ret->status, s + 10, sizeof(ret->status));
+}

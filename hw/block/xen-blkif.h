@@ -7,6 +7,8 @@
  *              dispatch_discard_io()): work to do, or the status to answer at once
  *     write    the response, into the ring
  *
+ * And the other way round for a frontend: a request is written, its response read.
+ *
  * Sectors are 512 bytes, whatever a logical block is: include/hw/xen/blkif.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -125,5 +127,27 @@ bool xen_blkif_judge(const XenBlkifLimits *l, const XenBlkifRequest *r,
  * request's rsp_op.
  */
 void xen_blkif_write_response(void *slot, uint64_t id, uint8_t op, int16_t status);
+
+/* --- a frontend's --- */
+
+/*
+ * All xen_blkif_slot_size() bytes of @ret_slot, which is private: for xen_ring_put_request().
+ * @r->rsp_op is not looked at. @handle: the vbd's number.
+ */
+void xen_blkif_write_request(XenBlkifAbi abi, const XenBlkifRequest *r, uint16_t handle,
+                             void *ret_slot);
+/* @n <= XEN_BLKIF_SEGS_OF_PAGE segments into @page, which may be shared. */
+void xen_blkif_write_indirect(const XenBlkifSeg *seg, unsigned n, void *page);
+
+typedef struct XenBlkifResponse {
+    uint64_t id;
+    uint8_t op;
+    int16_t status;
+} XenBlkifResponse;
+
+#define XEN_BLKIF_RESPONSE 12u /* bytes of it that count, for xen_ring_take_response() */
+
+/* @copy is private: XEN_BLKIF_RESPONSE bytes, in all layouts. */
+void xen_blkif_read_response(const void *copy, XenBlkifResponse *ret);
 
 #endif
