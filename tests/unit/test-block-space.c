@@ -6,14 +6,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
 #include "block-rig.h"
-#include "util/log.h"
+#include "test-log.h"
 
 #define SPACE (256u * 1024)
 
@@ -47,18 +46,6 @@ static void unmount(BlockRig *r)
     g_assert_cmpint(umount2(r->dir, MNT_DETACH), ==, 0);
 }
 
-static unsigned count_lines(const char *log, const char *what)
-{
-    g_autofree char *text = NULL;
-    unsigned n = 0;
-
-    g_assert_true(g_file_get_contents(log, &text, NULL, NULL));
-    for (const char *at = text; (at = strstr(at, what)) != NULL; at++) {
-        n++;
-    }
-    return n;
-}
-
 /* What does not fit fails, the rest goes on; when there is room again, so does that. */
 static void test_full(BlockRig *r, gconstpointer data)
 {
@@ -87,14 +74,10 @@ static void test_full(BlockRig *r, gconstpointer data)
 static void test_is_said_once(BlockRig *r, gconstpointer data)
 {
     g_autofree uint8_t *buf = g_malloc0(SPACE * 2);
-    g_autofree char *log = g_build_filename(g_get_tmp_dir(), "ringtap-block-log-XXXXXX", NULL);
-    g_autoptr(GError) error = NULL;
-    int fd = g_mkstemp(log);
 
-    g_assert_cmpint(fd, >=, 0);
-    close(fd);
     if (mount_little(r)) {
-        g_assert_true(log_open_file(log, &error));
+        g_autofree char *log = test_log_open();
+
         block_rig_open(r, 1);
         for (int i = 0; i < 200; i++) {
             g_assert_cmpint(block_rig_io(r, BLOCK_WRITE, 0, buf, SPACE * 2), ==, -ENOSPC);
@@ -102,12 +85,12 @@ static void test_is_said_once(BlockRig *r, gconstpointer data)
                 continue;
             }
         }
-        g_assert_cmpint(count_lines(log, "\n"), ==, 1);
-        g_assert_cmpint(count_lines(log, "block node 'disk0': write failed: No space left on "
-                                         "device\n"), ==, 1);
+        g_assert_cmpint(test_log_count(log, "\n"), ==, 1);
+        g_assert_cmpint(test_log_count(log, "block node 'disk0': write failed: No space left on "
+                                            "device\n"), ==, 1);
         unmount(r);
+        test_log_close(log);
     }
-    g_unlink(log);
 }
 
 static void test_read_only_if_it_must(BlockRig *r, gconstpointer data)
