@@ -14,24 +14,34 @@
 /* A kind of image. Main thread, but for what says otherwise. */
 typedef struct BlockDriver {
     const char *name;
-    /* Whether a file of this kind is one; sets @error. */
-    bool (*accepts)(const BlockNode *node, const struct stat *st, GError **error);
-    /* Fills in the limits of @node, whose file is open. */
-    bool (*open)(BlockNode *node, GError **error);
+    /* Opens what @config says; the limits of @node, read_only and discard are right then. */
+    bool (*open)(BlockNode *node, const BlockConfig *config, GError **error);
+    /* Also of one that is half open. Optional. */
+    void (*close)(BlockNode *node);
     /* How long it is, in bytes; or -errno. */
     int64_t (*measure)(const BlockNode *node);
     bool (*resize)(BlockNode *node, uint64_t bytes, GError **error);
     /* A device has it from now on. Optional. */
     void (*claimed)(BlockNode *node);
+
+    /* Of an image that has a descriptor, node->fd, for io_uring and workers: */
+    /* Whether a file of this kind is one; sets @error. */
+    bool (*accepts)(const BlockNode *node, const struct stat *st, GError **error);
+    /* Fills in the limits of @node, whose file is open. */
+    bool (*find_limits)(BlockNode *node, GError **error);
     /* In a worker, which waits: 0 or -errno. */
     int (*discard)(BlockNode *node, const BlockRequest *req);
+
+    /* Of one that has its own way for requests; else all three are NULL: */
+    bool (*queue_init)(BlockQueue *q, GError **error);
+    void (*queue_done)(BlockQueue *q); /* nothing is under way */
+    /* Takes on @req, which was checked, and ends it by block_request_end(). The queue's thread. */
+    void (*submit)(BlockQueue *q, BlockRequest *req);
 } BlockDriver;
 
 extern const BlockDriver block_file;
 extern const BlockDriver block_host_device;
 
-/* Opens config->filename for @node, and finds what it needs. */
-bool block_file_open(BlockNode *node, const BlockConfig *config, GError **error);
 /* What direct I/O asks for: node->request_alignment and memory_alignment. */
 bool block_find_alignment(BlockNode *node, GError **error);
 
@@ -58,6 +68,8 @@ void block_workers_leave(BlockWorkers *w, const BlockQueue *q);
 
 /* In the thread of the queue, by way of its task: req->res says how it ended. */
 bool block_request_finished(IoTask *task);
+/* For a driver's submit(), in the thread of the queue, but not from within submit() itself. */
+void block_request_end(BlockRequest *req, int res);
 
 /* --- what other threads tell the main thread --- */
 
@@ -67,8 +79,10 @@ BlockNotice *block_notice_new(BlockNode *node, GError **error);
 void block_notice_free(BlockNotice *n); /* NULL is fine */
 /* A request failed by no fault of its owner's: for the log. Any thread. */
 void block_notice_error(BlockNotice *n, BlockOp op, int err);
-/* The node has failed. Any thread. */
+/* The node has failed: a flush did. Any thread. */
 void block_notice_failed(BlockNotice *n);
+/* The node has failed: its server is gone. Any thread. */
+void block_notice_lost(BlockNotice *n);
 
 /* --- locks --- */
 

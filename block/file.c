@@ -61,7 +61,7 @@ static int try_open(BlockNode *node, const char *path)
     return 0;
 }
 
-bool block_file_open(BlockNode *node, const BlockConfig *config, GError **error)
+static bool open_image(BlockNode *node, const BlockConfig *config, GError **error)
 {
     g_autofree char *path = open_path(config);
     struct stat st;
@@ -87,7 +87,7 @@ bool block_file_open(BlockNode *node, const BlockConfig *config, GError **error)
         return open_failed(node, errno, error);
     }
     node->discard = config->discard && !node->read_only;
-    return node->driver->accepts(node, &st, error) && node->driver->open(node, error);
+    return node->driver->accepts(node, &st, error) && node->driver->find_limits(node, error);
 }
 
 /* --- file --- */
@@ -102,7 +102,7 @@ static bool file_accepts(const BlockNode *node, const struct stat *st, GError **
     return true;
 }
 
-static bool file_open(BlockNode *node, GError **error)
+static bool file_find_limits(BlockNode *node, GError **error)
 {
     struct stat st;
 
@@ -146,10 +146,11 @@ static int file_discard(BlockNode *node, const BlockRequest *req)
 
 const BlockDriver block_file = {
     .name = "file",
-    .accepts = file_accepts,
-    .open = file_open,
+    .open = open_image,
     .measure = file_measure,
     .resize = file_resize,
+    .accepts = file_accepts,
+    .find_limits = file_find_limits,
     .discard = file_discard,
 };
 
@@ -182,7 +183,7 @@ static uint64_t queue_number(dev_t dev, const char *name)
     return 0;
 }
 
-static bool device_open(BlockNode *node, GError **error)
+static bool device_find_limits(BlockNode *node, GError **error)
 {
     unsigned physical = 0;
     struct stat st;
@@ -250,10 +251,11 @@ static int device_discard(BlockNode *node, const BlockRequest *req)
 
 const BlockDriver block_host_device = {
     .name = "host_device",
-    .accepts = device_accepts,
-    .open = device_open,
+    .open = open_image,
     .measure = device_measure,
     .resize = device_resize,
     .claimed = device_claimed,
+    .accepts = device_accepts,
+    .find_limits = device_find_limits,
     .discard = device_discard,
 };

@@ -69,7 +69,7 @@ BlockNode *block_node_open(const BlockConfig *config, GError **error)
     node->no_flush = config->no_flush;
     node->notice = block_notice_new(node, error);
     if (!node->notice || !find_locking(node, config->locking, error) ||
-        !block_file_open(node, config, error) || !read_size(node, error)) {
+        !driver->open(node, config, error) || !read_size(node, error)) {
         return NULL;
     }
     return g_steal_pointer(&node);
@@ -81,6 +81,9 @@ void block_node_free(BlockNode *node)
         g_assert(node->n_queues == 0 && !node->in_use);
         block_workers_free(node->workers);
         block_notice_free(node->notice);
+        if (node->driver->close) {
+            node->driver->close(node);
+        }
         fd_close(&node->fd);
         g_free(node->node_name);
         g_free(node->filename);
@@ -148,7 +151,7 @@ int64_t block_node_allocated(const BlockNode *node)
 {
     struct stat st;
 
-    return fstat(node->fd, &st) == 0 ? (int64_t)st.st_blocks * 512 : -1;
+    return node->fd >= 0 && fstat(node->fd, &st) == 0 ? (int64_t)st.st_blocks * 512 : -1;
 }
 
 bool block_node_refresh(BlockNode *node, GError **error)
@@ -158,14 +161,20 @@ bool block_node_refresh(BlockNode *node, GError **error)
 
 /* --- queues --- */
 
+static bool have_workers(BlockNode *node, GError **error)
+{
+    if (!node->workers) {
+        node->workers = block_workers_new(node, error);
+    }
+    return node->workers != NULL;
+}
+
 bool block_queue_init(BlockQueue *q, BlockNode *node, IoThread *t, GError **error)
 {
     *q = (BlockQueue){ .node = node, .thread = t, .use_ring = node->aio == BLOCK_AIO_IO_URING };
     q->waiting_end = &q->waiting;
-    if (!node->workers) {
-        node->workers = block_workers_new(node, error);
-    }
-    if (!node->workers) {
+    if (node->driver->queue_init ? !node->driver->queue_init(q, error)
+                                 : !have_workers(node, error)) {
         q->node = NULL;
         return false;
     }
@@ -176,8 +185,12 @@ bool block_queue_init(BlockQueue *q, BlockNode *node, IoThread *t, GError **erro
 void block_queue_done(BlockQueue *q)
 {
     if (q->node) {
-        block_workers_leave(q->node->workers, q);
         g_assert(q->inflight.n == 0);
+        if (q->node->driver->queue_done) {
+            q->node->driver->queue_done(q);
+        } else {
+            block_workers_leave(q->node->workers, q);
+        }
         q->node->n_queues--;
         q->node = NULL;
     }

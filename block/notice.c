@@ -20,6 +20,7 @@ struct BlockNotice {
     int fd;
     GSource *source;
     unsigned error; /* atomic: its errno, and the operation in the upper half; 0: none to tell */
+    bool lost;      /* atomic: why it failed */
     bool failed;    /* was told */
     LogLimit limit;
 };
@@ -47,8 +48,10 @@ static gboolean notice_ready(gint fd, GIOCondition condition, gpointer opaque)
     tell_error(n);
     if (block_node_failed(node) && !n->failed) {
         n->failed = true;
-        error_report("block node '%s': data that was written may be lost: all requests fail "
-                     "from now on", node->node_name);
+        error_report("block node '%s': %s: all requests fail from now on", node->node_name,
+                     __atomic_load_n(&n->lost, __ATOMIC_RELAXED)
+                         ? "the connection to the image's server is lost"
+                         : "data that was written may be lost");
         if (node->changed) {
             node->changed(node->changed_opaque);
         }
@@ -110,4 +113,12 @@ void block_notice_failed(BlockNotice *n)
     if (!__atomic_exchange_n(&n->node->failed, true, __ATOMIC_ACQ_REL)) {
         notice_wake(n);
     }
+}
+
+void block_notice_lost(BlockNotice *n)
+{
+    if (!block_node_failed(n->node)) {
+        __atomic_store_n(&n->lost, true, __ATOMIC_RELAXED);
+    }
+    block_notice_failed(n);
 }

@@ -45,6 +45,16 @@ bool block_request_finished(IoTask *task)
     return true;
 }
 
+/* Of a node that has failed there is nothing more to say. */
+void block_request_end(BlockRequest *req, int res)
+{
+    if (block_node_failed(req->queue->node)) {
+        complete(req, res);
+    } else {
+        complete_tried(req, res);
+    }
+}
+
 static void give_to_workers(BlockQueue *q, BlockRequest *req)
 {
     q->under_way++;
@@ -209,6 +219,8 @@ void block_submit(BlockQueue *q, BlockRequest *req)
     if (req->res <= 0) {
         req->task = (IoTask){ .run = refused };
         io_thread_post(q->thread, &req->task);
+    } else if (q->node->driver->submit) {
+        q->node->driver->submit(q, req);
     } else if (req->op == BLOCK_FLUSH || req->op == BLOCK_DISCARD) {
         give_to_workers(q, req);
     } else {

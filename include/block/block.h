@@ -146,7 +146,8 @@ static inline uint64_t block_node_bytes(const BlockNode *node)
 int64_t block_node_allocated(const BlockNode *node);
 
 /*
- * A flush failed: what was written before may be lost, and a later flush would not know of it.
+ * A flush failed, or the server of the image is gone: what was written before may be lost, and a
+ * later flush would not know of it.
  * All requests fail from then on, until the image is opened again. Any thread.
  */
 static inline bool block_node_failed(const BlockNode *node)
@@ -155,10 +156,11 @@ static inline bool block_node_failed(const BlockNode *node)
 }
 
 /*
- * A way to @node for the thread @t; any number of them. False: no threads for it. Main thread.
+ * A way to @node for the thread @t; any number of them. False: no threads for it, or no
+ * connection, for which it waits a bounded time. Main thread.
  */
 bool block_queue_init(BlockQueue *q, BlockNode *node, IoThread *t, GError **error);
-/* Nothing is under way. Main thread; all zeros, and twice, is fine. */
+/* Nothing is under way, its thread is still there. Main thread; all zeros, or twice, is fine. */
 void block_queue_done(BlockQueue *q);
 
 /*
