@@ -9,7 +9,7 @@
 #include "block-internal.h"
 #include "util/fd.h"
 
-static const BlockDriver *const drivers[] = { &block_file, &block_host_device };
+static const BlockDriver *const drivers[] = { &block_file, &block_host_device, &block_nbd };
 
 static const BlockDriver *find_driver(const char *name, GError **error)
 {

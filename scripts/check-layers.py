@@ -49,6 +49,7 @@ THIRD_PARTIES = [
      'modules see neither argv nor JSON'),
     (['liburing.h'], ['net/*', 'block/*', 'util/io-ring.c', 'tests/*'],
      'only the ends of the host side do such I/O'),
+    (['libnbd.h'], ['block/nbd*'], 'servers of images are behind include/block/block.h'),
 ]
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)

@@ -16,7 +16,7 @@ TEST_FILE = (1500, 2500)
 FUNCTION = (60, 100)
 # The loops that a packet goes through have to fit one screen.
 DATA_PATH_FUNCTION = (45, 60)
-DATA_PATH = ['block/queue.c',
+DATA_PATH = ['block/nbd-conn.c', 'block/queue.c',
              'hw/block/xen-blk*.c', 'hw/net/*-tx.c', 'hw/net/*-rx.c', 'hw/virtio/virtq*.c',
              'net/pkt*.c']
 PARAMETERS = (5, 8)

@@ -12,7 +12,7 @@ import source  # noqa: E402
 
 C = ['*.c', '*.h']
 TESTS = ['tests/*', 'subprojects/xenemu/tests/*']
-DATA_PATH = ['block/queue.c',
+DATA_PATH = ['block/nbd-conn.c', 'block/queue.c',
              'hw/block/xen-blkback-copy.c', 'hw/block/xen-blkif.c', 'hw/net/*-tx.c',
              'hw/net/*-rx.c', 'hw/virtio/virtq.c', 'hw/virtio/virtq-packed.c',
              'hw/virtio/virtq-split.c', 'hw/virtio/virtq-track.c', 'hw/virtio/virtq-walk.c']

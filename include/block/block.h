@@ -29,11 +29,20 @@ typedef enum BlockAio {
     BLOCK_AIO_THREADS,
 } BlockAio;
 
+/* Where an NBD server listens, and which of its exports is meant. */
+typedef struct BlockServer {
+    const char *path;   /* a unix socket's; NULL: host and port */
+    const char *host;
+    const char *port;
+    const char *export; /* "": the server's default */
+} BlockServer;
+
 /* What a node is opened with. Nothing of it is kept. */
 typedef struct BlockConfig {
-    const char *driver;    /* "file" or "host_device" */
+    const char *driver;    /* "file", "host_device" or "nbd" */
     const char *node_name;
-    const char *filename;
+    const char *filename;  /* of nbd: how the server is called in what is said of the node */
+    const BlockServer *server; /* of nbd */
     const BlockNode *image; /* if not NULL: what this one has open, whatever has that name now */
     bool read_only;
     bool auto_read_only;   /* read-only, too, if it may not be written to */
@@ -68,6 +77,7 @@ struct BlockNode {
     /* the block layer's own */
     int fd;
     bool lock;                    /* locking= */
+    struct NbdClient *nbd;        /* of a driver that has connections; NULL else */
     unsigned n_queues;
     struct BlockWorkers *workers; /* NULL before there is a queue */
     struct BlockNotice *notice;
@@ -100,6 +110,8 @@ struct BlockRequest {
     struct iovec *at;  /* what comes next of @iov */
     unsigned n_at;
     int res;
+    unsigned part;     /* bytes under way, where it is done in parts */
+    void *bounce;      /* a copy of those; NULL: none */
 };
 
 /* Embedded in its owner; not copied. All of it is the block layer's own. */
@@ -112,6 +124,7 @@ struct BlockQueue {
     BlockRequest *waiting; /* for room in the ring */
     BlockRequest **waiting_end;
     unsigned at_workers;   /* under their lock: requests they have, until they let go of us */
+    struct NbdConn *nbd;   /* of a node with connections */
 };
 
 /* Opens an image. NULL: it says why, in QEMU's words where QEMU has them. Main thread. */
