@@ -57,27 +57,109 @@ static Inherited blockdev_resolve(const BlockdevOptions *o, const Inherited *fro
     return r;
 }
 
-static bool blockdev_config_file(const BlockdevOptions *o, const Inherited *r, BlockConfig *c,
+/* Opens it. @options->node_name, if there is one, is looked at now: what is below has one, too. */
+static BlockObject *blockdev_new(System *s, const BlockdevOptions *options, BlockConfig *config,
                                  GError **error)
 {
-    const BlockdevFile *file = o->u;
+    g_autofree char *name = g_strdup(options->node_name);
+    BlockNode *node;
+    BlockObject *o;
 
-    if (file->aio == BLOCKDEV_AIO_NATIVE && !r->direct) {
-        return system_set_error(error, "aio=native was specified, but it requires "
-                                "cache.direct=on, which was not specified.");
+    if (s->blockdevs->len >= MAX_BLOCKDEVS) {
+        system_set_error(error, "there are %u block nodes already", MAX_BLOCKDEVS);
+        return NULL;
     }
-    *c = (BlockConfig){
+    if (!name) {
+        name = g_strdup_printf("#block%03u", s->next_block++);
+    } else if (!blockdev_check_name(s, name, error)) {
+        return NULL;
+    }
+    config->node_name = name;
+    node = block_node_open(config, error);
+    if (!node) {
+        return NULL;
+    }
+    o = g_new0(BlockObject, 1);
+    o->name = g_steal_pointer(&name);
+    o->driver = options->driver;
+    o->node = node;
+    o->config = *config;
+    o->config.node_name = node->node_name;
+    o->config.filename = node->filename;
+    o->config.server = NULL;
+    g_ptr_array_add(s->blockdevs, o);
+    return o;
+}
+
+static BlockConfig blockdev_config(const BlockdevOptions *o, const Inherited *r)
+{
+    return (BlockConfig){
         .driver = blockdev_driver_name(o->driver),
-        .filename = file->filename,
         .read_only = r->read_only,
         .auto_read_only = r->auto_read_only,
         .direct = r->direct,
         .no_flush = r->no_flush,
         .discard = r->discard,
-        .aio = file->aio == BLOCKDEV_AIO_THREADS ? BLOCK_AIO_THREADS : BLOCK_AIO_IO_URING,
-        .locking = (OnOffAuto)file->locking,
     };
-    return true;
+}
+
+static BlockObject *blockdev_add_file(System *s, const BlockdevOptions *o, const Inherited *r,
+                                      GError **error)
+{
+    BlockConfig c = blockdev_config(o, r);
+    const BlockdevFile *file = o->u;
+
+    if (file->aio == BLOCKDEV_AIO_NATIVE && !r->direct) {
+        system_set_error(error, "aio=native was specified, but it requires cache.direct=on, "
+                         "which was not specified.");
+        return NULL;
+    }
+    c.filename = file->filename;
+    c.aio = file->aio == BLOCKDEV_AIO_THREADS ? BLOCK_AIO_THREADS : BLOCK_AIO_IO_URING;
+    c.locking = (OnOffAuto)file->locking;
+    return blockdev_new(s, o, &c, error);
+}
+
+/* As QEMU's filename of such a node. */
+static char *blockdev_server_name(const BlockServer *server)
+{
+    const char *slash = server->export[0] != '\0' ? "/" : "";
+
+    return server->path ? g_strdup_printf("nbd+unix://%s%s?socket=%s", slash, server->export,
+                                          server->path)
+                        : g_strdup_printf("nbd://%s:%s%s%s", server->host, server->port, slash,
+                                          server->export);
+}
+
+static BlockServer blockdev_server(const BlockdevNbd *nbd)
+{
+    BlockServer server = { .export = nbd->export ? nbd->export : "" };
+
+    if (nbd->server->type == BLOCKDEV_UNIX) {
+        server.path = ((const BlockdevUnix *)nbd->server->u)->path;
+    } else {
+        server.host = ((const BlockdevInet *)nbd->server->u)->host;
+        server.port = ((const BlockdevInet *)nbd->server->u)->port;
+    }
+    return server;
+}
+
+static BlockObject *blockdev_add_nbd(System *s, const BlockdevOptions *o, const Inherited *r,
+                                     GError **error)
+{
+    const BlockdevNbd *nbd = o->u;
+    BlockServer server = blockdev_server(nbd);
+    g_autofree char *name = blockdev_server_name(&server);
+    BlockConfig c = blockdev_config(o, r);
+
+    if (nbd->reconnect_delay != 0) {
+        system_set_error(error, "reconnect-delay=%u is not supported: what a server that died had "
+                         "acknowledged may be lost", nbd->reconnect_delay);
+        return NULL;
+    }
+    c.filename = name;
+    c.server = &server;
+    return blockdev_new(s, o, &c, error);
 }
 
 static BlockObject *blockdev_add_node(System *s, const BlockdevOptions *options,
@@ -122,39 +204,6 @@ static bool blockdev_config_raw(const BlockObject *below, const Inherited *r, Bl
     return true;
 }
 
-/* Opens it. @options->node_name, if there is one, is looked at now: what is below has one, too. */
-static BlockObject *blockdev_new(System *s, const BlockdevOptions *options, BlockConfig *config,
-                                 GError **error)
-{
-    g_autofree char *name = g_strdup(options->node_name);
-    BlockNode *node;
-    BlockObject *o;
-
-    if (s->blockdevs->len >= MAX_BLOCKDEVS) {
-        system_set_error(error, "there are %u block nodes already", MAX_BLOCKDEVS);
-        return NULL;
-    }
-    if (!name) {
-        name = g_strdup_printf("#block%03u", s->next_block++);
-    } else if (!blockdev_check_name(s, name, error)) {
-        return NULL;
-    }
-    config->node_name = name;
-    node = block_node_open(config, error);
-    if (!node) {
-        return NULL;
-    }
-    o = g_new0(BlockObject, 1);
-    o->name = g_steal_pointer(&name);
-    o->driver = options->driver;
-    o->node = node;
-    o->config = *config;
-    o->config.node_name = node->node_name;
-    o->config.filename = node->filename;
-    g_ptr_array_add(s->blockdevs, o);
-    return o;
-}
-
 static BlockObject *blockdev_add_raw(System *s, const BlockdevOptions *options,
                                      const Inherited *r, GError **error)
 {
@@ -182,13 +231,15 @@ static BlockObject *blockdev_add_node(System *s, const BlockdevOptions *options,
                                       const Inherited *from, GError **error)
 {
     Inherited r = blockdev_resolve(options, from);
-    BlockConfig config;
 
-    if (options->driver == BLOCKDEV_RAW) {
+    switch (options->driver) {
+    case BLOCKDEV_RAW:
         return blockdev_add_raw(s, options, &r, error);
+    case BLOCKDEV_NBD:
+        return blockdev_add_nbd(s, options, &r, error);
+    default:
+        return blockdev_add_file(s, options, &r, error);
     }
-    return blockdev_config_file(options, &r, &config, error)
-               ? blockdev_new(s, options, &config, error) : NULL;
 }
 
 BlockObject *blockdev_open(System *s, const BlockdevOptions *options, GError **error)

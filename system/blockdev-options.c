@@ -6,14 +6,15 @@
 #include "blockdevs.h"
 
 static const char *const drivers[] = {
-    [BLOCKDEV_FILE] = "file", [BLOCKDEV_HOST_DEVICE] = "host_device", [BLOCKDEV_RAW] = "raw", NULL
+    [BLOCKDEV_FILE] = "file", [BLOCKDEV_HOST_DEVICE] = "host_device", [BLOCKDEV_NBD] = "nbd",
+    [BLOCKDEV_RAW] = "raw", NULL
 };
 static const OptEnum driver = { "BlockdevDriver", drivers };
 
 /* QEMU's others, of which most people mean one of the first two lines. */
 static const char *const absent_drivers[] = {
     "qcow2", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "luks", "parallels", "dmg", "cloop",
-    "bochs", "nbd", "rbd", "iscsi", "nfs", "gluster", "ssh", "http", "https", "ftp", "ftps",
+    "bochs", "rbd", "iscsi", "nfs", "gluster", "ssh", "http", "https", "ftp", "ftps",
     "blkdebug", "blklogwrites", "blkreplay", "blkverify", "compress", "copy-before-write",
     "copy-on-read", "host_cdrom", "io_uring", "null-aio", "null-co", "nvme", "nvme-io_uring",
     "preallocate", "quorum", "replication", "snapshot-access", "throttle", "vhost-user-blk",
@@ -53,6 +54,46 @@ static const OptMember file_members[] = {
 };
 static const OptTable file_options = { "BlockdevOptionsFile", sizeof(BlockdevFile), file_members };
 
+static const char *const address_types[] = {
+    [BLOCKDEV_UNIX] = "unix", [BLOCKDEV_INET] = "inet", NULL
+};
+static const OptEnum address_type = { "SocketAddressType", address_types };
+static const OptMember unix_members[] = {
+    { "path", OPT_STR, offsetof(BlockdevUnix, path), .required = true },
+    { 0 },
+};
+static const OptTable unix_options = { "UnixSocketAddress", sizeof(BlockdevUnix), unix_members };
+static const OptMember inet_members[] = {
+    { "host", OPT_STR, offsetof(BlockdevInet, host), .required = true },
+    { "port", OPT_STR, offsetof(BlockdevInet, port), .required = true },
+    { 0 },
+};
+static const OptTable inet_options = { "InetSocketAddress", sizeof(BlockdevInet), inet_members };
+static const OptMember address_members[] = {
+    { "type", OPT_ENUM, offsetof(BlockdevAddress, type), .required = true,
+      .values = &address_type },
+    { 0 },
+};
+static const OptBranch address_branches[] = {
+    { "unix", &unix_options }, { "inet", &inet_options }, { 0 }
+};
+static const OptTable address_options = { "SocketAddress", sizeof(BlockdevAddress),
+                                          address_members, "type", address_branches,
+                                          offsetof(BlockdevAddress, u) };
+
+static const OptMember nbd_members[] = {
+    { "server", OPT_STRUCT, offsetof(BlockdevNbd, server), .required = true,
+      .table = &address_options,
+      .help = "server.type=unix and server.path, or server.type=inet, server.host and "
+              "server.port" },
+    { "export", OPT_STR, offsetof(BlockdevNbd, export),
+      .help = "name of the image at the server; its default one if absent" },
+    { "reconnect-delay", OPT_UINT32, offsetof(BlockdevNbd, reconnect_delay), .def = "0",
+      .help = "0: a connection that is lost is not made again" },
+    { 0 },
+};
+static const OptTable nbd_options = { "BlockdevOptionsNbd", sizeof(BlockdevNbd), nbd_members };
+
 static const OptMember raw_members[] = {
     { "file", OPT_REF, offsetof(BlockdevRaw, file), .required = true, .table = &blockdev_options,
       .help = "node-name of what it is over, or options of one that is made with it" },
@@ -71,7 +112,7 @@ static const OptTable cache_options = { "BlockdevCacheOptions", sizeof(BlockdevC
 
 static const OptMember members[] = {
     { "driver", OPT_ENUM, offsetof(BlockdevOptions, driver), .required = true, .values = &driver,
-      .help = "file, host_device, or raw over one of them" },
+      .help = "file, host_device, nbd, or raw over one of them" },
     { "node-name", OPT_STR, offsetof(BlockdevOptions, node_name),
       .help = "name of the node, for drive= of a device" },
     { "cache", OPT_STRUCT, offsetof(BlockdevOptions, cache), .table = &cache_options,
@@ -90,7 +131,8 @@ static const OptMember members[] = {
     { 0 },
 };
 static const OptBranch branches[] = {
-    { "file", &file_options }, { "host_device", &file_options }, { "raw", &raw_options }, { 0 }
+    { "file", &file_options }, { "host_device", &file_options }, { "nbd", &nbd_options },
+    { "raw", &raw_options }, { 0 }
 };
 const OptTable blockdev_options = { "BlockdevOptions", sizeof(BlockdevOptions), members, "driver",
                                     branches, offsetof(BlockdevOptions, u), .ref = "BlockdevRef" };
@@ -112,7 +154,7 @@ char *blockdev_help(const char *arg, GError **error)
     g_autofree char *topic = system_help_topic(arg, "driver");
 
     if (topic && topic[0] == '\0') {
-        return g_strdup("Available blockdev drivers:\nfile\nhost_device\nraw\n");
+        return g_strdup("Available blockdev drivers:\nfile\nhost_device\nnbd\nraw\n");
     }
     return topic ? opt_branch_help(&blockdev_options, topic) : NULL;
 }

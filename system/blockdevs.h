@@ -14,6 +14,7 @@
 typedef enum BlockdevDriver {
     BLOCKDEV_FILE,
     BLOCKDEV_HOST_DEVICE,
+    BLOCKDEV_NBD,
     BLOCKDEV_RAW,
 } BlockdevDriver;
 
@@ -35,7 +36,7 @@ typedef struct BlockdevOptions {
     int discard;          /* BlockdevDiscard */
     bool has_discard;
     int detect_zeroes;
-    void *u;              /* BlockdevFile or BlockdevRaw */
+    void *u;              /* BlockdevFile, BlockdevNbd or BlockdevRaw */
 } BlockdevOptions;
 
 typedef enum BlockdevDiscard {
@@ -54,6 +55,31 @@ typedef enum BlockdevAio {
     BLOCKDEV_AIO_THREADS,
     BLOCKDEV_AIO_NATIVE,
 } BlockdevAio;
+
+typedef struct BlockdevAddress {
+    int type; /* BlockdevAddressType */
+    void *u;  /* BlockdevUnix or BlockdevInet */
+} BlockdevAddress;
+
+typedef enum BlockdevAddressType {
+    BLOCKDEV_UNIX,
+    BLOCKDEV_INET,
+} BlockdevAddressType;
+
+typedef struct BlockdevUnix {
+    char *path;
+} BlockdevUnix;
+
+typedef struct BlockdevInet {
+    char *host;
+    char *port;
+} BlockdevInet;
+
+typedef struct BlockdevNbd {
+    BlockdevAddress *server;
+    char *export;             /* NULL: "" */
+    uint32_t reconnect_delay;
+} BlockdevNbd;
 
 typedef struct BlockdevRaw {
     OptRef file; /* BlockdevOptions * */

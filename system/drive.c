@@ -124,7 +124,9 @@ static const char *drive_path(const char *file, GError **error)
     if (g_str_equal(protocol, "file")) {
         return file + len + 1;
     }
-    if (blockdev_check_driver("file", protocol, error)) {
+    if (g_str_equal(protocol, "nbd")) {
+        system_set_error(error, "file=nbd is not supported: use -blockdev driver=nbd");
+    } else if (blockdev_check_driver("file", protocol, error)) {
         system_set_error(error, "Unknown protocol '%s'", protocol);
     }
     return NULL;

@@ -45,7 +45,7 @@ def test_options():
 def test_names():
     for option, names in (('netdev', {'tap'}), ('chardev', {'socket'}), ('object', {'iothread'}),
                           ('machine', {'xenpv', 'none'}), ('accel', {'xen', 'xenemu', 'qtest'}),
-                          ('blockdev', {'file', 'host_device', 'raw'})):
+                          ('blockdev', {'file', 'host_device', 'nbd', 'raw'})):
         assert offered(f'-{option} ') == names, (option, offered(f'-{option} '))
         for name in names:
             assert name in said(f'-{option}', 'help')

@@ -7,7 +7,9 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import stat
+import subprocess
 import sys
 import tempfile
 
@@ -113,6 +115,63 @@ def test_nodes_that_do_not_go_together():
                        'raw,node-name=s,file=f') == 'Block device f is in use'
 
 
+@contextlib.contextmanager
+def nbdkit(*args):
+    """A server, and the path of its socket."""
+    if not shutil.which('nbdkit'):
+        raise tap.Skip('no nbdkit')
+    directory = tempfile.mkdtemp(prefix='ringtap-test-')
+    path = f'{directory}/sock'
+    # in the background once it listens
+    subprocess.run(['nbdkit', '-U', path, '-P', f'{directory}/pid', *args], check=True)
+    try:
+        yield path
+    finally:
+        with open(f'{directory}/pid', encoding='ascii') as f:
+            os.kill(int(f.read()), signal.SIGKILL)
+        shutil.rmtree(directory)
+
+
+def test_servers_that_are_wrong():
+    with nbdkit('-r', 'memory', '1M') as path:
+        there = f'nbd,node-name=n,server.type=unix,server.path={path}'
+        for options, text in (
+                ('nbd,node-name=n', "Parameter 'server' is missing"),
+                ('nbd,node-name=n,server.path=/x', "Parameter 'server.type' is missing"),
+                ('nbd,node-name=n,server.type=unix', "Parameter 'server.path' is missing"),
+                ('nbd,node-name=n,server.type=inet,server.host=::1',
+                 "Parameter 'server.port' is missing"),
+                ('nbd,node-name=n,server.type=fd,server.str=1',
+                 "Parameter 'server.type' does not accept value 'fd'"),
+                (f'{there}x,export=e', f"Failed to connect to 'nbd+unix:///e?socket={path}x': "
+                 'No such file or directory'),
+                ('nbd,node-name=n,server.type=inet,server.host=127.0.0.1,server.port=1',
+                 "Failed to connect to 'nbd://127.0.0.1:1': Connection refused"),
+                (there, 'request on write denied without write permission'),
+                (f'{there},reconnect-delay=1', 'reconnect-delay=1 is not supported: what a server '
+                 'that died had acknowledged may be lost')):
+            assert refused('-blockdev', options) == text, options
+
+
+def test_image_of_a_server():
+    with nbdkit('memory', '1M') as path:
+        server = {'type': 'unix', 'path': path}
+        url = f'nbd+unix:///e?socket={path}'
+        with none('-blockdev', f'nbd,node-name=n,read-only=on,server.type=unix,server.path={path}'
+                  ',export=e', '-blockdev', 'raw,node-name=r,read-only=on,file=n') as r:
+            q = r.qmp()
+            assert nodes(q) == {'n': ('nbd', url, True, False, False, MIB),
+                                'r': ('raw', url, True, False, False, MIB)}
+            q.command('blockdev-add', driver='nbd', node_name='m', server=server)
+            assert q.error('block_resize', node_name='m', size=2 * MIB) == \
+                'Cannot resize NBD nodes'
+            assert 'actual-size' not in q.command('query-named-block-nodes')[2]['image']
+            q.command('blockdev-del', node_name='m')
+            q.command('blockdev-del', node_name='r')
+            q.command('blockdev-del', node_name='n')
+            assert r.end() == (0, '')
+
+
 def test_other_formats_say_what_to_do():
     with images('a') as at:
         what = 'is not supported: have qemu-storage-daemon export it as a raw file (--export ' \
@@ -120,7 +179,9 @@ def test_other_formats_say_what_to_do():
         assert refused('-blockdev', f'qcow2,node-name=x,file.driver=file,file.filename={at("a")}') \
             == f'driver=qcow2 {what}'
         assert refused('-drive', f'if=none,id=d,format=vhdx,file={at("a")}') == f'format=vhdx {what}'
-        assert refused('-drive', 'if=none,id=d,file=nbd:unix:/x') == f'file=nbd {what}'
+        assert refused('-drive', 'if=none,id=d,file=rbd:x/y') == f'file=rbd {what}'
+        assert refused('-drive', 'if=none,id=d,file=nbd:unix:/x') == \
+            'file=nbd is not supported: use -blockdev driver=nbd'
 
 
 def test_drives_that_are_wrong():
