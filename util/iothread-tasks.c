@@ -50,6 +50,8 @@ static void io_finish(IoThread *t, IoTask *task)
     pthread_mutex_lock(&t->lock);
     first = !t->finished.first;
     io_list_append(&t->finished, task);
+    task->complete = true;
+    pthread_cond_broadcast(&t->cond);
     pthread_mutex_unlock(&t->lock);
     if (first) {
         io_wake_fd(t->finished_fd);
@@ -158,6 +160,7 @@ void io_thread_post(IoThread *t, IoTask *task)
     bool first;
 
     task->thread = t;
+    task->complete = false;
     pthread_mutex_lock(&t->lock);
     first = !t->tasks.first;
     io_list_append(&t->tasks, task);
@@ -165,6 +168,17 @@ void io_thread_post(IoThread *t, IoTask *task)
     if (first) {
         io_wake_fd(t->control.fd);
     }
+}
+
+void io_task_wait(IoTask *task)
+{
+    IoThread *t = task->thread;
+
+    pthread_mutex_lock(&t->lock);
+    while (!task->complete) {
+        pthread_cond_wait(&t->cond, &t->lock);
+    }
+    pthread_mutex_unlock(&t->lock);
 }
 
 typedef struct IoCall {

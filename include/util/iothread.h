@@ -63,8 +63,9 @@ struct IoTask {
      * task is not touched once it is complete.
      */
     void (*done)(IoTask *task);
-    IoThread *thread; /* the loop's own, as is next */
+    IoThread *thread; /* the loop's own, as are the following */
     IoTask *next;
+    bool complete;
 };
 
 /* Fires once. Embedded in its owner; not copied, not freed while it is set. */
@@ -109,6 +110,12 @@ void io_thread_post(IoThread *t, IoTask *task);
  * caller has nothing else to do. From any thread but @t. @fn must not block on the caller.
  */
 void io_thread_call(IoThread *t, void (*fn)(void *opaque), void *opaque);
+
+/*
+ * Returns when @task, which was posted and has a done(), is complete; done() follows from the main
+ * loop, as ever. For teardown; the thread that made the iothread.
+ */
+void io_task_wait(IoTask *task);
 
 /*
  * The following: in the thread itself only (so from a function given to

@@ -222,6 +222,45 @@ static void test_drain_of_nothing(Work *w, gconstpointer data)
     g_assert_null(f.drain);
 }
 
+typedef struct Later {
+    IoTimer timer;
+    IoThread *t;
+    IoInflight f;
+} Later;
+
+static void later_fire(IoTimer *timer)
+{
+    io_inflight_end(&container_of(timer, Later, timer)->f);
+}
+
+static void later_begin(void *opaque)
+{
+    Later *l = opaque;
+
+    l->timer.fire = later_fire;
+    io_inflight_begin(&l->f);
+    io_thread_set_timer(l->t, &l->timer, clock_ns() + 3000000);
+}
+
+/* Its end is waited for without the main loop, which tells of it later. */
+static void test_wait_for_a_drain(Work *w, gconstpointer data)
+{
+    Posted p = posted(w);
+    Later l = { .t = w->t };
+
+    for (int i = 0; i < 2; i++) {
+        p.drains = &l.f;
+        p.done = false;
+        io_thread_call(w->t, later_begin, &l);
+        io_thread_post(w->t, &p.task);
+        io_task_wait(&p.task);
+        g_assert_cmpuint(l.f.n, ==, 0);
+        g_assert_false(p.done);
+        io_task_wait(&p.task);
+        loop_until(&p.done);
+    }
+}
+
 /* --- timers --- */
 
 typedef struct Alarm {
@@ -509,6 +548,7 @@ int main(int argc, char **argv)
         { "free-tells-completions", test_free_tells_completions },
         { "drain-completes-with-the-last", test_drain_completes_with_the_last },
         { "drain-of-nothing", test_drain_of_nothing },
+        { "wait-for-a-drain", test_wait_for_a_drain },
         { "timers-fire-in-order", test_timers_fire_in_order },
         { "timer-is-set-again", test_timer_is_set_again },
         { "cleared-timer-is-quiet", test_cleared_timer_is_quiet },
