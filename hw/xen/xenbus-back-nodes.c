@@ -179,8 +179,11 @@ static bool nodes_are_libxls(XenbusBack *b)
 static bool nodes_claim_first(XenbusBack *b, NodesFound wanted, bool down,
                               const char *const *names)
 {
-    for (unsigned n = 0; n < b->ops->max_idx; n++) {
-        unsigned i = down ? b->ops->max_idx - 1 - n : n;
+    unsigned count = b->ops->chosen ? b->ops->n_chosen : b->ops->max_idx;
+
+    for (unsigned n = 0; n < count; n++) {
+        unsigned nth = down ? count - 1 - n : n;
+        unsigned i = b->ops->chosen ? b->ops->chosen(nth) : nth;
         g_autofree char *name = g_strdup_printf("%u", i);
 
         if (names && !g_strv_contains(names, name)) {
@@ -214,7 +217,8 @@ static void nodes_warn_of_libxl(XenbusBack *b, bool chosen)
     if (b->created && nodes_are_libxls(b)) {
         g_autofree char *text = g_strdup_printf(
             "xl does not know %s %u of domain %u%s: better let xl make it", b->ops->kind, b->idx,
-            b->frontend_id, chosen ? "" : " and may give its number to another one");
+            b->frontend_id, chosen || b->ops->chosen ? "" : " and may give its number to another "
+                                                            "one");
 
         b->ops->event(b, XENBUS_WARNING, text);
     }

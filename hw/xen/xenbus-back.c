@@ -54,6 +54,7 @@ static void back_step_later(XenbusBack *b)
 
 static void back_disconnect_step(XenbusBack *b)
 {
+    b->goes_on = false;
     switch (b->ops->disconnect(b)) {
     case XENBUS_STEP_MORE:
         back_step_later(b);
@@ -215,6 +216,7 @@ static void back_to_init_wait(XenbusBack *b)
     if (b->state == XenbusStateInitWait) {
         return;
     }
+    b->goes_on = false;
     if (!xenbus_back_publish(b, &error)) {
         if (xen_store_is_stalled(b->store)) {
             back_stalled(b, true);
@@ -561,13 +563,13 @@ void xenbus_back_done(XenbusBack *b)
 }
 
 /* Another backend, which died, was connected to a frontend that still is, and all is in place. */
-static bool back_goes_on(XenbusBack *b)
+static bool back_can_go_on(XenbusBack *b)
 {
     enum xenbus_state own = xenbus_back_own_state(b);
 
     return back_front_is_ready(b, xenbus_back_front_state(b)) &&
            (own == XenbusStateConnected || own == XenbusStateReconfigured) &&
-           xenbus_back_read_control(b).hotplug_done && xenbus_back_publish(b, NULL);
+           xenbus_back_read_control(b).hotplug_done;
 }
 
 void xenbus_back_start(XenbusBack *b)
@@ -576,7 +578,8 @@ void xenbus_back_start(XenbusBack *b)
         return;
     }
     b->started = true;
-    if (back_goes_on(b)) {
+    b->goes_on = back_can_go_on(b);
+    if (b->goes_on && xenbus_back_publish(b, NULL)) {
         b->state = XenbusStateInitWait; /* not said: some frontends would begin anew at it */
     } else if (xenbus_back_front_state(b) != XenbusStateClosed) {
         back_to_init_wait(b);

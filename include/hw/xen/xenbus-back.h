@@ -36,6 +36,12 @@ typedef struct XenbusBackOps {
     const char *toolstack_key;
     unsigned max_idx;    /* devices of a guest have an idx below it */
     /*
+     * The @nth that is tried where people name none, for @nth < n_chosen: numbers of disks are
+     * not close together. NULL: all below max_idx, in their order.
+     */
+    unsigned (*chosen)(unsigned nth);
+    unsigned n_chosen;
+    /*
      * Its frontends say Initialised when their keys are there, and Connected once we did
      * (blkif.h); some say Connected at once. Else Initialised asks for nothing.
      */
@@ -92,6 +98,8 @@ struct XenbusBack {
     bool reconfigured;   /* said so, and the frontend is not Connected again yet */
     bool created;        /* the nodes are ours; else a toolstack's */
     bool resumed;        /* and were there: a backend that died had made them */
+    /* From publish() to the end of the connection: it was that of a backend that died. */
+    bool goes_on;
     bool ending;         /* in xenbus_back_done() */
     bool online_warned;  /* of a B/online that makes no sense */
 
