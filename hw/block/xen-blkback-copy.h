@@ -1,7 +1,7 @@
 /*
- * The bytes of a request, between pages of the guest and one piece of our memory: by grant copies,
- * for which nothing is mapped. So nothing has to be unmapped before the request is answered, and
- * the disk sees one long buffer instead of one for each page.
+ * The bytes of requests, between pages of the guest and our memory: by grant copies, for which
+ * nothing is mapped. So nothing has to be unmapped before a request is answered, and the disk sees
+ * one long buffer instead of one for each page. Those of many requests go in one call.
  *
  * All of it is the queue's thread's.
  *
@@ -13,27 +13,35 @@
 #include "hw/xen/xen-ops.h"
 #include "xen-blkif.h"
 
-/* Whose pages, and room for the pieces of a call: one for each queue. */
+/* One for each queue, zeroed but for the first three. */
 typedef struct XenBlkbackCopy {
     Xen *xen;
     XenGnttab *gnttab;
     uint16_t domid;
-    XenCopySeg seg[XEN_COPY_MAX]; /* private */
+
+    /* private */
+    bool to_guest;
+    unsigned n;
+    XenCopySeg seg[XEN_COPY_MAX];
+    bool *failed[XEN_COPY_MAX];
 } XenBlkbackCopy;
 
 /*
  * @n pieces of a request that was judged, from or to @buffer, where they lie one behind the other.
- * It is best granted to ourselves (XenOps.gnttab_buffer), and begins on a page. False: not all of
- * them could be copied, and any of them may have been.
+ * It is best granted to ourselves (XenOps.gnttab_buffer), and begins on a page. They are copied
+ * when the next xen_blkback_copy_run() returns; *@failed is true then if any was not. Between two
+ * runs all go in one direction.
  */
-bool xen_blkback_copy(XenBlkbackCopy *c, bool to_guest, const XenBlkifPiece *piece, unsigned n,
-                      void *buffer);
+void xen_blkback_copy_add(XenBlkbackCopy *c, bool to_guest, const XenBlkifPiece *piece, unsigned n,
+                          void *buffer, bool *failed);
 
 /*
- * The segments of an indirect request: @n_pages is what xen_blkif_n_pages() says, @ret has room
- * for @r->n_segs. False: a page could not be read.
+ * The segments of an indirect request, likewise: @n_pages is what xen_blkif_n_pages() says, @ret
+ * has room for @r->n_segs.
  */
-bool xen_blkback_copy_segs(XenBlkbackCopy *c, const XenBlkifRequest *r, unsigned n_pages,
-                           XenBlkifSeg *ret);
+void xen_blkback_copy_add_segs(XenBlkbackCopy *c, const XenBlkifRequest *r, unsigned n_pages,
+                               XenBlkifSeg *ret, bool *failed);
+
+void xen_blkback_copy_run(XenBlkbackCopy *c);
 
 #endif

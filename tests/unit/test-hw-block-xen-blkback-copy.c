@@ -103,6 +103,24 @@ static void check_canaries(const uint8_t *bytes, size_t n)
     }
 }
 
+static bool copy(Fixture *f, bool to_guest, unsigned n)
+{
+    bool failed = false;
+
+    xen_blkback_copy_add(&f->copy, to_guest, f->piece, n, f->buffer, &failed);
+    xen_blkback_copy_run(&f->copy);
+    return !failed;
+}
+
+static bool copy_segs(Fixture *f, const XenBlkifRequest *r, unsigned n_pages, XenBlkifSeg *ret)
+{
+    bool failed = false;
+
+    xen_blkback_copy_add_segs(&f->copy, r, n_pages, ret, &failed);
+    xen_blkback_copy_run(&f->copy);
+    return !failed;
+}
+
 /* --- tests --- */
 
 static const unsigned numbers[] = { 1, 2, 11, 511, 512, 513, 1024, 1025, MOST };
@@ -118,7 +136,7 @@ static void test_to_guest(Fixture *f, gconstpointer data)
         for (unsigned i = 0; i < n; i++) {
             fill_sector(f->buffer + (size_t)i * XEN_BLKIF_SECTOR, i);
         }
-        g_assert_true(xen_blkback_copy(&f->copy, true, f->piece, n, f->buffer));
+        g_assert_true(copy(f, true, n));
         for (unsigned i = 0; i < n; i++) {
             uint8_t sector[XEN_BLKIF_SECTOR];
 
@@ -141,7 +159,7 @@ static void test_from_guest(Fixture *f, gconstpointer data)
         size_t bytes = (size_t)numbers[k] * XEN_BLKIF_SECTOR;
 
         memset(f->buffer, CANARY, BYTES);
-        g_assert_true(xen_blkback_copy(&f->copy, false, f->piece, numbers[k], f->buffer));
+        g_assert_true(copy(f, false, numbers[k]));
         for (unsigned i = 0; i < numbers[k]; i++) {
             g_assert_cmpmem(f->buffer + (size_t)i * XEN_BLKIF_SECTOR, XEN_BLKIF_SECTOR,
                             guest_sector(f, i), XEN_BLKIF_SECTOR);
@@ -163,7 +181,7 @@ static void test_lengths(Fixture *f, gconstpointer data)
         };
         memset(f->xen.pages + i * XEN_PAGE_SIZE + first * 512, (int)i, n * 512);
     }
-    g_assert_true(xen_blkback_copy(&f->copy, false, f->piece, 36, f->buffer));
+    g_assert_true(copy(f, false, 36));
     for (unsigned i = 0; i < 36; i++) {
         for (unsigned b = 0; b < f->piece[i].len; b++) {
             g_assert_cmpuint(*at++, ==, i);
@@ -175,12 +193,12 @@ static void test_lengths(Fixture *f, gconstpointer data)
 /* As few calls as there can be, and none for nothing. */
 static void test_calls(Fixture *f, gconstpointer data)
 {
-    g_assert_true(xen_blkback_copy(&f->copy, false, f->piece, 0, f->buffer));
+    g_assert_true(copy(f, false, 0));
     g_assert_cmpuint(count.calls, ==, 0);
     make_pieces(f, MOST);
     for (unsigned k = 0; k < G_N_ELEMENTS(numbers); k++) {
         count.calls = count.segs = 0;
-        g_assert_true(xen_blkback_copy(&f->copy, false, f->piece, numbers[k], f->buffer));
+        g_assert_true(copy(f, false, numbers[k]));
         g_assert_cmpuint(count.calls, ==, (numbers[k] + XEN_COPY_MAX - 1) / XEN_COPY_MAX);
         g_assert_cmpuint(count.segs, ==, numbers[k]);
     }
@@ -194,15 +212,15 @@ static void test_piece_fails(Fixture *f, gconstpointer data)
     make_pieces(f, MOST);
     for (unsigned i = 0; i < G_N_ELEMENTS(at); i++) {
         xenemu_host_fail(f->xen.host->opaque, XENEMU_OP_GNTTAB_COPY, at[i], GNTST_BAD_PAGE);
-        g_assert_false(xen_blkback_copy(&f->copy, i & 1, f->piece, MOST, f->buffer));
-        g_assert_true(xen_blkback_copy(&f->copy, i & 1, f->piece, MOST, f->buffer));
+        g_assert_false(copy(f, i & 1, MOST));
+        g_assert_true(copy(f, i & 1, MOST));
     }
     for (unsigned k = 1; k <= 11; k++) { /* each one of a small request */
         xenemu_host_fail(f->xen.host->opaque, XENEMU_OP_GNTTAB_COPY, k, GNTST_BAD_PAGE);
-        g_assert_false(xen_blkback_copy(&f->copy, k & 1, f->piece, 11, f->buffer));
+        g_assert_false(copy(f, k & 1, 11));
     }
     f->piece[0].gref = BAD_REF;
-    g_assert_false(xen_blkback_copy(&f->copy, false, f->piece, MOST, f->buffer));
+    g_assert_false(copy(f, false, MOST));
 }
 
 static void test_call_fails(Fixture *f, gconstpointer data)
@@ -210,9 +228,31 @@ static void test_call_fails(Fixture *f, gconstpointer data)
     make_pieces(f, MOST);
     for (unsigned k = 1; k <= MOST / XEN_COPY_MAX; k++) {
         xenemu_host_fail(f->xen.host->opaque, XENEMU_OP_GNTTAB_BATCH, k, -ENOMEM);
-        g_assert_false(xen_blkback_copy(&f->copy, false, f->piece, MOST, f->buffer));
-        g_assert_true(xen_blkback_copy(&f->copy, false, f->piece, MOST, f->buffer));
+        g_assert_false(copy(f, false, MOST));
+        g_assert_true(copy(f, false, MOST));
     }
+}
+
+/* Requests share calls, and each has its own pieces' fate. */
+static void test_together(Fixture *f, gconstpointer data)
+{
+    bool failed[8] = { false };
+
+    make_pieces(f, 8 * 100);
+    f->piece[250].gref = BAD_REF;
+    f->piece[777].gref = BAD_REF;
+    for (unsigned i = 0; i < 8; i++) {
+        xen_blkback_copy_add(&f->copy, false, &f->piece[i * 100], 100,
+                             f->buffer + (size_t)i * 100 * XEN_BLKIF_SECTOR, &failed[i]);
+    }
+    g_assert_cmpuint(count.calls, ==, 1); /* 512 of the 800 */
+    xen_blkback_copy_run(&f->copy);
+    g_assert_cmpuint(count.calls, ==, 2);
+    for (unsigned i = 0; i < 8; i++) {
+        g_assert_cmpint(failed[i], ==, i == 2 || i == 7);
+    }
+    xen_blkback_copy_run(&f->copy); /* nothing is left */
+    g_assert_cmpuint(count.calls, ==, 2);
 }
 
 /* As many bytes of each page as there are segments in it. */
@@ -239,7 +279,7 @@ static void test_segs(Fixture *f, gconstpointer data)
         r.n_segs = n_segs[k];
         n_pages = xen_blkif_n_pages(&limits, &r);
         memset(seg, CANARY, (MOST + 1) * sizeof(*seg));
-        g_assert_true(xen_blkback_copy_segs(&f->copy, &r, n_pages, seg));
+        g_assert_true(copy_segs(f, &r, n_pages, seg));
         for (unsigned i = 0; i < n_segs[k]; i++) {
             g_assert_cmpuint(seg[i].gref, ==, i);
             g_assert_cmpuint(seg[i].first, ==, i & 0xff);
@@ -248,7 +288,7 @@ static void test_segs(Fixture *f, gconstpointer data)
         check_canaries((uint8_t *)&seg[n_segs[k]], sizeof(*seg));
     }
     r.page[7] = BAD_REF;
-    g_assert_false(xen_blkback_copy_segs(&f->copy, &r, XEN_BLKIF_PAGES, seg));
+    g_assert_false(copy_segs(f, &r, XEN_BLKIF_PAGES, seg));
 }
 
 int main(int argc, char **argv)
@@ -262,6 +302,7 @@ int main(int argc, char **argv)
     ADD("calls", test_calls);
     ADD("xsa-361-362-365", test_piece_fails);
     ADD("call-fails", test_call_fails);
+    ADD("together", test_together);
     ADD("segs", test_segs);
     return g_test_run();
 }
