@@ -1,0 +1,139 @@
+/*
+ * From the disk to the ring: what was done since the last round is answered at once. What was
+ * read is copied to the guest in one call, then all responses are written, published together, and
+ * told by one event at most.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "xen-blkback-internal.h"
+
+void blkback_request_done(BlkbackRequest *r, int16_t status)
+{
+    BlkbackQueue *q = r->q;
+
+    r->status = status;
+    r->next = NULL;
+    *q->done_end = r;
+    q->done_end = &r->next;
+}
+
+/* --- pages --- */
+
+static void copy_to_guest(BlkbackQueue *q, BlkbackRequest *list)
+{
+    for (BlkbackRequest *r = list; r; r = r->next) {
+        if (r->status == BLKIF_RSP_OKAY && r->work.what == XEN_BLKIF_READ) {
+            xen_blkback_copy_add(&q->copy, true, &q->pages.piece[r->unit], r->work.n_pieces,
+                                 q->pages.buffer + (size_t)r->unit * XEN_PAGE_SIZE, &r->failed);
+            counter_add(&q->stats->ring.copied, r->work.n_pieces);
+        }
+    }
+    xen_blkback_copy_run(&q->copy);
+}
+
+/* Before the response can be seen: a page that the guest has back is not to be mapped. */
+static void give_back_pages(BlkbackQueue *q, BlkbackRequest *r, uint64_t now)
+{
+    if (r->n_mapped > 0) {
+        xen_blkback_grants_put(q->grants, &q->pages.grant[r->unit], r->n_mapped, now);
+    }
+    if (r->n_units > 0) {
+        xen_blkback_units_put(&q->pages.units, r->unit, r->n_units);
+    }
+}
+
+/* --- counters --- */
+
+static XenBlkbackOpStats *op_stats(XenBlkbackStats *s, XenBlkifWhat what)
+{
+    switch (what) {
+    case XEN_BLKIF_READ:
+        return &s->read;
+    case XEN_BLKIF_WRITE:
+        return &s->write;
+    case XEN_BLKIF_DISCARD:
+        return &s->discard;
+    case XEN_BLKIF_FLUSH:
+    case XEN_BLKIF_BARRIER:
+    default:
+        return &s->flush;
+    }
+}
+
+static void count(BlkbackQueue *q, const BlkbackRequest *r)
+{
+    XenBlkbackOpStats *s = op_stats(q->stats, r->work.what);
+
+    if (r->status != BLKIF_RSP_OKAY) {
+        counter_add(&s->failed, 1);
+        return;
+    }
+    counter_add(&s->requests, 1);
+    counter_add(&s->bytes, r->work.bytes);
+    counter_add(&s->segments, r->work.n_pieces);
+    counter_add(&s->indirect, r->work.n_pieces > XEN_BLKIF_SEGS);
+}
+
+/* --- responses --- */
+
+static uint16_t entry_of(const BlkbackQueue *q, const BlkbackRequest *r)
+{
+    return (uint16_t)(r - q->request);
+}
+
+static void respond(BlkbackQueue *q, BlkbackRequest *r)
+{
+    if (r->failed) {
+        r->status = BLKIF_RSP_ERROR;
+    }
+    count(q, r);
+    xen_blkif_write_response(xen_ring_entry(&q->ring, q->ring.prod), r->req.id, r->req.rsp_op,
+                             r->status);
+    xen_blkback_record_answer(q->record, entry_of(q, r), q->ring.prod);
+    q->ring.prod++;
+    if (q->barrier == r) {
+        q->barrier = NULL;
+    }
+}
+
+bool blkback_respond(BlkbackQueue *q)
+{
+    BlkbackRequest *list = q->done;
+    uint64_t now;
+
+    if (!list && !q->notify) {
+        return false;
+    }
+    now = io_clock_ns();
+    q->done = NULL;
+    q->done_end = &q->done;
+    if (!q->grants) {
+        copy_to_guest(q, list);
+    }
+    for (BlkbackRequest *r = list; r; r = r->next) {
+        give_back_pages(q, r, now);
+        respond(q, r);
+    }
+    if (xen_ring_push_responses(&q->ring) || q->notify) {
+        counter_add(&q->stats->ring.events_sent, 1);
+        xen_queue_notify(&q->base, 0);
+        q->notify = false;
+    }
+    for (BlkbackRequest *r = list; r; r = r->next) {
+        xen_blkback_record_forget(q->record, entry_of(q, r));
+        q->n_active--;
+    }
+    return true;
+}
+
+void blkback_drop(BlkbackQueue *q)
+{
+    for (BlkbackRequest *r = q->done; r; r = r->next) {
+        give_back_pages(q, r, io_clock_ns());
+    }
+    if (q->barrier && q->barrier->step == 0) {
+        give_back_pages(q, q->barrier, io_clock_ns());
+    }
+    q->done = NULL;
+    q->barrier = NULL;
+}
