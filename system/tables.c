@@ -7,10 +7,13 @@
  */
 #include "tables.h"
 
+#include "hw/block/classes.h"
 #include "hw/net/classes.h"
 
 const DeviceClass *const system_classes[] = {
     &vhost_user_net_class,
+    &xen_cdrom_class,
+    &xen_disk_class,
     &xen_netback_class,
     &xen_netfront_class,
     NULL

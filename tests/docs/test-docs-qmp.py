@@ -105,9 +105,12 @@ def test_counters():
                                                      'queues', group))
     with Ringtap(BINARY, '-machine', 'none') as r:
         for device in r.qmp().command('query-device-classes'):
-            for group in ('tx', 'rx'):
-                assert_same(table('counter'), {c['name'] for c in device['counters']
-                                               if c['group'] == group})
+            groups = {c['group'] for c in device['counters']}
+            for group in groups:
+                first = ('counter' if group in ('tx', 'rx') else
+                         'of a ring' if group == 'ring' else 'of requests')
+                assert_same(table(first), {c['name'] for c in device['counters']
+                                           if c['group'] == group})
 
 
 def test_members_of_query_vif():

@@ -264,10 +264,13 @@ def test_classes():
     with Ringtap(BINARY, '-machine', 'none') as r:
         classes = {c['name']: c for c in r.qmp().command('query-device-classes')}
         assert {n: c.get('bus') for n, c in classes.items()} == {
-            'xen-net-device': 'xen', 'xen-netfront': 'xen', 'vhost-user-net': None}
-        for c in classes.values():
+            'xen-net-device': 'xen', 'xen-netfront': 'xen', 'xen-disk': 'xen', 'xen-cdrom': 'xen',
+            'vhost-user-net': None}
+        disk = {'read', 'write', 'flush', 'discard', 'ring'}
+        for name, c in classes.items():
             assert c['description']
-            assert {x['group'] for x in c['counters']} == {'tx', 'rx'}
+            assert {x['group'] for x in c['counters']} == (
+                disk if name in ('xen-disk', 'xen-cdrom') else {'tx', 'rx'})
             assert all(x['unit'] and x['help'] for x in c['counters'])
         assert {'group': 'rx', 'name': 'bytes', 'unit': 'bytes',
                 'help': 'of these packets, Ethernet header included'} in \
