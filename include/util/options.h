@@ -150,6 +150,22 @@ char *opt_table_help(const OptTable *table);
 /* The same of the branch of a union whose tag is @value, with what all have; NULL: none. */
 char *opt_branch_help(const OptTable *table, const char *value);
 
+/*
+ * What a user said without its structure, in order: OptFlat items such as "file.driver" and its
+ * value; on or off, and "" for JSON's null. For programs that take QEMU's key=value text.
+ */
+typedef struct OptFlat {
+    char *key;
+    char *value;
+} OptFlat;
+
+GPtrArray *opt_flat_new(void);
+GPtrArray *opt_dict_flatten(const OptDict *d);
+/* @prefix goes before @key. */
+void opt_flat_append(GPtrArray *flat, const char *prefix, const char *key, const char *value);
+const char *opt_flat_get(const GPtrArray *flat, const char *key); /* the last one; NULL: none */
+char *opt_flat_to_text(const GPtrArray *flat); /* key=value,... */
+
 bool opt_id_wellformed(const char *id);
 /* on, yes, true, y; off, no, false, n. */
 bool opt_parse_bool(const char *text, bool *ret);

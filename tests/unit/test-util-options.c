@@ -500,6 +500,28 @@ static void test_from_json(void)
     g_assert_cmpstr(opt_dict_get(d, "name"), ==, "x");
 }
 
+static void expect_flat(OptDict *d, const char *want)
+{
+    g_autoptr(GPtrArray) flat = opt_dict_flatten(d);
+    g_autofree char *text = opt_flat_to_text(flat);
+
+    g_assert_cmpstr(text, ==, want);
+}
+
+static void test_flat(void)
+{
+    g_autoptr(OptDict) text = opt_dict_parse("a,b.c=1,d=x,,y,e=,b.c=2", "type", NULL);
+    g_autoptr(OptDict) json = opt_dict_parse(
+        "{'a':{'b':{'c':true,'d':[1,{'e':'x,y'}]},'f':null},'g':-7,'h':{},'i':false}", NULL, NULL);
+    g_autoptr(GPtrArray) flat = opt_dict_flatten(text);
+
+    expect_flat(text, "type=a,b.c=1,d=x,,y,e=,b.c=2");
+    expect_flat(json, "a.b.c=on,a.b.d.0=1,a.b.d.1.e=x,,y,a.f=,g=-7,i=off");
+    g_assert_cmpstr(opt_flat_get(flat, "b.c"), ==, "2");
+    g_assert_cmpstr(opt_flat_get(flat, "d"), ==, "x,y");
+    g_assert_null(opt_flat_get(flat, "b"));
+}
+
 static void test_help(void)
 {
     g_autofree char *help = opt_table_help(&table);
@@ -560,6 +582,7 @@ int main(int argc, char **argv)
         { "take-wrong-type", test_take_wrong_type },
         { "wants-help", test_wants_help },
         { "from-json", test_from_json },
+        { "flat", test_flat },
         { "help", test_help },
         { "first-line", test_first_line },
     };
