@@ -42,6 +42,7 @@ typedef struct BlockDriver {
 extern const BlockDriver block_file;
 extern const BlockDriver block_host_device;
 extern const BlockDriver block_nbd;
+extern const BlockDriver block_daemon; /* all that qemu-storage-daemon has */
 
 /* What direct I/O asks for: node->request_alignment and memory_alignment. */
 bool block_find_alignment(BlockNode *node, GError **error);

@@ -20,17 +20,14 @@ static bool nbd_check_read_only(BlockNode *node, const BlockConfig *config, GErr
     return true;
 }
 
-static bool nbd_open(BlockNode *node, const BlockConfig *config, GError **error)
+bool nbd_find_limits(BlockNode *node, const BlockConfig *config, GError **error)
 {
-    const NbdExport *info;
+    const NbdExport *info = &node->nbd->info;
 
-    node->lock = false; /* it is the server who has the image */
-    node->nbd = config->image ? nbd_client_ref(config->image->nbd)
-                              : nbd_client_new(config->server, config->filename, error);
-    if (!node->nbd || !nbd_check_read_only(node, config, error)) {
+    if (!nbd_check_read_only(node, config, error)) {
         return false;
     }
-    info = &node->nbd->info;
+    node->lock = false; /* it is the server who has the image */
     node->logical_block_size = BLOCK_SECTOR;
     node->physical_block_size = MAX(info->preferred, BLOCK_SECTOR);
     node->request_alignment = 1;
@@ -40,12 +37,19 @@ static bool nbd_open(BlockNode *node, const BlockConfig *config, GError **error)
     return true;
 }
 
-static void nbd_close_node(BlockNode *node)
+static bool nbd_open(BlockNode *node, const BlockConfig *config, GError **error)
+{
+    node->nbd = config->image ? nbd_client_ref(config->image->nbd)
+                              : nbd_client_new(config->server, config->filename, error);
+    return node->nbd && nbd_find_limits(node, config, error);
+}
+
+void nbd_close_node(BlockNode *node)
 {
     g_clear_pointer(&node->nbd, nbd_client_unref);
 }
 
-static int64_t nbd_measure(const BlockNode *node)
+int64_t nbd_measure(const BlockNode *node)
 {
     return (int64_t)node->nbd->info.bytes;
 }
@@ -59,19 +63,19 @@ static bool nbd_resize(BlockNode *node, uint64_t bytes, GError **error)
     return true;
 }
 
-static bool nbd_queue_init(BlockQueue *q, GError **error)
+bool nbd_queue_init(BlockQueue *q, GError **error)
 {
     q->nbd = nbd_client_take(q->node->nbd, q->node, q->thread, error);
     return q->nbd != NULL;
 }
 
-static void nbd_queue_done(BlockQueue *q)
+void nbd_queue_done(BlockQueue *q)
 {
     nbd_client_give(q->node->nbd, q->nbd);
     q->nbd = NULL;
 }
 
-static void nbd_submit(BlockQueue *q, BlockRequest *req)
+void nbd_submit(BlockQueue *q, BlockRequest *req)
 {
     nbd_conn_submit(q->nbd, req);
 }

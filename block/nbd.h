@@ -87,4 +87,14 @@ bool nbd_conn_task(IoTask *task);
 /* Waits for what libnbd wants to know of. */
 void nbd_conn_watch(NbdConn *conn);
 
+/* --- the driver's functions, for nodes whose server is a child of ours, too --- */
+
+/* Of a node that has its client. */
+bool nbd_find_limits(BlockNode *node, const BlockConfig *config, GError **error);
+void nbd_close_node(BlockNode *node);
+int64_t nbd_measure(const BlockNode *node);
+bool nbd_queue_init(BlockQueue *q, GError **error);
+void nbd_queue_done(BlockQueue *q);
+void nbd_submit(BlockQueue *q, BlockRequest *req);
+
 #endif

@@ -11,8 +11,13 @@
 
 static const BlockDriver *const drivers[] = { &block_file, &block_host_device, &block_nbd };
 
-static const BlockDriver *find_driver(const char *name, GError **error)
+static const BlockDriver *find_driver(const BlockConfig *config, GError **error)
 {
+    const char *name = config->driver;
+
+    if (config->options) {
+        return &block_daemon;
+    }
     for (size_t i = 0; i < G_N_ELEMENTS(drivers); i++) {
         if (strcmp(drivers[i]->name, name) == 0) {
             return drivers[i];
@@ -53,7 +58,7 @@ static bool read_size(BlockNode *node, GError **error)
 
 BlockNode *block_node_open(const BlockConfig *config, GError **error)
 {
-    const BlockDriver *driver = find_driver(config->driver, error);
+    const BlockDriver *driver = find_driver(config, error);
     g_autoptr(BlockNode) node = NULL;
 
     if (!driver) {

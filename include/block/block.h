@@ -39,10 +39,12 @@ typedef struct BlockServer {
 
 /* What a node is opened with. Nothing of it is kept. */
 typedef struct BlockConfig {
-    const char *driver;    /* "file", "host_device" or "nbd" */
+    const char *driver;    /* "file", "host_device", "nbd", or one of qemu-storage-daemon's */
     const char *node_name;
-    const char *filename;  /* of nbd: how the server is called in what is said of the node */
+    const char *filename;  /* of nbd and a daemon's: what the image is called in what is said */
     const BlockServer *server; /* of nbd */
+    const char *options;   /* --blockdev of a daemon, but node-name, as key=value; else NULL */
+    const char *const *objects; /* --object of a daemon; NULL: none */
     const BlockNode *image; /* if not NULL: what this one has open, whatever has that name now */
     bool read_only;
     bool auto_read_only;   /* read-only, too, if it may not be written to */
@@ -78,6 +80,7 @@ struct BlockNode {
     int fd;
     bool lock;                    /* locking= */
     struct NbdClient *nbd;        /* of a driver that has connections; NULL else */
+    struct ImageDaemon *daemon;   /* its server, if that is a child of ours */
     unsigned n_queues;
     struct BlockWorkers *workers; /* NULL before there is a queue */
     struct BlockNotice *notice;
