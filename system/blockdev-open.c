@@ -57,11 +57,10 @@ static Inherited blockdev_resolve(const BlockdevOptions *o, const Inherited *fro
     return r;
 }
 
-/* Opens it. @options->node_name, if there is one, is looked at now: what is below has one, too. */
-static BlockObject *blockdev_new(System *s, const BlockdevOptions *options, BlockConfig *config,
-                                 GError **error)
+/* @node_name is looked at now: what is below has one, too. */
+BlockObject *blockdev_new(System *s, const char *node_name, BlockConfig *config, GError **error)
 {
-    g_autofree char *name = g_strdup(options->node_name);
+    g_autofree char *name = g_strdup(node_name);
     BlockNode *node;
     BlockObject *o;
 
@@ -81,12 +80,15 @@ static BlockObject *blockdev_new(System *s, const BlockdevOptions *options, Bloc
     }
     o = g_new0(BlockObject, 1);
     o->name = g_steal_pointer(&name);
-    o->driver = options->driver;
+    o->driver = blockdev_driver_find(config->driver);
     o->node = node;
     o->config = *config;
     o->config.node_name = node->node_name;
     o->config.filename = node->filename;
+    o->config.driver = blockdev_driver_name(o->driver);
     o->config.server = NULL;
+    o->config.options = node->daemon ? "" : NULL;
+    o->config.objects = NULL;
     g_ptr_array_add(s->blockdevs, o);
     return o;
 }
@@ -117,7 +119,7 @@ static BlockObject *blockdev_add_file(System *s, const BlockdevOptions *o, const
     c.filename = file->filename;
     c.aio = file->aio == BLOCKDEV_AIO_THREADS ? BLOCK_AIO_THREADS : BLOCK_AIO_IO_URING;
     c.locking = (OnOffAuto)file->locking;
-    return blockdev_new(s, o, &c, error);
+    return blockdev_new(s, o->node_name, &c, error);
 }
 
 /* As QEMU's filename of such a node. */
@@ -159,11 +161,24 @@ static BlockObject *blockdev_add_nbd(System *s, const BlockdevOptions *o, const 
     }
     c.filename = name;
     c.server = &server;
-    return blockdev_new(s, o, &c, error);
+    return blockdev_new(s, o->node_name, &c, error);
 }
 
 static BlockObject *blockdev_add_node(System *s, const BlockdevOptions *options,
                                       const Inherited *from, GError **error);
+
+BlockObject *blockdev_find_free(System *s, const char *name, GError **error)
+{
+    BlockObject *o = blockdev_find(s, name);
+
+    if (!o) {
+        system_set_error(error, "Cannot find device='%s' nor node-name='%s'", name, name);
+    } else if (o->above || o->in_use) {
+        system_set_error(error, "Block device %s is in use", name);
+        o = NULL;
+    }
+    return o;
+}
 
 /* The node that raw is to be over: one that is there, or that is made with it. */
 static BlockObject *blockdev_get_below(System *s, const OptRef *file, const Inherited *r,
@@ -178,15 +193,7 @@ static BlockObject *blockdev_get_below(System *s, const OptRef *file, const Inhe
         }
         return below;
     }
-    below = blockdev_find(s, file->name);
-    if (!below) {
-        system_set_error(error, "Cannot find device='%s' nor node-name='%s'", file->name,
-                         file->name);
-    } else if (below->above || below->in_use) {
-        system_set_error(error, "Block device %s is in use", file->name);
-        below = NULL;
-    }
-    return below;
+    return blockdev_find_free(s, file->name, error);
 }
 
 /* As the node below is opened, with what is said above it. */
@@ -216,9 +223,10 @@ static BlockObject *blockdev_add_raw(System *s, const BlockdevOptions *options,
         return NULL;
     }
     if (blockdev_config_raw(below, r, &config, error)) {
-        o = blockdev_new(s, options, &config, error);
+        o = blockdev_new(s, options->node_name, &config, error);
     }
     if (o) {
+        o->driver = BLOCKDEV_RAW;
         o->below = below;
         below->above = o;
     } else if (below->nested) {

@@ -10,6 +10,8 @@ void block_object_free(gpointer opaque)
     BlockObject *o = opaque;
 
     block_node_free(o->node);
+    g_clear_pointer(&o->options, g_ptr_array_unref);
+    g_clear_pointer(&o->refs, g_ptr_array_unref);
     g_free(o->drive);
     g_free(o->name);
     g_free(o);
@@ -43,6 +45,9 @@ void blockdev_remove(System *s, BlockObject *o)
 {
     BlockObject *below = o->below;
 
+    for (guint i = 0; o->refs && i < o->refs->len; i++) {
+        ((BlockObject *)g_ptr_array_index(o->refs, i))->above = NULL;
+    }
     g_ptr_array_remove(s->blockdevs, o);
     if (!below) {
         return;
@@ -55,21 +60,27 @@ void blockdev_remove(System *s, BlockObject *o)
 
 bool blockdev_add(System *s, OptDict *args, GError **error)
 {
-    BlockdevOptions *options;
-    bool ok;
+    g_autoptr(GPtrArray) said = opt_dict_flatten(args);
+    bool by_daemon = blockdev_needs_daemon(said);
+    BlockdevOptions *options = NULL;
+    BlockObject *o = NULL;
 
-    if (!blockdev_check_driver("driver", opt_dict_get(args, "driver"), error)) {
-        return false;
+    if (!by_daemon) {
+        options = opt_config_new(&blockdev_options, args, OPT_PARAMETERS, error);
+        if (!options) {
+            return false;
+        }
     }
-    options = opt_config_new(&blockdev_options, args, OPT_PARAMETERS, error);
-    if (!options) {
-        return false;
+    if (!opt_flat_get(said, "node-name")) {
+        system_set_error(error, "'node-name' must be specified for the root node");
+    } else {
+        o = by_daemon ? blockdev_open_daemon(s, said, error) : blockdev_open(s, options, error);
     }
-    ok = options->node_name
-             ? blockdev_open(s, options, error) != NULL
-             : system_set_error(error, "'node-name' must be specified for the root node");
+    if (o) {
+        o->options = g_steal_pointer(&said);
+    }
     opt_config_free(&blockdev_options, options);
-    return ok;
+    return o != NULL;
 }
 
 bool blockdev_del(System *s, const char *name, GError **error)

@@ -15,7 +15,7 @@ typedef enum BlockdevDriver {
     BLOCKDEV_FILE,
     BLOCKDEV_HOST_DEVICE,
     BLOCKDEV_NBD,
-    BLOCKDEV_RAW,
+    BLOCKDEV_RAW, /* those behind it are qemu-storage-daemon's */
 } BlockdevDriver;
 
 typedef struct BlockdevCache {
@@ -91,8 +91,7 @@ extern const OptEnum blockdev_discard;
 extern const OptEnum blockdev_detect_zeroes;
 extern const OptEnum blockdev_locking;
 
-/* Of a driver or format that QEMU has and we have not: says what to do instead. */
-bool blockdev_check_driver(const char *option, const char *name, GError **error);
+int blockdev_driver_find(const char *name); /* -1: there is none of that name */
 const char *blockdev_driver_name(int driver);
 
 /* --- nodes --- */
@@ -108,6 +107,8 @@ typedef struct BlockObject {
     BlockConfig config; /* that node was opened with; its strings are the node's */
     BlockNode *node;
     struct BlockObject *below; /* of raw */
+    GPtrArray *options; /* OptFlat *, as it was said; NULL of nodes that come with another one */
+    GPtrArray *refs;    /* BlockObject *: a daemon's node was made of their options, too */
     struct BlockObject *above; /* raw that is over it; NULL: none */
     bool nested;        /* it came with the one above, and goes with it */
     bool in_use;        /* by a device */
@@ -117,6 +118,14 @@ BlockObject *blockdev_find(System *s, const char *name); /* NULL: there is none 
 BlockObject *blockdev_find_drive(System *s, const char *id); /* by the id of a -drive; or NULL */
 /* By the id of a -drive, or by a node's name; NULL: there is none. */
 BlockObject *blockdev_find_any(System *s, const char *id);
+/* As blockdev_open(), of what qemu-storage-daemon has: takes @options, OptFlat *. */
+BlockObject *blockdev_open_daemon(System *s, GPtrArray *options, GError **error);
+/* Whether it has to have it: by driver=, or by what that is over. */
+bool blockdev_needs_daemon(const GPtrArray *options);
+/* Opens it. @name: of the node; NULL: we find one. For those that say what is in @config. */
+BlockObject *blockdev_new(System *s, const char *name, BlockConfig *config, GError **error);
+/* One that is there, for a node over it; NULL: there is none, or it is in use. */
+BlockObject *blockdev_find_free(System *s, const char *name, GError **error);
 /* The system's, without a drive. */
 BlockObject *blockdev_open(System *s, const BlockdevOptions *options, GError **error);
 /* With those below that came with it. Nobody uses it. */

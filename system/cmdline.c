@@ -74,7 +74,7 @@ static const CmdOption options[] = {
     { "S", .help = "do not offer devices before QMP 'cont'", .handle = set_paused },
 
     { "", .help = "Devices:" },
-    { "object", "TYPENAME[,prop=value]", "create an iothread ('-object help' for list)",
+    { "object", "TYPENAME[,prop=value]", "create an iothread or a secret ('-object help' for list)",
       .phase = CMD_OBJECT, .add = object_add, .implied = "qom-type", .topic = object_help },
     { "netdev", "tap,id=ID[,prop=value]",
       "the host's side of a NIC ('-netdev tap,help' for properties)",

@@ -53,7 +53,7 @@ static const OptMember members[] = {
       .help = "name, for drive= of a device" },
     { "file", OPT_STR, offsetof(DriveConfig, file), .help = "the image or the block device" },
     { "format", OPT_STR, offsetof(DriveConfig, format), .def = "raw",
-      .help = "raw; it is never found out by looking at the image" },
+      .help = "raw, or one of qemu-storage-daemon's; never found out by looking at the image" },
     { "node-name", OPT_STR, offsetof(DriveConfig, node_name), .help = "of the raw node" },
     { "read-only", OPT_BOOL, offsetof(DriveConfig, read_only),
       offsetof(DriveConfig, has_read_only),
@@ -89,10 +89,7 @@ static bool drive_check(System *s, const DriveConfig *c, GError **error)
     if (!c->file || c->file[0] == '\0') {
         return system_set_error(error, "A block device must be specified for \"file\"");
     }
-    if (!blockdev_check_driver("format", c->format, error)) {
-        return false;
-    }
-    if (!g_str_equal(c->format, "raw")) {
+    if (blockdev_driver_find(c->format) < BLOCKDEV_RAW) {
         return system_set_error(error, "Unknown driver '%s'", c->format);
     }
     if (c->has_read_only && c->has_readonly) {
@@ -124,9 +121,10 @@ static const char *drive_path(const char *file, GError **error)
     if (g_str_equal(protocol, "file")) {
         return file + len + 1;
     }
-    if (g_str_equal(protocol, "nbd")) {
-        system_set_error(error, "file=nbd is not supported: use -blockdev driver=nbd");
-    } else if (blockdev_check_driver("file", protocol, error)) {
+    if (blockdev_driver_find(protocol) >= 0) {
+        system_set_error(error, "file=%s is not supported: use -blockdev driver=%s", protocol,
+                         protocol);
+    } else {
         system_set_error(error, "Unknown protocol '%s'", protocol);
     }
     return NULL;
@@ -139,17 +137,52 @@ static int drive_driver(const char *path)
     return stat(path, &st) == 0 && S_ISBLK(st.st_mode) ? BLOCKDEV_HOST_DEVICE : BLOCKDEV_FILE;
 }
 
-static bool drive_open(System *s, const DriveConfig *c, GError **error)
+static BlockdevCache drive_cache(const DriveConfig *c)
 {
-    const char *path = drive_path(c->file, error);
-    BlockdevCache both = {
+    return (BlockdevCache){
         .direct = c->has_direct ? c->direct : c->cache == DRIVE_NONE,
         .has_direct = true,
         .no_flush = c->has_no_flush ? c->no_flush : c->cache == DRIVE_UNSAFE,
         .has_no_flush = true,
     };
+}
+
+static void drive_say(GPtrArray *options, const char *key, bool on)
+{
+    opt_flat_append(options, "", key, on ? "on" : "off");
+}
+
+/* The same two nodes, of which the upper one is qemu-storage-daemon's. */
+static BlockObject *drive_open_daemon(System *s, const DriveConfig *c, const char *path,
+                                      GError **error)
+{
+    g_autoptr(GPtrArray) options = opt_flat_new();
+    BlockdevCache cached = drive_cache(c);
+
+    opt_flat_append(options, "", "driver", c->format);
+    if (c->node_name) {
+        opt_flat_append(options, "", "node-name", c->node_name);
+    }
+    opt_flat_append(options, "file.", "driver", blockdev_driver_name(drive_driver(path)));
+    opt_flat_append(options, "file.", "filename", path);
+    opt_flat_append(options, "file.", "locking", blockdev_locking.values[c->locking]);
+    if (c->aio != BLOCKDEV_AIO_IO_URING) { /* our default, and not one of each build of it */
+        opt_flat_append(options, "file.", "aio", blockdev_aio.values[c->aio]);
+    }
+    opt_flat_append(options, "", "discard", blockdev_discard.values[c->discard]);
+    drive_say(options, "cache.direct", cached.direct);
+    drive_say(options, "cache.no-flush", cached.no_flush);
+    drive_say(options, "read-only", c->read_only || c->readonly);
+    drive_say(options, "auto-read-only", true);
+    return blockdev_open_daemon(s, options, error);
+}
+
+static BlockObject *drive_open_raw(System *s, const DriveConfig *c, const char *path,
+                                   GError **error)
+{
+    BlockdevCache both = drive_cache(c);
     BlockdevFile image = { .filename = (char *)path, .aio = c->aio, .locking = c->locking };
-    BlockdevOptions file = { .driver = path ? drive_driver(path) : 0, .u = &image };
+    BlockdevOptions file = { .driver = drive_driver(path), .u = &image };
     BlockdevRaw raw = { .file = { .object = &file } };
     BlockdevOptions options = {
         .driver = BLOCKDEV_RAW,
@@ -163,8 +196,19 @@ static bool drive_open(System *s, const DriveConfig *c, GError **error)
         .has_discard = true,
         .u = &raw,
     };
-    BlockObject *o = path ? blockdev_open(s, &options, error) : NULL;
 
+    return blockdev_open(s, &options, error);
+}
+
+static bool drive_open(System *s, const DriveConfig *c, GError **error)
+{
+    const char *path = drive_path(c->file, error);
+    BlockObject *o = NULL;
+
+    if (path) {
+        o = g_str_equal(c->format, "raw") ? drive_open_raw(s, c, path, error)
+                                          : drive_open_daemon(s, c, path, error);
+    }
     if (o) {
         o->drive = g_strdup(c->id);
     }

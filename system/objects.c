@@ -1,5 +1,5 @@
 /*
- * -object: iothreads, so far.
+ * -object: iothreads; secrets are in secrets.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -54,16 +54,24 @@ IoThreadObject *object_of_thread(System *s, const IoThread *thread)
     g_assert_not_reached();
 }
 
+bool object_check_id(System *s, const char *id, GError **error)
+{
+    if (!object_find(s, id) && !secret_find(s, id)) {
+        return true;
+    }
+    return system_set_error(error, s->up ? "attempt to add duplicate property '%s' to object (type "
+                                           "'container')"
+                                         : "Duplicate ID '%s' for object", id);
+}
+
 static bool iothread_add(System *s, IoThreadConfig *config, GError **error)
 {
     g_autofree char *name = g_strdup_printf("IO %s", config->id);
     IoThread *thread;
     IoThreadObject *o;
 
-    if (object_find(s, config->id)) {
-        return system_set_error(error, s->up ? "attempt to add duplicate property '%s' to object "
-                                               "(type 'container')"
-                                             : "Duplicate ID '%s' for object", config->id);
+    if (!object_check_id(s, config->id, error)) {
+        return false;
     }
     if (s->iothreads->len >= MAX_IOTHREADS) {
         return system_set_error(error, "there are %u iothreads already", MAX_IOTHREADS);
@@ -95,6 +103,9 @@ bool object_add(System *s, OptDict *args, GError **error)
     if (!type) {
         return false;
     }
+    if (g_str_equal(type, "secret")) {
+        return secret_add(s, args, error);
+    }
     if (!g_str_equal(type, "iothread")) {
         return system_set_error(error, "Parameter 'qom-type' does not accept value '%s'", type);
     }
@@ -111,6 +122,9 @@ bool object_del(System *s, const char *id, GError **error)
 {
     IoThreadObject *o = object_find(s, id);
 
+    if (g_ptr_array_remove(s->secrets, secret_find(s, id))) {
+        return true;
+    }
     if (!o) {
         return system_set_error(error, "object '%s' not found", id);
     }
@@ -126,7 +140,10 @@ char *object_help(const char *arg, GError **error)
     g_autofree char *topic = system_help_topic(arg, "qom-type");
 
     if (topic && topic[0] == '\0') {
-        return g_strdup("List of user creatable objects:\n  iothread\n");
+        return g_strdup("List of user creatable objects:\n  iothread\n  secret\n");
+    }
+    if (g_strcmp0(topic, "secret") == 0) {
+        return opt_table_help(&secret_options);
     }
     return g_strcmp0(topic, "iothread") == 0 ? opt_table_help(&iothread_options) : NULL;
 }

@@ -1,5 +1,5 @@
 /*
- * QMP: objects, that is iothreads.
+ * QMP: objects.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -53,7 +53,7 @@ typedef struct ObjectArgs {
     void *u;
 } ObjectArgs;
 
-static const char *const object_types[] = { "iothread", NULL };
+static const char *const object_types[] = { "iothread", "secret", NULL };
 static const OptEnum object_type = { "ObjectType", object_types };
 static const OptMember object_members[] = {
     { "qom-type", OPT_ENUM, offsetof(ObjectArgs, qom_type), .required = true,
@@ -61,7 +61,9 @@ static const OptMember object_members[] = {
     { "id", OPT_STR, offsetof(ObjectArgs, id), .required = true },
     { 0 },
 };
-static const OptBranch object_branches[] = { { "iothread", &iothread_options }, { 0 } };
+static const OptBranch object_branches[] = {
+    { "iothread", &iothread_options }, { "secret", &secret_options }, { 0 }
+};
 static const OptTable object_args = { "ObjectOptions", sizeof(ObjectArgs), object_members,
                                       "qom-type", object_branches, offsetof(ObjectArgs, u) };
 

@@ -16,6 +16,7 @@ void system_init(System *s)
     };
     s->loop = g_main_loop_new(NULL, FALSE);
     s->iothreads = g_ptr_array_new_with_free_func(iothread_object_free);
+    s->secrets = g_ptr_array_new_with_free_func(secret_free);
     s->netdev_jobs = g_ptr_array_new();
     s->netdevs = g_ptr_array_new_with_free_func((GDestroyNotify)netdev_free);
     s->chardevs = g_ptr_array_new_with_free_func(chardev_object_free);
@@ -38,6 +39,7 @@ void system_done(System *s)
     g_ptr_array_unref(s->chardevs);
     netdevs_free(s);
     g_ptr_array_unref(s->iothreads);
+    g_ptr_array_unref(s->secrets);
     g_clear_pointer(&s->qtest_server, qtest_free);
     accel_close(s);
     daemon_done(s);

@@ -97,6 +97,7 @@ typedef struct System {
     char *device_model;     /* where "running" stands; NULL: nowhere */
     char *private_dir;   /* of the emulated host's socket, made by us */
     GPtrArray *iothreads;
+    GPtrArray *secrets;  /* secrets.c */
     GPtrArray *netdevs;
     GPtrArray *netdev_jobs; /* NetdevJob *: netdevs that are coming or going */
     GPtrArray *chardevs;
@@ -197,7 +198,15 @@ bool object_del(System *s, const char *id, GError **error);
 IoThreadObject *object_find(System *s, const char *id);
 IoThreadObject *object_of_thread(System *s, const IoThread *thread); /* there is one */
 char *object_help(const char *arg, GError **error);
+bool object_check_id(System *s, const char *id, GError **error); /* no other object has it */
 void iothread_object_free(gpointer opaque);
+
+/* secrets.c */
+extern const OptTable secret_options;
+bool secret_add(System *s, OptDict *args, GError **error);
+void *secret_find(System *s, const char *id); /* NULL: there is none */
+GPtrArray *secret_arguments(System *s); /* char * for --object of a daemon, the system's; NULL */
+void secret_free(gpointer opaque);
 
 /* netdevs.c */
 extern const char *const netdev_types[]; /* ends with NULL */

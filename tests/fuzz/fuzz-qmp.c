@@ -33,6 +33,7 @@ const char *const *machine_names(void)
 static const OptMember option_members[] = { { "id", OPT_STR }, { "x", OPT_BOOL }, { 0 } };
 const OptTable tap_options = { "tap", sizeof(char *), option_members };
 const OptTable iothread_options = { "iothread", sizeof(char *), option_members };
+const OptTable secret_options = { "secret", sizeof(char *), option_members };
 const char *const netdev_types[] = { "tap", NULL };
 
 void run_stop(System *s)
@@ -65,6 +66,11 @@ static bool fake_find(System *s, const char *id, GError **error)
     }
     g_set_error(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", id);
     return false;
+}
+
+GPtrArray *secret_arguments(System *s)
+{
+    return g_ptr_array_new();
 }
 
 void netdev_job_then(NetdevJob *job, NetdevJobDone *done, void *opaque)

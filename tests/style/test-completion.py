@@ -43,9 +43,12 @@ def test_options():
 
 
 def test_names():
-    for option, names in (('netdev', {'tap'}), ('chardev', {'socket'}), ('object', {'iothread'}),
+    blockdevs = set(said('-blockdev', 'help').split('\n')[1:]) - {''}
+    assert blockdevs > {'file', 'host_device', 'nbd', 'raw', 'qcow2'}
+    for option, names in (('netdev', {'tap'}), ('chardev', {'socket'}),
+                          ('object', {'iothread', 'secret'}),
                           ('machine', {'xenpv', 'none'}), ('accel', {'xen', 'xenemu', 'qtest'}),
-                          ('blockdev', {'file', 'host_device', 'nbd', 'raw'})):
+                          ('blockdev', blockdevs)):
         assert offered(f'-{option} ') == names, (option, offered(f'-{option} '))
         for name in names:
             assert name in said(f'-{option}', 'help')

@@ -15,7 +15,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 # pylint: disable=wrong-import-position
-from program import Ringtap, run
+from program import Ringtap, run, wait_for
 import tap
 
 BINARY = os.path.abspath(sys.argv[1])
@@ -172,16 +172,174 @@ def test_image_of_a_server():
             assert r.end() == (0, '')
 
 
-def test_other_formats_say_what_to_do():
-    with images('a') as at:
-        what = 'is not supported: have qemu-storage-daemon export it as a raw file (--export ' \
-               'type=fuse), and use that'
-        assert refused('-blockdev', f'qcow2,node-name=x,file.driver=file,file.filename={at("a")}') \
-            == f'driver=qcow2 {what}'
-        assert refused('-drive', f'if=none,id=d,format=vhdx,file={at("a")}') == f'format=vhdx {what}'
-        assert refused('-drive', 'if=none,id=d,file=rbd:x/y') == f'file=rbd {what}'
-        assert refused('-drive', 'if=none,id=d,file=nbd:unix:/x') == \
-            'file=nbd is not supported: use -blockdev driver=nbd'
+# --- images that qemu-storage-daemon has
+
+def need(*programs):
+    for program in programs:
+        if not shutil.which(program):
+            raise tap.Skip(f'no {program}')
+
+
+@contextlib.contextmanager
+def qcow2(*names):
+    """Images of 8 MiB, and the path of each."""
+    need('qemu-img', 'qemu-storage-daemon')
+    with images() as at:
+        for name in names:
+            subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', at(name), '8M'], check=True)
+        yield at
+
+
+def children(pid):
+    with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as f:
+        return [int(c) for c in f.read().split()]
+
+
+def test_qcow2():
+    with qcow2('a') as at:
+        options = f'driver=qcow2,node-name=q,file.driver=file,file.filename={at("a")}'
+        with none('-blockdev', options, '-blockdev', 'raw,node-name=r,read-only=on,file=q') as r:
+            q = r.qmp()
+            assert nodes(q) == {'q': ('qcow2', at('a'), False, False, False, 8 * MIB),
+                                'r': ('raw', at('a'), True, False, False, 8 * MIB)}
+            assert q.error('block_resize', node_name='q', size=9 * MIB) == 'Image is read-only'
+            q.command('blockdev-del', node_name='r')
+            assert len(children(r.process.pid)) == 1
+            q.command('blockdev-del', node_name='q')
+            assert children(r.process.pid) == []
+            before = len(os.listdir(f'/proc/{r.process.pid}/fd'))
+            q.command('blockdev-add', driver='qcow2', node_name='q', read_only=True,
+                      file={'driver': 'file', 'filename': at('a')})
+            assert nodes(q) == {'q': ('qcow2', at('a'), True, False, False, 8 * MIB)}
+            q.command('blockdev-del', node_name='q')
+            assert len(os.listdir(f'/proc/{r.process.pid}/fd')) == before
+            assert r.end() == (0, '')
+
+
+def test_qcow2_as_libvirt_writes_it():
+    """Nodes by their names: what was said of them goes to the daemon, a backing file's, too."""
+    with qcow2('base') as at:
+        subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', at('base'),
+                        at('top'), '16M'], check=True)
+        said = []
+        for n, name, above in ((2, 'base', {'read-only': True, 'backing': None}),
+                               (1, 'top', {'read-only': False, 'backing': 'libvirt-2-format'})):
+            said += [{'driver': 'file', 'filename': at(name), 'node-name': f'libvirt-{n}-storage',
+                      'auto-read-only': True, 'discard': 'unmap',
+                      'cache': {'direct': False, 'no-flush': False}},
+                     {'node-name': f'libvirt-{n}-format', 'discard': 'unmap', 'driver': 'qcow2',
+                      'file': f'libvirt-{n}-storage', **above}]
+        args = [a for node in said for a in ('-blockdev', json.dumps(node))]
+        with none(*args) as r:
+            q = r.qmp()
+            assert nodes(q)['libvirt-1-format'] == ('qcow2', at('top'), False, False, False,
+                                                    16 * MIB)
+            for below in ('libvirt-1-storage', 'libvirt-2-format'):
+                assert q.error('blockdev-del', node_name=below) == \
+                    f'Block device {below} is in use'
+            for node in ('libvirt-1-format', 'libvirt-1-storage', 'libvirt-2-format'):
+                q.command('blockdev-del', node_name=node)
+            assert r.end() == (0, '')
+
+
+def test_drive_of_another_format():
+    with qcow2('a,b') as at:
+        drive = f'if=none,id=d,format=qcow2,file={at("a,,b")},cache=none,node-name=n'
+        with none('-drive', drive) as r:
+            q = r.qmp()
+            assert nodes(q) == {'n': ('qcow2', at('a,b'), False, True, False, 8 * MIB)}
+            assert [b['device'] for b in q.command('query-block')] == ['d']
+            assert r.end() == (0, '')
+        with none('-drive', f'if=none,id=d,format=qcow2,readonly=on,file={at("a,,b")}') as r:
+            assert nodes(r.qmp()) == {'#block000': ('qcow2', at('a,b'), True, False, False,
+                                                    8 * MIB)}
+
+
+def test_daemon_goes_with_us():
+    with qcow2('a') as at:
+        options = ('-blockdev', f'qcow2,node-name=q,file.driver=file,file.filename={at("a")}')
+        with none(*options) as r:
+            r.qmp()
+            (daemon,) = children(r.process.pid)
+            os.kill(r.process.pid, signal.SIGKILL)
+            with none(*options) as again:  # though the other one may have the image still
+                assert 'q' in nodes(again.qmp())
+
+        def state():
+            with open(f'/proc/{daemon}/stat', encoding='ascii') as f:
+                return f.read().split()[2]
+        assert not os.path.exists(f'/proc/{daemon}') or state() == 'Z'
+
+
+def test_daemon_that_dies_is_said():
+    with qcow2('a') as at:
+        options = ('-blockdev', f'qcow2,node-name=q,file.driver=file,file.filename={at("a")}')
+        with none(*options) as r:
+            q = r.qmp()
+            os.kill(children(r.process.pid)[0], signal.SIGKILL)
+            while children(r.process.pid):
+                q.command('query-status')
+            q.command('blockdev-del', node_name='q')
+            assert r.end() == (0, "ringtap: block node 'q': qemu-storage-daemon ended: signal 9\n")
+
+
+def test_formats_that_are_wrong():
+    with qcow2('a') as at, images('raw') as raw_at:
+        file = f'file.driver=file,file.filename={at("a")}'
+        for options, text in (
+                (f'qcow2,{file}', "'node-name' must be specified for the root node"),
+                (f'qcow2,node-name=9,{file}', "Invalid node-name: '9'"),
+                ('qcow2,node-name=x', "Parameter 'file' is missing"),
+                (f'qcow2,node-name=x,{file}x', f"Could not open '{at('a')}x': No such file or "
+                 'directory'),
+                (f'qcow2,node-name=x,{file},foo=1', "Parameter 'foo' is unexpected"),
+                (f'qcow2,node-name=x,{file},read-only=maybe',
+                 "Parameter 'read-only' expects 'on' or 'off'"),
+                (f'qcow2,node-name=x,file.driver=file,file.filename={raw_at("raw")}',
+                 'Image is not in qcow2 format'),
+                ('qcow2,node-name=x,file=y', "Cannot find device='y' nor node-name='y'"),
+                (f'foo,node-name=x,file.driver=qcow2,file.{file}',
+                 "Parameter 'driver' does not accept value 'foo'"),
+                (f'node-name=x,file.driver=qcow2,file.{file}', "Parameter 'driver' is missing")):
+            assert refused('-blockdev', options) == text, options
+        for options, text in (
+                (f'if=none,id=d,format=vhdx,file={raw_at("raw")}',
+                 "Could not open"),
+                ('if=none,id=d,file=rbd:x/y',
+                 'file=rbd is not supported: use -blockdev driver=rbd'),
+                ('if=none,id=d,file=nbd:unix:/x',
+                 'file=nbd is not supported: use -blockdev driver=nbd')):
+            assert text in refused('-drive', options), options
+
+
+def test_luks():
+    with qcow2() as at:
+        for name, word in (('right', 'sesame'), ('wrong', 'open')):
+            with open(at(name), 'w', encoding='ascii') as f:
+                f.write(word)
+        # it measures the processor, and now and then is not content with what it finds
+        wait_for(lambda: subprocess.run(
+            ['qemu-img', 'create', '-q', '-f', 'luks', '--object',
+             f'secret,id=s,file={at("right")}', '-o', 'key-secret=s,iter-time=10', at('a'), '2M'],
+            stderr=subprocess.DEVNULL, check=False).returncode == 0, 'an image of luks')
+        node = f'luks,node-name=l,key-secret=s,file.driver=file,file.filename={at("a")}'
+        assert refused('-blockdev', node) == "No secret with id 's'"
+        assert refused('-object', f'secret,id=s,file={at("wrong")}', '-blockdev', node) == \
+            'Invalid password, cannot unlock any keyslot'
+        with none('-object', f'secret,id=s,file={at("right")}', '-blockdev', node) as r:
+            q = r.qmp()
+            assert nodes(q) == {'l': ('luks', at('a'), False, False, False, 2 * MIB)}
+            assert q.error('object-add', qom_type='secret', id='s', file='x').startswith(
+                "attempt to add duplicate property 's'")
+            q.command('object-del', id='s')
+            assert q.error('object-del', id='s') == "object 's' not found"
+
+
+def test_raw_over_another_format():
+    with qcow2('a') as at:
+        with none('-blockdev', 'driver=raw,node-name=r,size=1048576,file.driver=qcow2,'
+                  f'file.file.driver=file,file.file.filename={at("a")}') as r:
+            assert nodes(r.qmp()) == {'r': ('raw', at('a'), False, False, False, MIB)}
 
 
 def test_drives_that_are_wrong():
@@ -328,9 +486,8 @@ def test_add_that_fails_leaves_nothing():
                  "'node-name' must be specified for the root node"),
                 ({'driver': 'file', 'node_name': 'x', 'filename': at('a'), 'foo': 1},
                  "Parameter 'foo' is unexpected"),
-                ({'driver': 'qcow2', 'node_name': 'x', 'file': below},
-                 'driver=qcow2 is not supported: have qemu-storage-daemon export it as a raw file '
-                 '(--export type=fuse), and use that')):
+                ({'driver': 'qcow2', 'node_name': 'x', 'file': dict(below, **{'x': 1})},
+                 "Parameter 'file.x' is unexpected")):
             assert q.error('blockdev-add', **args) == text, args
         assert nodes(q) == {}
         assert len(os.listdir(f'/proc/{r.process.pid}/fd')) == before

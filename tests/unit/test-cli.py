@@ -101,7 +101,7 @@ TOPICS = (
     (['-netdev', 'tap,?'], ['tap options:']),
     # what is tried by itself is no value: see test_netdev_errors
     (['-netdev', 'tap,help'], ['on insists, off has none, tried if absent\n']),
-    (['-blockdev', 'help'], ['Available blockdev drivers:\nfile\nhost_device\nraw\n']),
+    (['-blockdev', 'help'], ['Available blockdev drivers:\nfile\nhost_device\nnbd\nraw\nqcow2\n']),
     (['-blockdev', 'host_device,help'], ['host_device options:\n', '  filename=<str>',
                                          '  read-only=<bool>']),
     (['-blockdev', 'raw,help'], ['raw options:\n', '  file=<BlockdevRef>']),
@@ -111,7 +111,7 @@ TOPICS = (
     (['-device', 'xen-net-device,help'], ['xen-net-device options:', '  netdev=<str>']),
     (['-device', 'xen-netfront,help'], ['xen-netfront options:', '  queues=<uint32>']),
     (['-device', 'xen-net-device,netdev=n0,help'], ['xen-net-device options:']),
-    (['-object', 'help'], ['List of user creatable objects:\n  iothread\n']),
+    (['-object', 'help'], ['List of user creatable objects:\n  iothread\n  secret\n']),
     (['-object', 'iothread,help'], ['iothread options:', '  poll-max-ns=<size>']),
     (['-accel', 'help'], ['xen\nxenemu\nqtest\n']),
     (['-accel', 'xenemu,help'], ['  socket=<str>']),
@@ -323,7 +323,10 @@ def test_object_errors():
             ('iothread', "Parameter 'id' is missing"),
             ('foo,id=a', "Parameter 'qom-type' does not accept value 'foo'"),
             ('id=a', "Parameter 'qom-type' is missing"),
-            ('iothread,id=a,foo=1', "Invalid parameter 'foo'")):
+            ('iothread,id=a,foo=1', "Invalid parameter 'foo'"),
+            ('secret,id=a', "Parameter 'file' is missing"),
+            ('secret,id=a,data=x', "Parameter 'file' is missing"),
+            ('secret,id=a,file=x,format=y', "Parameter 'format' does not accept value 'y'")):
         assert_refused([*NONE, '-object', arg], f'-object {arg}: {text}')
     assert_refused([*NONE, '-object', 'iothread,id=a', '-object', 'iothread,id=a'],
                    "-object iothread,id=a: Duplicate ID 'a' for object")
