@@ -5,14 +5,18 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "nbd.h"
 
 #define CONNECT_US     (10 * G_USEC_PER_SEC)
+#define SILENCE_S      40 /* of a host, before it is gone */
 #define BYTES_DEFAULT  (32u << 20) /* of a request, if the server says nothing: proto.md of NBD */
 #define BLOCK_DEFAULT  4096u
 #define PREFERRED_MAX  (64u * 1024)
@@ -77,6 +81,30 @@ static NbdHandle *handle_new(const NbdClient *c)
     return g_steal_pointer(&nbd);
 }
 
+/*
+ * A host that is gone says nothing: it is asked, so that what we wait for, and do not send, ends,
+ * too. Not of a unix socket, where none of this is known.
+ */
+static void notice_silence(NbdHandle *nbd)
+{
+    static const struct {
+        int level;
+        int option;
+        int value;
+    } options[] = {
+        { SOL_SOCKET, SO_KEEPALIVE, 1 },
+        { IPPROTO_TCP, TCP_KEEPIDLE, SILENCE_S / 2 },
+        { IPPROTO_TCP, TCP_KEEPINTVL, SILENCE_S / 8 },
+        { IPPROTO_TCP, TCP_KEEPCNT, 4 },
+        { IPPROTO_TCP, TCP_USER_TIMEOUT, SILENCE_S * 1000 },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
+        (void)setsockopt(nbd_aio_get_fd(nbd), options[i].level, options[i].option,
+                         &options[i].value, sizeof(options[i].value));
+    }
+}
+
 static NbdHandle *client_connect(const NbdClient *c, GError **error)
 {
     g_autoptr(NbdHandle) nbd = handle_new(c);
@@ -90,7 +118,11 @@ static NbdHandle *client_connect(const NbdClient *c, GError **error)
         connect_failed(c, error);
         return NULL;
     }
-    return finish_handshake(c, nbd, error) ? g_steal_pointer(&nbd) : NULL;
+    if (!finish_handshake(c, nbd, error)) {
+        return NULL;
+    }
+    notice_silence(nbd);
+    return g_steal_pointer(&nbd);
 }
 
 static uint32_t size_or(int64_t said, uint32_t other)

@@ -360,6 +360,26 @@ static char *free_port(void)
     return g_strdup_printf("%u", ntohs(at.sin_port));
 }
 
+/* Connections of ours to @port that ask a silent host whether it is there. */
+static unsigned count_asking(const char *port)
+{
+    unsigned n = 0;
+
+    for (int fd = 0; fd < 256; fd++) {
+        struct sockaddr_in at = { 0 };
+        socklen_t len = sizeof(at);
+        socklen_t value_len = sizeof(int);
+        int on = 0;
+
+        if (getpeername(fd, (struct sockaddr *)&at, &len) == 0 && at.sin_family == AF_INET &&
+            ntohs(at.sin_port) == g_ascii_strtoull(port, NULL, 10) &&
+            getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &value_len) == 0 && on) {
+            n++;
+        }
+    }
+    return n;
+}
+
 static void test_over_tcp(NbdTest *t, gconstpointer data)
 {
     g_autofree char *port = free_port();
@@ -375,6 +395,7 @@ static void test_over_tcp(NbdTest *t, gconstpointer data)
     }
     g_clear_pointer(&t->rig.node, block_node_free);
     block_rig_open(&t->rig, 2);
+    g_assert_cmpuint(count_asking(port), ==, 2);
     check_all_operations(&t->rig, 0, 0);
     check_all_operations(&t->rig, 1, 1);
 }
