@@ -174,7 +174,7 @@ static void test_memory_in_pieces(NbdTest *t, gconstpointer data)
 static void test_large_requests(NbdTest *t, gconstpointer data)
 {
     const char *args[] = { "memory", "80M", NULL };
-    size_t n = 40 * MIB + 512;
+    size_t n = 70 * MIB + 512;
     g_autofree uint8_t *out = g_malloc(n);
     g_autofree uint8_t *in = g_malloc0(n);
     struct iovec iov[2] = { { in, MIB + 100 }, { in + MIB + 100, n - MIB - 100 } };
