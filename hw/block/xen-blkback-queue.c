@@ -118,12 +118,13 @@ static void wait_for_disk(BlkbackQueue *q)
 
 /* --- its beginning and end --- */
 
+/* Nothing is taken on any more. The way to the image is in the thread, which ends with the queue. */
 static void queue_free(BlkbackQueue *q)
 {
-    xen_queue_stop(&q->base);
     if (q->block_ready) {
         block_queue_done(&q->block);
     }
+    xen_queue_stop(&q->base);
     blkback_pages_done(q);
     xen_blkback_record_free(q->record);
     xen_queue_done(&q->base);
