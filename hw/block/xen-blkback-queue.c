@@ -118,7 +118,7 @@ static void wait_for_disk(BlkbackQueue *q)
 
 /* --- its beginning and end --- */
 
-/* Nothing is taken on any more. The way to the image is in the thread, which ends with the queue. */
+/* Nothing is taken on any more. The way to the image ends before the thread that it is in. */
 static void queue_free(BlkbackQueue *q)
 {
     if (q->block_ready) {
