@@ -1,7 +1,7 @@
 /*
  * What the other end writes into XenStore: an input is the values of its directory, for netback's
- * keys of a frontend, for those of a frontend whose rings have some pages, and for netfront's plan
- * of a backend. libxenstore's calls end here.
+ * and blkback's keys of a frontend, and for netfront's plan of a backend. libxenstore's calls end
+ * here.
  *
  *     u8 queues that the device may have, then u8 key, u8 queue (255: the device's own
  *     directory), u8 length, the value
@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 #include <xenstore.h>
 
+#include "xen-blkback-internal.h"
 #include "xen-netback-internal.h"
 #include "xen-netfront-internal.h"
 
@@ -27,6 +28,7 @@ static const char *const keys[] = {
     "feature-gso-tcpv6", "feature-no-csum-offload", "feature-ipv6-csum-offload",
     "multi-queue-max-queues", "feature-rx-copy", "feature-split-event-channels",
     "ring-page-order", "ring-ref", "ring-ref0", "ring-ref1", "ring-ref2", "ring-ref3",
+    "protocol", "feature-persistent",
 };
 
 static GHashTable *values; /* path: GBytes */
@@ -150,46 +152,42 @@ static void read_back_keys(XenStore *s, unsigned max)
     netback_store_keys_free(k);
 }
 
-/* --- rings of some pages --- */
+/* --- blkback's --- */
 
 #define MAX_ORDER 2u
 
-typedef struct RingKeys {
-    XenKeys base;
-    int order;
-} RingKeys;
-
-static bool ring_read_device(XenKeys *k, const XenKeysDir *d, GError **error)
+static void check_blkback_keys(const BlkbackKeys *k, unsigned max)
 {
-    return xen_keys_page_order(d, MAX_ORDER, &container_of(k, RingKeys, base)->order, error);
-}
+    const XenQueueKeys *queue = k->base.queue;
+    unsigned n_refs = k->order < 0 ? 1 : 1u << k->order;
 
-static bool ring_read_queue(XenKeys *k, const XenKeysDir *d, XenQueueKeys *q, GError **error)
-{
-    q->n_ports = 1;
-    return xen_keys_ring(d, container_of(k, RingKeys, base)->order, q, error) &&
-           xen_keys_port(d, "event-channel", &q->port[0], error);
-}
-
-static void read_ring_keys(XenStore *s, unsigned max)
-{
-    static const XenKeysOps ops = { ring_read_device, ring_read_queue };
-    RingKeys k = { .order = -2 };
-
-    xen_keys_init(&k.base, &ops, max);
-    if (read_keys(s, &k.base)) {
-        g_assert_cmpint(k.order, >=, -1);
-        g_assert_cmpint(k.order, <=, MAX_ORDER);
-        for (unsigned i = 0; i < k.base.n_queues; i++) {
-            const XenQueueKeys *q = &k.base.queue[i];
-
-            g_assert_cmpuint(q->n_refs, ==, k.order < 0 ? 1 : 1u << k.order);
-            for (unsigned j = 1; j < q->n_refs; j++) {
-                g_assert_cmpuint(q->ref[j], !=, q->ref[j - 1]);
-            }
+    g_assert_cmpint(k->order, >=, -1);
+    g_assert_cmpint(k->order, <=, MAX_ORDER);
+    g_assert_true(k->abi == XEN_BLKIF_ABI_64 || k->abi == XEN_BLKIF_ABI_X86_32);
+    g_assert_cmpuint(k->base.n_queues, >, 0);
+    g_assert_cmpuint(k->base.n_queues, <=, max);
+    for (unsigned i = 0; i < k->base.n_queues; i++) {
+        g_assert_cmpuint(queue[i].n_ports, ==, 1);
+        g_assert_cmpuint(queue[i].n_refs, ==, n_refs);
+        for (unsigned j = 0; j < i; j++) {
+            g_assert_cmpuint(queue[i].port[0], !=, queue[j].port[0]);
+            g_assert_cmpuint(queue[i].ref[0], !=, queue[j].ref[n_refs - 1]);
+        }
+        for (unsigned j = 1; j < n_refs; j++) {
+            g_assert_cmpuint(queue[i].ref[j], !=, queue[i].ref[j - 1]);
         }
     }
-    xen_keys_done(&k.base);
+}
+
+static void read_blkback_keys(XenStore *s, unsigned max)
+{
+    XenBlkback d = { .offer = { .max_queues = max, .max_order = MAX_ORDER } };
+    XenKeys *k = blkback_store_keys_new(&d);
+
+    if (read_keys(s, k)) {
+        check_blkback_keys(container_of(k, BlkbackKeys, base), max);
+    }
+    blkback_store_keys_free(k);
 }
 
 static void read_front_plan(XenStore *s, unsigned max)
@@ -228,7 +226,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_take(&in, &max, 1);
     read_values(&in);
     read_back_keys(s, 1 + max % NETIF_MAX_QUEUES);
-    read_ring_keys(s, 1 + max % NETIF_MAX_QUEUES);
+    read_blkback_keys(s, 1 + max % NETIF_MAX_QUEUES);
     read_front_plan(s, 1 + max % NETIF_MAX_QUEUES);
     return 0;
 }
