@@ -66,7 +66,10 @@ static bool bind_and_listen(ImageDaemon *d, const char *path, GError **error)
 {
     struct sockaddr_un at = { .sun_family = AF_UNIX };
 
-    g_strlcpy(at.sun_path, path, sizeof(at.sun_path));
+    if (g_strlcpy(at.sun_path, path, sizeof(at.sun_path)) >= sizeof(at.sun_path)) {
+        errno = ENAMETOOLONG; /* TMPDIR */
+        return set_errno(error, "listen");
+    }
     d->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (d->listen_fd < 0 || bind(d->listen_fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
         listen(d->listen_fd, BACKLOG) < 0) {
@@ -227,7 +230,12 @@ static void end(ImageDaemon *d)
         if (!wait_for_end(d, END_MS)) {
             (void)kill(d->pid, SIGKILL);
         }
-        reap(d, &info);
+        if (d->pidfd < 0 || wait_for_end(d, END_MS)) {
+            reap(d, &info);
+        } else {
+            warn_report("block node '%s': " PROGRAM " cannot be killed: its disk hangs",
+                        d->node_name);
+        }
     }
 }
 

@@ -151,6 +151,9 @@ static bool client_ask(NbdClient *c, NbdHandle *nbd, GError **error)
         .can_trim = nbd_can_trim(nbd) == 1,
         .multi_conn = nbd_can_multi_conn(nbd) == 1,
     };
+    if ((c->info.preferred & (c->info.preferred - 1)) != 0) { /* the protocol has no such one */
+        c->info.preferred = BLOCK_DEFAULT;
+    }
     c->info.preferred = MIN(c->info.preferred, PREFERRED_MAX);
     c->info.max = MAX(c->info.max / BLOCK_DEFAULT * BLOCK_DEFAULT, BLOCK_DEFAULT);
     return true;
