@@ -39,16 +39,16 @@ void xen_blkback_copy_add(XenBlkbackCopy *c, bool to_guest, const XenBlkifPiece 
     }
 }
 
-void xen_blkback_copy_add_segs(XenBlkbackCopy *c, const XenBlkifRequest *r, unsigned n_pages,
-                               XenBlkifSeg *ret, bool *failed)
+void xen_blkback_copy_add_segs(XenBlkbackCopy *c, const XenBlkifRequest *r, unsigned page,
+                               unsigned n, XenBlkifSeg *ret, bool *failed)
 {
     XenBlkifPiece piece[XEN_BLKIF_PAGES];
 
-    for (unsigned i = 0; i < n_pages; i++) {
+    for (unsigned i = 0; i < n; i++) {
         piece[i] = (XenBlkifPiece) {
-            .gref = r->page[i],
-            .len = (uint16_t)(xen_blkif_page_segs(r, i) * sizeof(*ret)),
+            .gref = r->page[page + i],
+            .len = (uint16_t)(xen_blkif_page_segs(r, page + i) * sizeof(*ret)),
         };
     }
-    xen_blkback_copy_add(c, false, piece, n_pages, ret, failed);
+    xen_blkback_copy_add(c, false, piece, n, ret, failed);
 }

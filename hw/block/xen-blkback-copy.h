@@ -36,11 +36,11 @@ void xen_blkback_copy_add(XenBlkbackCopy *c, bool to_guest, const XenBlkifPiece 
                           void *buffer, bool *failed);
 
 /*
- * The segments of an indirect request, likewise: @n_pages is what xen_blkif_n_pages() says, @ret
- * has room for @r->n_segs.
+ * The segments of an indirect request, likewise: those in @n pages from @page on, of the
+ * xen_blkif_n_pages() that it has, to @ret.
  */
-void xen_blkback_copy_add_segs(XenBlkbackCopy *c, const XenBlkifRequest *r, unsigned n_pages,
-                               XenBlkifSeg *ret, bool *failed);
+void xen_blkback_copy_add_segs(XenBlkbackCopy *c, const XenBlkifRequest *r, unsigned page,
+                               unsigned n, XenBlkifSeg *ret, bool *failed);
 
 void xen_blkback_copy_run(XenBlkbackCopy *c);
 

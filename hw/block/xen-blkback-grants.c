@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "xen-blkback-grants.h"
 
-#include <errno.h>
-
 #define NONE  UINT32_MAX
-#define BATCH 32u /* pages that are mapped in one go */
+#define NEW   (UINT32_MAX - 1) /* not in the table */
+#define BATCH 32u              /* pages that are mapped in one go */
 
 typedef struct Entry {
     uint64_t used;  /* when it was put */
@@ -24,6 +23,7 @@ struct XenBlkbackGrants {
     unsigned step;      /* unmapped at once */
     XenBlkbackGrantsUse use;
     bool overflow;      /* there was no room for one */
+    uint64_t map_at;    /* none is mapped before */
     uint64_t released;  /* the last time */
 
     Entry *entry;       /* limit + 1: the last one is both ends of the list of idle ones */
@@ -108,106 +108,112 @@ static void grants_set_idle(XenBlkbackGrants *g, uint32_t i, uint64_t now)
     g->use.busy--;
 }
 
-static void grants_unmap(XenBlkbackGrants *g, void *page)
-{
-    g->xen->ops->gnttab_unmap(g->gnttab, page, 1);
-}
-
 static void grants_forget_oldest(XenBlkbackGrants *g)
 {
     uint32_t i = grants_oldest(g);
 
     grants_set_busy(g, i); /* out of the list */
     g->use.busy--;
-    grants_unmap(g, g->entry[i].page);
+    g->xen->ops->gnttab_unmap(g->gnttab, g->entry[i].page, 1);
+    xen_gnttab_unreserve(g->xen, 1);
     grants_remove(g, i);
 }
 
 /* --- of a request --- */
 
-/* Those without a page yet. False and errno: one could not be mapped; others were. */
-static bool grants_map(XenBlkbackGrants *g, XenBlkbackGrant *grant, unsigned n)
+/* How many of @n pages may be mapped now. */
+static unsigned grants_reserve(XenBlkbackGrants *g, unsigned n)
 {
-    uint32_t refs[BATCH];
-    unsigned at[BATCH];
-    void *pages[BATCH];
+    unsigned room = xen_gnttab_reserve(g->xen, MIN(n, g->limit - g->use.kept));
 
-    for (unsigned i = 0; i < n;) {
-        unsigned count = 0, mapped;
-
-        for (; i < n && count < BATCH; i++) {
-            if (!grant[i].page) {
-                at[count] = i;
-                refs[count++] = grant[i].ref;
-            }
-        }
-        mapped = xen_gnttab_map_pages(g->xen, g->gnttab, g->domid, refs, count, true, pages);
-        for (unsigned m = 0; m < mapped; m++) {
-            grant[at[m]].page = pages[m];
-        }
-        g->use.once += mapped;
-        if (mapped < count) {
-            return false;
-        }
-    }
-    return true;
+    g->overflow |= room < n;
+    return room;
 }
 
-/* What was mapped stays, if it may. */
-static void grants_keep(XenBlkbackGrants *g, XenBlkbackGrant *grant)
+/* @grant is mapped at @page, for which there is room. */
+static void grants_keep(XenBlkbackGrants *g, XenBlkbackGrant *grant, void *page)
 {
-    if (grants_find(g, grant->ref) != NONE) {
-        return; /* another request has it, or this one, twice */
-    }
-    if (g->use.kept == g->limit) {
-        g->overflow = true;
+    if (grants_find(g, grant->ref) != NONE) { /* this request has it twice */
+        g->xen->ops->gnttab_unmap(g->gnttab, page, 1);
+        xen_gnttab_unreserve(g->xen, 1);
         return;
     }
-    grant->entry = grants_add(g, grant->ref, grant->page);
+    grant->page = page;
+    grant->entry = grants_add(g, grant->ref, page);
     g->entry[grant->entry].busy = true;
     g->use.busy++;
-    g->use.once--;
 }
 
-bool xen_blkback_grants_get(XenBlkbackGrants *g, XenBlkbackGrant *grant, unsigned n, uint64_t now)
+/* Those of @grant[@at[]]. False: one could not be mapped. */
+static bool grants_map(XenBlkbackGrants *g, XenBlkbackGrant *grant, const unsigned *at, unsigned n)
 {
+    unsigned room = grants_reserve(g, n);
+    uint32_t refs[BATCH];
+    void *pages[BATCH];
+    unsigned mapped;
+
+    for (unsigned i = 0; i < room; i++) {
+        refs[i] = grant[at[i]].ref;
+    }
+    mapped = xen_gnttab_map_pages(g->xen, g->gnttab, g->domid, refs, room, true, pages);
+    xen_gnttab_unreserve(g->xen, room - mapped);
+    for (unsigned i = 0; i < mapped; i++) {
+        grants_keep(g, &grant[at[i]], pages[i]);
+    }
+    return mapped == n;
+}
+
+/*
+ * A page that cannot be mapped is copied, and if it is none, that fails. There may be no more to
+ * be had of something, so for a while no other is tried.
+ */
+static void grants_map_new(XenBlkbackGrants *g, XenBlkbackGrant *grant, unsigned n, uint64_t now)
+{
+    unsigned at[BATCH], count = 0;
+
+    for (unsigned i = 0; i < n && now >= g->map_at; i++) {
+        if (grant[i].entry == NEW) {
+            at[count++] = i;
+        }
+        if (count == BATCH || (i == n - 1 && count > 0)) {
+            if (!grants_map(g, grant, at, count)) {
+                g->map_at = now + XEN_BLKBACK_GRANTS_STEP;
+            }
+            count = 0;
+        }
+    }
+}
+
+void xen_blkback_grants_get(XenBlkbackGrants *g, XenBlkbackGrant *grant, unsigned n, uint64_t now)
+{
+    bool any_new = false;
+
     for (unsigned i = 0; i < n; i++) {
         uint32_t found = grants_find(g, grant[i].ref);
 
         grant[i].entry = NONE;
         grant[i].page = NULL;
-        if (found != NONE && !g->entry[found].busy) {
+        if (found == NONE) {
+            grant[i].entry = NEW;
+            any_new = true;
+        } else if (!g->entry[found].busy) {
             grants_set_busy(g, found);
             grant[i].entry = found;
             grant[i].page = g->entry[found].page;
         }
     }
-    if (!grants_map(g, grant, n)) {
-        int saved = errno;
-
-        xen_blkback_grants_put(g, grant, n, now);
-        errno = saved;
-        return false;
+    if (any_new) {
+        grants_map_new(g, grant, n, now);
     }
-    for (unsigned i = 0; i < n; i++) {
-        if (grant[i].entry == NONE) {
-            grants_keep(g, &grant[i]);
-        }
-    }
-    return true;
 }
 
 void xen_blkback_grants_put(XenBlkbackGrants *g, XenBlkbackGrant *grant, unsigned n, uint64_t now)
 {
     for (unsigned i = 0; i < n; i++) {
-        if (grant[i].entry != NONE) {
+        if (grant[i].page) {
             grants_set_idle(g, grant[i].entry, now);
-        } else if (grant[i].page) {
-            grants_unmap(g, grant[i].page);
-            g->use.once--;
+            grant[i].page = NULL;
         }
-        grant[i].entry = NONE;
-        grant[i].page = NULL;
     }
 }
 
@@ -259,6 +265,7 @@ XenBlkbackGrants *xen_blkback_grants_new(Xen *xen, XenGnttab *gnttab, uint16_t d
     XenBlkbackGrants *g = g_new0(XenBlkbackGrants, 1);
     unsigned bits = 1;
 
+    xen_gnttab_reserve_init(xen);
     while (1u << bits < limit) {
         bits++;
     }
@@ -287,7 +294,7 @@ void xen_blkback_grants_free(XenBlkbackGrants *g)
     if (!g) {
         return;
     }
-    g_assert(g->use.busy == 0 && g->use.once == 0);
+    g_assert(g->use.busy == 0);
     while (grants_oldest(g) != NONE) {
         grants_forget_oldest(g);
     }

@@ -5,8 +5,8 @@
  *
  * They are found by reference, and given back in the order of their last use: those that were
  * idle for a minute, and some when there is no room for another one. A page that another request
- * uses at the moment is mapped once more, for that request alone, as is one that there is no room
- * for; blkback (xen-blkback/blkback.c) does both.
+ * uses at the moment is not to be had, nor one that there is no room for: such are copied. (Linux'
+ * blkback maps them for the request alone, which costs a system call or three a page.)
  *
  * All of it is the queue's thread's; there is no allocation but in xen_blkback_grants_new(). Times
  * are clock_ns(), and do not go back.
@@ -21,8 +21,8 @@
 
 #include "hw/xen/xen-ops.h"
 
-/* 32 requests of 32 segments and an indirect page: what blkback keeps, and frontends expect. */
-#define XEN_BLKBACK_GRANTS      1056u
+/* 32 requests of 256 segments, each with a page for these. blkback keeps 1056 in a ring. */
+#define XEN_BLKBACK_GRANTS      8448u
 #define XEN_BLKBACK_GRANTS_IDLE (60 * 1000000000ull) /* ns that one is kept without use */
 #define XEN_BLKBACK_GRANTS_STEP (100 * 1000000ull)   /* ns between two releases */
 
@@ -32,26 +32,25 @@ typedef struct XenBlkbackGrants XenBlkbackGrants;
 typedef struct XenBlkbackGrant {
     uint32_t ref;   /* in */
     uint32_t entry; /* private */
-    void *page;     /* out; may be written */
+    void *page;     /* out; may be written. NULL: it is not mapped */
 } XenBlkbackGrant;
 
 typedef struct XenBlkbackGrantsUse {
-    unsigned kept;  /* mapped, and to stay so */
+    unsigned kept;  /* mapped */
     unsigned busy;  /* of those: in a request */
-    unsigned once;  /* mapped for one request alone */
 } XenBlkbackGrantsUse;
 
-/* At most @limit are kept. @xen and @gnttab outlive it. */
+/*
+ * At most @limit are kept, and in all rings together what xen_gnttab_reserve() has. @xen and
+ * @gnttab outlive it. Main thread, as the next one.
+ */
 XenBlkbackGrants *xen_blkback_grants_new(Xen *xen, XenGnttab *gnttab, uint16_t domid,
                                          unsigned limit);
 /* Unmaps all, which must have been put. NULL is fine. */
 void xen_blkback_grants_free(XenBlkbackGrants *g);
 
-/*
- * The pages of a request, @grant[].ref in: all of them, or false and errno, and none is held. Of
- * what failed, and of what was mapped before it failed, nothing stays mapped.
- */
-bool xen_blkback_grants_get(XenBlkbackGrants *g, XenBlkbackGrant *grant, unsigned n, uint64_t now);
+/* The pages of a request, @grant[].ref in; those that are not mapped have none. */
+void xen_blkback_grants_get(XenBlkbackGrants *g, XenBlkbackGrant *grant, unsigned n, uint64_t now);
 /* They are not touched any more: before the request is answered. Twice is fine. */
 void xen_blkback_grants_put(XenBlkbackGrants *g, XenBlkbackGrant *grant, unsigned n, uint64_t now);
 

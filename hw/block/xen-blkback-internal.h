@@ -55,7 +55,9 @@ typedef struct BlkbackRequest {
     XenBlkifWork work;
     unsigned unit;        /* the first of its units */
     unsigned n_units;     /* 0: it has none */
-    unsigned n_mapped;    /* pages */
+    unsigned n_mapped;    /* pages that grants were asked for */
+    unsigned n_iov;
+    unsigned n_copied;    /* pages */
     unsigned step;        /* of what is to be done for it: xen-blkback-request.c */
     bool failed;          /* a page could not be copied */
     int16_t status;       /* BLKIF_RSP_* */
@@ -66,9 +68,9 @@ typedef struct BlkbackPages {
     XenBlkbackUnits units;
     XenBlkifPiece *piece;
     struct iovec *iov;
-    XenBlkifSeg *seg;       /* persistent grants... */
-    XenBlkbackGrant *grant;
-    uint8_t *buffer;        /* ...or copies: a page for each */
+    XenBlkifSeg *seg;
+    XenBlkbackGrant *grant; /* NULL: all pages are copied */
+    uint8_t *buffer;        /* for those that are: a page for each */
     bool granted;           /* to ourselves: XenOps.gnttab_buffer */
 } BlkbackPages;
 
@@ -162,6 +164,18 @@ void blkback_drained(XenBlkback *d);
 /* False: no memory. */
 bool blkback_pages_init(BlkbackQueue *q, bool persistent);
 void blkback_pages_done(BlkbackQueue *q); /* fine for a zeroed queue */
+
+/*
+ * The queue's thread: finds where the pages of @r are, which was judged: those that are mapped, and
+ * a buffer for the others, which are to be copied.
+ */
+void blkback_pages_get(BlkbackQueue *q, BlkbackRequest *r);
+/* What is to be copied; it is when q->copy runs. */
+void blkback_pages_copy(BlkbackQueue *q, BlkbackRequest *r, bool to_guest);
+/* Nothing of it is used any more. */
+void blkback_pages_put(BlkbackQueue *q, BlkbackRequest *r);
+/* The segments of an indirect request, into its q->pages.seg: there when q->copy has run. */
+void blkback_pages_read_segs(BlkbackQueue *q, BlkbackRequest *r, unsigned n_pages);
 
 /* --- the queue's thread --- */
 

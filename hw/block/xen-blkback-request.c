@@ -51,6 +51,7 @@ static BlkbackRequest *read_entry(BlkbackQueue *q, uint16_t entry)
     }
     r->unit = (unsigned)unit;
     r->n_mapped = 0;
+    r->n_copied = 0;
     r->step = 0;
     r->failed = false;
     r->status = BLKIF_RSP_OKAY;
@@ -109,43 +110,13 @@ static bool take_batch(BlkbackQueue *q, Batch *b)
 
 /* --- look --- */
 
-static XenBlkifSeg *request_segs(const BlkbackQueue *q, const BlkbackRequest *r)
-{
-    /* of a copy, the room for the data will do: it is larger, and comes later */
-    return q->grants ? &q->pages.seg[r->unit]
-                     : (XenBlkifSeg *)(void *)(q->pages.buffer + (size_t)r->unit * XEN_PAGE_SIZE);
-}
-
-static void read_mapped_segs(BlkbackQueue *q, BlkbackRequest *r, unsigned n_pages)
-{
-    XenBlkbackGrant grant[XEN_BLKIF_PAGES];
-    uint64_t now = io_clock_ns();
-
-    for (unsigned i = 0; i < n_pages; i++) {
-        grant[i] = (XenBlkbackGrant) { .ref = r->req.page[i] };
-    }
-    if (!xen_blkback_grants_get(q->grants, grant, n_pages, now)) {
-        r->failed = true;
-        return;
-    }
-    for (unsigned i = 0; i < n_pages; i++) {
-        xen_blkif_read_indirect(grant[i].page, xen_blkif_page_segs(&r->req, i),
-                                request_segs(q, r) + i * XEN_BLKIF_SEGS_OF_PAGE);
-    }
-    xen_blkback_grants_put(q->grants, grant, n_pages, now);
-}
-
 static void read_indirect(BlkbackQueue *q, const Batch *b)
 {
     for (unsigned i = 0; i < b->n; i++) {
         BlkbackRequest *r = b->r[i];
-        unsigned n_pages = r->n_units > 0 ? xen_blkif_n_pages(&q->limits, &r->req) : 0;
 
-        if (n_pages > 0 && q->grants) {
-            read_mapped_segs(q, r, n_pages);
-        } else if (n_pages > 0) {
-            xen_blkback_copy_add_segs(&q->copy, &r->req, n_pages, request_segs(q, r),
-                                      &r->failed);
+        if (r->req.op == BLKIF_OP_INDIRECT && r->n_units > 0) {
+            blkback_pages_read_segs(q, r, xen_blkif_n_pages(&q->limits, &r->req));
         }
     }
     xen_blkback_copy_run(&q->copy);
@@ -162,7 +133,7 @@ static void judge(BlkbackQueue *q, Batch *b)
         if (r->failed) {
             r->work = (XenBlkifWork) { .what = XEN_BLKIF_READ };
             blkback_request_done(r, BLKIF_RSP_ERROR);
-        } else if (xen_blkif_judge(&q->limits, &r->req, request_segs(q, r),
+        } else if (xen_blkif_judge(&q->limits, &r->req, &q->pages.seg[r->unit],
                                    &q->pages.piece[r->unit], &r->work)) {
             b->r[n++] = r;
         } else {
@@ -175,49 +146,16 @@ static void judge(BlkbackQueue *q, Batch *b)
 
 /* --- fetch --- */
 
-static void map_pages(BlkbackQueue *q, BlkbackRequest *r)
-{
-    XenBlkbackGrant *grant = &q->pages.grant[r->unit];
-    const XenBlkifPiece *piece = &q->pages.piece[r->unit];
-    struct iovec *iov = &q->pages.iov[r->unit];
-    unsigned n = r->work.n_pieces;
-
-    for (unsigned i = 0; i < n; i++) {
-        grant[i].ref = piece[i].gref;
-    }
-    if (!xen_blkback_grants_get(q->grants, grant, n, io_clock_ns())) {
-        r->failed = true;
-        return;
-    }
-    r->n_mapped = n;
-    for (unsigned i = 0; i < n; i++) {
-        iov[i].iov_base = (uint8_t *)grant[i].page + piece[i].offset;
-        iov[i].iov_len = piece[i].len;
-    }
-    counter_add(&q->stats->ring.mapped, n);
-}
-
-static void copy_pages(BlkbackQueue *q, BlkbackRequest *r)
-{
-    uint8_t *buffer = q->pages.buffer + (size_t)r->unit * XEN_PAGE_SIZE;
-
-    q->pages.iov[r->unit] = (struct iovec) { buffer, r->work.bytes };
-    if (r->work.what != XEN_BLKIF_READ) {
-        xen_blkback_copy_add(&q->copy, false, &q->pages.piece[r->unit], r->work.n_pieces, buffer,
-                             &r->failed);
-        counter_add(&q->stats->ring.copied, r->work.n_pieces);
-    }
-}
-
 static void fetch(BlkbackQueue *q, const Batch *b)
 {
     for (unsigned i = 0; i < b->n; i++) {
         BlkbackRequest *r = b->r[i];
 
-        if (r->work.n_pieces > 0 && q->grants) {
-            map_pages(q, r);
-        } else if (r->work.n_pieces > 0) {
-            copy_pages(q, r);
+        if (r->work.n_pieces > 0) {
+            blkback_pages_get(q, r);
+        }
+        if (r->n_copied > 0 && r->work.what != XEN_BLKIF_READ) {
+            blkback_pages_copy(q, r, false);
         }
     }
     xen_blkback_copy_run(&q->copy);
@@ -260,10 +198,7 @@ static void submit_step(BlkbackRequest *r, BlockOp op)
     block->offset = r->work.offset;
     block->bytes = op == BLOCK_FLUSH ? 0 : r->work.bytes;
     block->iov = &q->pages.iov[r->unit];
-    block->n_iov = 0;
-    if (op == BLOCK_READ || op == BLOCK_WRITE) {
-        block->n_iov = q->grants ? r->work.n_pieces : 1;
-    }
+    block->n_iov = op == BLOCK_READ || op == BLOCK_WRITE ? r->n_iov : 0;
     block->done = step_done;
     block_submit(&q->block, block);
 }

@@ -22,24 +22,11 @@ void blkback_request_done(BlkbackRequest *r, int16_t status)
 static void copy_to_guest(BlkbackQueue *q, BlkbackRequest *list)
 {
     for (BlkbackRequest *r = list; r; r = r->next) {
-        if (r->status == BLKIF_RSP_OKAY && r->work.what == XEN_BLKIF_READ) {
-            xen_blkback_copy_add(&q->copy, true, &q->pages.piece[r->unit], r->work.n_pieces,
-                                 q->pages.buffer + (size_t)r->unit * XEN_PAGE_SIZE, &r->failed);
-            counter_add(&q->stats->ring.copied, r->work.n_pieces);
+        if (r->n_copied > 0 && r->status == BLKIF_RSP_OKAY && r->work.what == XEN_BLKIF_READ) {
+            blkback_pages_copy(q, r, true);
         }
     }
     xen_blkback_copy_run(&q->copy);
-}
-
-/* Before the response can be seen: a page that the guest has back is not to be mapped. */
-static void give_back_pages(BlkbackQueue *q, BlkbackRequest *r, uint64_t now)
-{
-    if (r->n_mapped > 0) {
-        xen_blkback_grants_put(q->grants, &q->pages.grant[r->unit], r->n_mapped, now);
-    }
-    if (r->n_units > 0) {
-        xen_blkback_units_put(&q->pages.units, r->unit, r->n_units);
-    }
 }
 
 /* --- counters --- */
@@ -99,19 +86,15 @@ static void respond(BlkbackQueue *q, BlkbackRequest *r)
 bool blkback_respond(BlkbackQueue *q)
 {
     BlkbackRequest *list = q->done;
-    uint64_t now;
 
     if (!list && !q->notify) {
         return false;
     }
-    now = io_clock_ns();
     q->done = NULL;
     q->done_end = &q->done;
-    if (!q->grants) {
-        copy_to_guest(q, list);
-    }
+    copy_to_guest(q, list);
     for (BlkbackRequest *r = list; r; r = r->next) {
-        give_back_pages(q, r, now);
+        blkback_pages_put(q, r); /* before the response can be seen: the guest has them back */
         respond(q, r);
     }
     if (xen_ring_push_responses(&q->ring) || q->notify) {
@@ -129,10 +112,10 @@ bool blkback_respond(BlkbackQueue *q)
 void blkback_drop(BlkbackQueue *q)
 {
     for (BlkbackRequest *r = q->done; r; r = r->next) {
-        give_back_pages(q, r, io_clock_ns());
+        blkback_pages_put(q, r);
     }
     if (q->barrier && q->barrier->step == 0) {
-        give_back_pages(q, q->barrier, io_clock_ns());
+        blkback_pages_put(q, q->barrier);
     }
     q->done = NULL;
     q->barrier = NULL;

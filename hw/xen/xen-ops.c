@@ -5,6 +5,10 @@
 #include <fcntl.h>
 
 #include "util/fd.h"
+#include "util/options.h"
+
+#define MAX_MAP_COUNT         "/proc/sys/vm/max_map_count"
+#define DEFAULT_MAX_MAP_COUNT 65530u /* Linux' */
 
 struct XenClaim {
     uint64_t what;
@@ -40,6 +44,37 @@ unsigned xen_gnttab_map_pages(Xen *xen, XenGnttab *g, uint16_t domid, const uint
         }
     }
     return count;
+}
+
+void xen_gnttab_reserve_init(Xen *xen)
+{
+    g_autofree char *text = NULL;
+    uint64_t max = 0;
+
+    if (xen->max_pages != 0) {
+        return;
+    }
+    if (!g_file_get_contents(MAX_MAP_COUNT, &text, NULL, NULL) ||
+        !opt_parse_uint(g_strstrip(text), G_MAXINT, &max)) {
+        max = DEFAULT_MAX_MAP_COUNT;
+    }
+    xen->max_pages = (unsigned)max / 2;
+}
+
+unsigned xen_gnttab_reserve(Xen *xen, unsigned n)
+{
+    unsigned all = __atomic_add_fetch(&xen->pages, n, __ATOMIC_RELAXED);
+    unsigned over = all > xen->max_pages ? MIN(all - xen->max_pages, n) : 0;
+
+    if (over > 0) {
+        xen_gnttab_unreserve(xen, over);
+    }
+    return n - over;
+}
+
+void xen_gnttab_unreserve(Xen *xen, unsigned n)
+{
+    __atomic_sub_fetch(&xen->pages, n, __ATOMIC_RELAXED);
 }
 
 /* Fits an off_t. Two kinds of the same hash would only exclude each other needlessly. */

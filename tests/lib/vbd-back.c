@@ -71,7 +71,8 @@ static int16_t back_do(BackQueue *q, const XenBlkifRequest *r)
     bool failed = false;
     XenBlkifWork w;
 
-    xen_blkback_copy_add_segs(&q->copy, r, xen_blkif_n_pages(&b->limits, r), q->seg, &failed);
+    xen_blkback_copy_add_segs(&q->copy, r, 0, xen_blkif_n_pages(&b->limits, r), q->seg,
+                              &failed);
     xen_blkback_copy_run(&q->copy);
     if (failed) {
         return BLKIF_RSP_ERROR;

@@ -116,7 +116,7 @@ static bool copy_segs(Fixture *f, const XenBlkifRequest *r, unsigned n_pages, Xe
 {
     bool failed = false;
 
-    xen_blkback_copy_add_segs(&f->copy, r, n_pages, ret, &failed);
+    xen_blkback_copy_add_segs(&f->copy, r, 0, n_pages, ret, &failed);
     xen_blkback_copy_run(&f->copy);
     return !failed;
 }

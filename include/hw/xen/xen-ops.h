@@ -32,6 +32,8 @@ typedef struct Xen {
     /* A file that all backends on this kernel can open; NULL: they are all in this process. */
     const char *claim_file;
     GSList *claims;
+    unsigned max_pages; /* that may be mapped one by one; 0: not known yet */
+    unsigned pages;     /* that are, or are to be; atomic: xen_gnttab_reserve() */
     void *net; /* hw/net's: what its vifs have in common; NULL: nothing */
 } Xen;
 
@@ -135,6 +137,16 @@ struct XenOps {
  */
 unsigned xen_gnttab_map_pages(Xen *xen, XenGnttab *g, uint16_t domid, const uint32_t *refs,
                               unsigned count, bool writable, void **ret_pages);
+
+/*
+ * Mappings of single pages, those of all devices of this process: the kernel lets a process have
+ * so many (vm.max_map_count), and all kinds of calls fail when it has. xen_gnttab_reserve() says
+ * how many of @n may be mapped, xen_gnttab_unreserve() that so many are not any more. Half of all
+ * is for these. The first is for the main thread, the others are for any.
+ */
+void xen_gnttab_reserve_init(Xen *xen);
+unsigned xen_gnttab_reserve(Xen *xen, unsigned n);
+void xen_gnttab_unreserve(Xen *xen, unsigned n);
 
 /* @s is closed with @xen and not before: a peer that never answered may use its pages. */
 void xen_leave_share(Xen *xen, XenShare *s);
