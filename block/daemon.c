@@ -107,6 +107,7 @@ static void prepare_child(gpointer opaque)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGINT, SIG_DFL); /* shells ignore it in what they start behind them */
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGINT);
     if (getppid() != *parent) { /* it ended before that */

@@ -312,6 +312,17 @@ def test_formats_that_are_wrong():
             assert text in refused('-drive', options), options
 
 
+def test_other_formats():
+    with qcow2() as at:
+        for name in ('vpc', 'vhdx', 'vmdk', 'vdi', 'qed', 'parallels'):
+            subprocess.run(['qemu-img', 'create', '-q', '-f', name, at(name), '8M'], check=True)
+            with none('-drive', f'if=none,id=d,node-name=n,format={name},file={at(name)}') as r:
+                driver, file, _, _, _, size = nodes(r.qmp())['n']
+                # that of a VHD is one of cylinders, heads and sectors
+                assert (driver, file) == (name, at(name)) and 8 * MIB <= size < 9 * MIB, name
+                assert r.end() == (0, ''), name
+
+
 def test_luks():
     with qcow2() as at:
         for name, word in (('right', 'sesame'), ('wrong', 'open')):
