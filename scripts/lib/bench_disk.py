@@ -101,7 +101,7 @@ def main():
     parser.add_argument('--case', action='append', choices=[c.name for c in CASES],
                         help='only this one, and others that are named')
     parser.add_argument('--directory', type=Path, default=Path('/dev/shm'),
-                        help='of the file, 256 MiB (default: memory, so that no device is measured)')
+                        help='of the file, 256 MiB (default: /dev/shm, to measure no device)')
     parser.add_argument('--build', type=Path, default=TOP / 'build-release',
                         help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -217,6 +217,7 @@ def instructions(results, release, root):
 def lacking_program(script):
     """What one of them would have to install first; None: nothing."""
     program, group = {'bench virtio': ('dpdk-testpmd', 'dpdk'),
+                      'bench disk': ('fio', 'disk'),
                       'demo virtio': ('qemu-system-x86_64', 'vm')}.get(script, (None, None))
     if program and not shutil.which(program):
         return f'no {program} (scripts/deps {group})'
@@ -232,7 +233,9 @@ def user_scripts(results, release, root):
         why = 'no /dev/net/tun'
     for name, script, *args in (('demo', 'demo.py', '--seconds', '3'),
                                 ('demo virtio', 'demo.py', '--device', 'virtio', '--seconds', '3'),
+                                ('demo disk', 'demo.py', '--device', 'disk', '--seconds', '3'),
                                 ('bench net', 'bench_net.py', '--quick'),
+                                ('bench disk', 'bench_disk.py', '--quick'),
                                 ('bench idle', 'bench_idle.py'),
                                 ('bench virtio', 'bench_virtio.py', '--quick', '--tries', '1')):
         lacking = why or lacking_program(name)

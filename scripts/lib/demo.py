@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The work of scripts/demo: two namespaces, a vif between them, TCP over all its queues. Or a real
-guest of tests/vm, whose virtio NIC is watched from here."""
+guest of tests/vm, whose virtio NIC is watched from here. Or a disk, and a guest that writes to it
+and compares."""
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import disk_table
 from device_table import Sample
+from disk_lab import MIB, Disk, DiskLab
 from qmp_client import Qmp
 from vif_lab import GUEST_IP, HOST_IP, TOP, Lab, LabError, Vif
 from vif_table import DIRECTIONS, Screen, delta, rows
@@ -19,6 +23,9 @@ PORT = 5201
 STREAMS_PER_QUEUE = 4
 MAX_QUEUES = 128 // STREAMS_PER_QUEUE
 VM_PROCESSORS = 4  # of the guest of tests/vm, and a queue pair for each
+DISK_RINGS = 8
+DISK_SIZE = 64 * MIB
+NIC_NOTE = 'queue(s); tx: from the guest'
 
 
 def say_what_xen_can():
@@ -55,7 +62,7 @@ class Traffic:
             self.lab.stop(client)
 
 
-def show(qmp, seconds, processes=(), columns=None):
+def show(qmp, seconds, processes=(), columns=None, note=NIC_NOTE, table=rows):
     """The table, once a second; the samples at the start and the end."""
     screen = Screen(columns=columns)
     first = last = Sample(qmp.command('query-devices')[0])
@@ -64,7 +71,7 @@ def show(qmp, seconds, processes=(), columns=None):
         time.sleep(max(0.0, min(1.0, end - time.monotonic())))
         now = Sample(qmp.command('query-devices')[0])
         screen.show(f'{now.time - first.time:4.0f} s of {seconds}: {now.title}, '
-                    f'{len(now.queues)} queue(s); tx: from the guest', rows(now, last))
+                    f'{len(now.queues)} {note}', table(now, last))
         last = now
         for process in processes:
             process.check()
@@ -110,6 +117,43 @@ def run(lab, ringtap, args):
         raise LabError(f'exit status of frontend and backend: {status}')
 
 
+def disk_summary(first, last, found):
+    """One line, and whether each ring was used and every sector right."""
+    seconds = last.time - first.time
+    deltas = [disk_table.ring_delta(last, first, ring) for ring in range(len(last.queues))]
+    busy = sum(1 for d in deltas if d['read'] and d['written'])
+    d = disk_table.total(deltas)
+    print(f'demo: {seconds:.0f} s, {d["read bytes"] / seconds / MIB:.0f} MiB/s from the disk and '
+          f'{d["written bytes"] / seconds / MIB:.0f} MiB/s to it on {busy} of {len(deltas)} rings; '
+          f'{found["rounds"]} rounds compared, {found["mismatches"]} sectors wrong', flush=True)
+    return (busy == len(deltas) and d['indirect'] > 0 and d['failed'] == 0
+            and found['errors'] == 0 and found['mismatches'] == 0)
+
+
+def run_disk(lab, args):
+    print(f'an image of {DISK_SIZE // MIB} MiB, {lab.image}; the emulated Xen host is in '
+          f'{lab.rundir}')
+    disk = Disk(lab, args.build, args.queues)
+    disk.load('--mode', 'verify', '--block', '256k', '--depth', 4 * args.queues, '--rings',
+              args.queues, '--order', 1, '--seconds', args.seconds + 30)
+    disk.guest.wait_for('connected disk', disk.connected)
+    print(f'a disk with {len(disk.device()["queues"])} rings is connected; its guest writes to '
+          'each sector which one it is, flushes,\nreads all of them and compares. While it runs, '
+          f'try:\n    XENSTORED_PATH={disk.socket}.xenstore xenstore-ls -f\n'
+          f'    scripts/ringtap-top {disk.qmp_path}', flush=True)
+    first, last = show(disk.qmp, args.seconds, lab.processes, note='ring(s)',
+                       table=disk_table.rows)
+    guest = disk.guest
+    status = lab.stop(guest), disk.close()
+    if status != (0, 0):
+        raise LabError(f'exit status of guest and backend: {status}\n'
+                       + guest.log.read_text(errors='replace')[-3000:])
+    if len(last.queues) != args.queues:
+        raise LabError(f'{len(last.queues)} rings, not {args.queues}')
+    if not disk_summary(first, last, json.loads(guest.log.read_text().splitlines()[-1])):
+        raise LabError('a ring had nothing to do, or what was read is not what was written')
+
+
 def run_virtio(args):
     """tests/vm has the guest, and the network around it: in our place."""
     argv = [TOP / 'tests' / 'vm' / 'run', 'demo', '--ringtap', args.build / 'ringtap', '--',
@@ -143,7 +187,7 @@ def main():
     parser.add_argument('--seconds', type=seconds, default=10, metavar='N')
     parser.add_argument('--queues', type=int, default=4, choices=range(1, MAX_QUEUES + 1),
                         metavar=f'1..{MAX_QUEUES}')
-    parser.add_argument('--device', choices=('vif', 'virtio'), default='vif')
+    parser.add_argument('--device', choices=('vif', 'virtio', 'disk'), default='vif')
     parser.add_argument('--watch', help=argparse.SUPPRESS)
     parser.add_argument('--columns', type=int, help=argparse.SUPPRESS)
     parser.add_argument('--build', type=Path, default=TOP / 'build-release',
@@ -152,14 +196,21 @@ def main():
     if args.device == 'virtio' and args.queues > VM_PROCESSORS:
         parser.error(f'--queues: at most {VM_PROCESSORS} with --device virtio: its guest has so '
                      'many processors')
+    if args.device == 'disk' and args.queues > DISK_RINGS:
+        parser.error(f'--queues: at most {DISK_RINGS} with --device disk')
     if args.watch:
         sys.exit(0 if watch(args) else 1)
     if args.device == 'virtio':
         run_virtio(args)
-    say_what_xen_can()
+    if args.device == 'vif':
+        say_what_xen_can()
     try:
-        with Lab('demo') as lab:
-            run(lab, args.build / 'ringtap', args)
+        if args.device == 'disk':
+            with DiskLab('demo', '/dev/shm', DISK_SIZE) as lab:
+                run_disk(lab, args)
+        else:
+            with Lab('demo') as lab:
+                run(lab, args.build / 'ringtap', args)
     except LabError as error:
         sys.exit(f'demo: {error}')
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A disk of an emulated Xen: ringtap has its image, and blkfront-load is the guest. For the demo and
-the benchmark; needs no rights. Everything is gone when the DiskLab is closed."""
+"""A disk of an emulated Xen: ringtap has its image, and blkfront-load is the guest. For the demo
+and the benchmark; needs no rights. Everything is gone when the DiskLab is closed."""
 
 import json
 import os
@@ -99,7 +99,7 @@ class Disk:
 
     def close(self):
         """The exit status of the backend."""
-        if self.guest:
+        if self.guest in self.lab.processes:
             self.lab.stop(self.guest)
         self.qmp.close()
         return self.lab.stop(self.backend)

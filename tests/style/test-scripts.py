@@ -18,6 +18,7 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / 'tests' / 'lib'))
 sys.path.insert(0, str(TOP / 'scripts' / 'lib'))
 import device_table  # noqa: E402
+import disk_table  # noqa: E402
 import tap  # noqa: E402
 from program import wait_for  # noqa: E402
 import vif_lab  # noqa: E402
@@ -101,7 +102,8 @@ def test_demo_refuses():
     for args, text in ((['--seconds', '0'], 'at least 1'), (['--seconds', '-3'], 'at least 1'),
                        (['--seconds', 'x'], 'invalid'), (['--queues', '0'], 'invalid choice'),
                        (['--queues', '33'], 'invalid choice'), (['--device', 'x'], 'invalid choice'),
-                       (['--device', 'virtio', '--queues', '5'], '--queues: at most 4 with')):
+                       (['--device', 'virtio', '--queues', '5'], '--queues: at most 4 with'),
+                       (['--device', 'disk', '--queues', '9'], '--queues: at most 8 with')):
         done = subprocess.run([sys.executable, TOP / 'scripts' / 'lib' / 'demo.py', *args],
                               capture_output=True, text=True, check=False)
         assert done.returncode == 2 and text in done.stderr, (args, done)
@@ -169,6 +171,30 @@ def test_table_of_a_vif_among_devices():
     assert lines[2].split()[:3] == ['0', '|', '5'] and lines[2].split()[-1] == '5', lines
 
 
+def disk_sample(when, n, rings):
+    """Requests of 64 segments, as many of each kind."""
+    values = {'requests': n, 'bytes': n << 18, 'segments': n * 64, 'indirect': n, 'failed': 0}
+    groups = [{'name': g, 'counters': [{'name': name, 'value': v} for name, v in values.items()]}
+              for g in ('read', 'write', 'flush')]
+    with mock.patch.object(device_table.time, 'monotonic', lambda: when):
+        return device_table.Sample({'id': 'd', 'class': 'xen-disk', 'state': 'connected',
+                                    'queues': [{'groups': groups}] * rings})
+
+
+def test_table_of_a_disk():
+    lines = disk_table.rows(disk_sample(2, 1000, 8), disk_sample(0, 0, 0))
+    assert len(lines) == 2 + 8 + 1
+    assert max(map(len, lines)) < 80, lines[-1]
+    columns = [[i for i, c in enumerate(line) if c == '|'] for line in lines]
+    assert all(c == columns[0] for c in columns), lines
+    words = lines[2].replace(',', '').split()
+    assert words == ['0', '|', '500', '125.0', '|', '500', '125.0', '|', '64.0', '1000',
+                     '500.0'], words
+    assert lines[-1].replace(',', '').split()[:4] == ['all', '|', '4000', '1000.0'], lines
+    nothing = disk_sample(1, 5, 1)
+    assert disk_table.rows(nothing, nothing)[2].split()[-3:] == ['0.0', '0', '0.0']
+
+
 def test_table_is_cut_to_the_terminal():
     out = io.StringIO()
     out.isatty = lambda: True
@@ -208,6 +234,17 @@ def test_demo_as_a_user():
         raise tap.Skip('another user may not read it, or we are none')
     said = as_somebody_less('--reuid=65534', '--clear-groups', *demo)
     assert said == ('demo: run this as root: it makes network namespaces and taps\n'), said
+
+
+def test_demo_of_a_disk_as_a_user():
+    """It needs no right, and goes on to where it finds no program."""
+    demo = (sys.executable, TOP / 'scripts' / 'lib' / 'demo.py')
+    if subprocess.run(['setpriv', '--reuid=65534', '--clear-groups', 'test', '-r', demo[1]],
+                      check=False).returncode != 0:
+        raise tap.Skip('another user may not read it, or we are none')
+    said = as_somebody_less('--reuid=65534', '--clear-groups', *demo, '--device', 'disk',
+                            '--build', '/nowhere')
+    assert "'/nowhere/ringtap'" in said.splitlines()[-1], said
 
 
 def test_demo_without_tun():
