@@ -9,9 +9,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 
 #include "block-internal.h"
 #include "util/fd.h"
+
+#define WAIT_US G_USEC_PER_SEC /* for who is just ending */
 
 /* Bytes of the file, from RAW_LOCK_PERM_BASE and RAW_LOCK_SHARED_BASE of QEMU. */
 #define LOCK_DOES    100
@@ -80,14 +83,35 @@ static bool take_locks(const BlockNode *node, bool writes, bool share_rw, GError
     return false;
 }
 
+/*
+ * What a program that was killed has under way, the kernel ends first, and lets go of the image
+ * then: whoever started it again was faster.
+ */
+static bool take_locks_in_time(BlockNode *node, bool writes, bool share_rw, GError **error)
+{
+    gint64 end = g_get_monotonic_time() + (node->at_start ? WAIT_US : 0);
+    g_autoptr(GError) why = NULL;
+
+    while (!take_locks(node, writes, share_rw, &why)) {
+        block_unlock(node);
+        if (!g_error_matches(why, G_FILE_ERROR, G_FILE_ERROR_AGAIN) ||
+            g_get_monotonic_time() >= end) {
+            g_propagate_error(error, g_steal_pointer(&why));
+            return false;
+        }
+        g_clear_error(&why);
+        (void)poll(NULL, 0, g_random_int_range(10, 60)); /* nothing tells of its end */
+    }
+    return true;
+}
+
 bool block_lock(BlockNode *node, bool writes, bool share_rw, GError **error)
 {
     g_autoptr(GError) why = NULL;
 
-    if (!node->lock || take_locks(node, writes, share_rw, &why)) {
+    if (!node->lock || take_locks_in_time(node, writes, share_rw, &why)) {
         return true;
     }
-    block_unlock(node);
     g_set_error(error, why->domain, why->code, "%s\nIs another process using the image [%s]?",
                 why->message, node->filename);
     return false;

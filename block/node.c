@@ -72,6 +72,7 @@ BlockNode *block_node_open(const BlockConfig *config, GError **error)
     node->aio = config->aio;
     node->direct = config->direct;
     node->no_flush = config->no_flush;
+    node->at_start = config->at_start;
     node->notice = block_notice_new(node, error);
     if (!node->notice || !find_locking(node, config->locking, error) ||
         !driver->open(node, config, error) || !read_size(node, error)) {

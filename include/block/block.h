@@ -53,6 +53,7 @@ typedef struct BlockConfig {
     bool discard;          /* discard=unmap */
     BlockAio aio;
     OnOffAuto locking;     /* auto: where the kernel has locks of open files */
+    bool at_start;         /* no option: the caller may wait for a program that is just ending */
 } BlockConfig;
 
 struct BlockNode {
@@ -79,6 +80,7 @@ struct BlockNode {
     /* the block layer's own */
     int fd;
     bool lock;                    /* locking= */
+    bool at_start;                /* of the config */
     struct NbdClient *nbd;        /* of a driver that has connections; NULL else */
     struct ImageDaemon *daemon;   /* its server, if that is a child of ours */
     unsigned n_queues;

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "block-internal.h"
 #include "block-rig.h"
 
 /* Whether somebody else than @fd has @byte. */
@@ -132,6 +133,38 @@ static void test_shared(BlockRig *r, gconstpointer data)
     expect_second(r, true, false, "shared \"write\"");
 }
 
+static gpointer release_later(gpointer opaque)
+{
+    BlockRig *r = opaque;
+
+    g_usleep(100000);
+    block_unlock(r->node);
+    return NULL;
+}
+
+/* At the start of the program only: that of somebody who is ending. */
+static void test_start_waits(BlockRig *r, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(BlockNode) other = NULL;
+    GThread *thread;
+
+    r->config.at_start = true;
+    other = block_node_open(&r->config, &error);
+    g_assert_no_error(error);
+    r->config.at_start = false;
+    claim(r, true, false);
+    expect_second(r, true, false, "\"write\"");
+    thread = g_thread_new("ends", release_later, r);
+    g_assert_true(block_node_claim(other, true, false, &error));
+    g_thread_join(thread);
+    block_node_release(other);
+    block_node_claim(other, true, false, &error);
+    g_assert_no_error(error);
+    expect_second(r, true, false, "\"write\""); /* and not for ever */
+    block_node_release(other);
+}
+
 static void test_locking_is_off(BlockRig *r, gconstpointer data)
 {
     r->config.locking = ON_OFF_AUTO_OFF;
@@ -176,6 +209,7 @@ static const BlockTest tests[] = {
     { "readers-get-on", test_readers_get_on },
     { "failed-claim-holds-nothing", test_failed_claim_holds_nothing },
     { "shared", test_shared },
+    { "start-waits", test_start_waits },
     { "locking-is-off", test_locking_is_off },
     { "other-process", test_other_process },
 };
