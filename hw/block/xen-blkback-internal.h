@@ -104,6 +104,7 @@ struct BlkbackQueue {
 
     /* the main thread's */
     bool want_hold;
+    bool stopping;            /* it is held until its end */
     bool drained;             /* held, and nothing is under way */
     struct BlkbackDrain *drain;
 };

@@ -102,6 +102,9 @@ void blkback_queue_hold(BlkbackQueue *q)
 
 void blkback_queue_go_on(BlkbackQueue *q)
 {
+    if (q->stopping) {
+        return;
+    }
     q->want_hold = false;
     q->drained = false;
     io_thread_call(q->base.q.thread, set_hold, q);
@@ -135,6 +138,7 @@ static void queue_free(BlkbackQueue *q)
 
 bool blkback_queue_stop(BlkbackQueue *q)
 {
+    q->stopping = true;
     if (!q->drained && !q->disk->bus.ending) {
         blkback_queue_hold(q);
         return false;
