@@ -55,7 +55,10 @@ static const XenQueueOps blkback_queue_ops = {
 typedef struct BlkbackDrain {
     IoTask task;
     BlkbackQueue *q; /* NULL: gone */
+    bool stale;      /* the queue went on since it was asked for: it may be over for long */
 } BlkbackDrain;
+
+static void drain_post(BlkbackQueue *q);
 
 static bool drain_run(IoTask *task)
 {
@@ -69,15 +72,27 @@ static void drain_done(IoTask *task)
 {
     BlkbackDrain *drain = container_of(task, BlkbackDrain, task);
     BlkbackQueue *q = drain->q;
+    bool stale = drain->stale;
 
     g_free(drain);
-    if (q) {
-        q->drain = NULL;
-        q->drained = q->want_hold;
-        if (q->drained) {
-            blkback_drained(q->disk);
-        }
+    if (!q) {
+        return;
     }
+    q->drain = NULL;
+    if (q->want_hold && stale) {
+        drain_post(q);
+    } else if (q->want_hold) {
+        q->drained = true;
+        blkback_drained(q->disk);
+    }
+}
+
+static void drain_post(BlkbackQueue *q)
+{
+    q->drain = g_new0(BlkbackDrain, 1);
+    q->drain->q = q;
+    q->drain->task = (IoTask) { .run = drain_run, .done = drain_done };
+    io_thread_post(q->base.q.thread, &q->drain->task);
 }
 
 static void set_hold(void *opaque)
@@ -93,10 +108,7 @@ void blkback_queue_hold(BlkbackQueue *q)
     if (q->drain) {
         io_thread_call(q->base.q.thread, set_hold, q);
     } else if (!q->drained) {
-        q->drain = g_new0(BlkbackDrain, 1);
-        q->drain->q = q;
-        q->drain->task = (IoTask) { .run = drain_run, .done = drain_done };
-        io_thread_post(q->base.q.thread, &q->drain->task);
+        drain_post(q);
     }
 }
 
@@ -107,15 +119,23 @@ void blkback_queue_go_on(BlkbackQueue *q)
     }
     q->want_hold = false;
     q->drained = false;
+    if (q->drain) {
+        q->drain->stale = true;
+    }
     io_thread_call(q->base.q.thread, set_hold, q);
 }
 
 /* The main loop must not go on meanwhile. A disk that hangs is waited for: it has our memory. */
 static void wait_for_disk(BlkbackQueue *q)
 {
-    blkback_queue_hold(q);
-    io_task_wait(&q->drain->task);
-    g_steal_pointer(&q->drain)->q = NULL;
+    bool stale;
+
+    do {
+        blkback_queue_hold(q);
+        stale = q->drain->stale;
+        io_task_wait(&q->drain->task);
+        g_steal_pointer(&q->drain)->q = NULL;
+    } while (stale);
     q->drained = true;
 }
 

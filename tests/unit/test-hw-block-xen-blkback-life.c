@@ -332,6 +332,56 @@ static void test_close_while_paused(VbdRaw *r, gconstpointer data)
     expect_works(r);
 }
 
+/*
+ * Paused, and its thread has drained; resumed before the main loop has heard of that, and a request
+ * comes.
+ */
+static void get_busy_after_stale_drain(VbdRaw *r)
+{
+    XenBlkifRequest req = vbd_raw_rw(r, BLKIF_OP_READ, 0, 1, 0);
+
+    held_disk_hold(&r->disk, true);
+    xen_blkback_pause(r->d);
+    g_usleep(5000);
+    xen_blkback_resume(r->d);
+    vbd_raw_put(r, 0, &req);
+    vbd_raw_push(r, 0);
+    for (unsigned i = 0; i < 5000 && held_disk_held(&r->disk) == 0; i++) {
+        g_usleep(1000); /* without a main loop */
+    }
+    g_assert_cmpuint(held_disk_held(&r->disk), ==, 1);
+}
+
+/* Stop, cont, stop at once: what is told of the first is not true of the second. */
+static void test_pause_again_at_once(VbdRaw *r, gconstpointer data)
+{
+    vbd_raw_up(r);
+    for (unsigned i = 0; i < 3; i++) {
+        get_busy_after_stale_drain(r);
+        xen_blkback_pause(r->d);
+        settle();
+        g_assert_cmpuint(r->drained, ==, i);
+        held_disk_hold(&r->disk, false);
+        VBD_WAIT(r->drained == i + 1);
+        xen_blkback_resume(r->d);
+        g_assert_cmpint(vbd_raw_get(r, 0).status, ==, BLKIF_RSP_OKAY);
+    }
+}
+
+static void test_free_after_pause_and_resume(VbdRaw *r, gconstpointer data)
+{
+    Later l = { .disk = &r->disk };
+    GThread *t;
+
+    vbd_raw_up(r);
+    get_busy_after_stale_drain(r);
+    t = g_thread_new("later", end_later, &l);
+    vbd_raw_back_free(r);
+    __atomic_store_n(&l.gone, true, __ATOMIC_RELEASE);
+    g_thread_join(t);
+    vbd_raw_front_free(r);
+}
+
 /* --- size --- */
 
 static bool sectors_are(VbdRaw *r, uint64_t bytes)
@@ -421,6 +471,8 @@ static const Test tests[] = {
     { "pause", test_pause },
     { "pause-before-connection", test_pause_before_connection },
     { "close-while-paused", test_close_while_paused },
+    { "pause-again-at-once", test_pause_again_at_once },
+    { "free-after-pause-and-resume", test_free_after_pause_and_resume },
     { "resize", test_resize },
     { "resize-without-connection", test_resize_without_connection },
 };
