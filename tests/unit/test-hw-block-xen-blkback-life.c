@@ -332,6 +332,21 @@ static void test_close_while_paused(VbdRaw *r, gconstpointer data)
     expect_works(r);
 }
 
+/* Resumed while its end waits for the disk: it still comes to it. */
+static void test_resume_while_it_drains(VbdRaw *r, gconstpointer data)
+{
+    vbd_raw_up(r);
+    get_busy(r, 3);
+    xen_blkback_pause(r->d);
+    vbd_raw_state(r, 6);
+    settle();
+    xen_blkback_resume(r->d);
+    settle();
+    held_disk_hold(&r->disk, false);
+    VBD_WAIT(vbd_raw_back_is(r, 6));
+    g_assert_cmpint(xen_ring_responses(&r->queue[0].ring), ==, 3);
+}
+
 /*
  * Paused, and its thread has drained; resumed before the main loop has heard of that, and a request
  * comes.
@@ -471,6 +486,7 @@ static const Test tests[] = {
     { "pause", test_pause },
     { "pause-before-connection", test_pause_before_connection },
     { "close-while-paused", test_close_while_paused },
+    { "resume-while-it-drains", test_resume_while_it_drains },
     { "pause-again-at-once", test_pause_again_at_once },
     { "free-after-pause-and-resume", test_free_after_pause_and_resume },
     { "resize", test_resize },
