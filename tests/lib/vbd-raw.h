@@ -15,7 +15,7 @@
 #include "xen-blkif.h"
 
 #define VBD_RAW_QUEUES 8u
-#define VBD_RAW_PAGES  600u          /* of the guest, for data and segments */
+#define VBD_RAW_PAGES  1200u         /* of the guest, for data and segments */
 #define VBD_RAW_BYTES  (32u << 20)   /* of the image: that of a BlockRig, then zeros */
 
 typedef struct VbdRawQueue {
