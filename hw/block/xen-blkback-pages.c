@@ -103,9 +103,9 @@ static void place_pieces(BlkbackQueue *q, BlkbackRequest *r)
 
 void blkback_pages_get(BlkbackQueue *q, BlkbackRequest *r)
 {
-    XenBlkbackGrant *grant = &q->pages.grant[r->unit];
     const XenBlkifPiece *piece = &q->pages.piece[r->unit];
     unsigned n = r->work.n_pieces;
+    XenBlkbackGrant *grant;
 
     if (!q->grants) {
         q->pages.iov[r->unit] = (struct iovec) { request_buffer(q, r), r->work.bytes };
@@ -113,6 +113,7 @@ void blkback_pages_get(BlkbackQueue *q, BlkbackRequest *r)
         r->n_copied = n;
         return;
     }
+    grant = &q->pages.grant[r->unit];
     for (unsigned i = 0; i < n; i++) {
         grant[i].ref = piece[i].gref;
     }
@@ -125,7 +126,6 @@ void blkback_pages_get(BlkbackQueue *q, BlkbackRequest *r)
 void blkback_pages_copy(BlkbackQueue *q, BlkbackRequest *r, bool to_guest)
 {
     const XenBlkifPiece *piece = &q->pages.piece[r->unit];
-    const XenBlkbackGrant *grant = &q->pages.grant[r->unit];
     uint8_t *at = request_buffer(q, r);
 
     counter_add(&q->stats->ring.copied, r->n_copied);
@@ -134,7 +134,7 @@ void blkback_pages_copy(BlkbackQueue *q, BlkbackRequest *r, bool to_guest)
         return;
     }
     for (unsigned i = 0; i < r->work.n_pieces; i++) {
-        if (!grant[i].page) {
+        if (!q->pages.grant[r->unit + i].page) {
             xen_blkback_copy_add(&q->copy, to_guest, &piece[i], 1, at, &r->failed);
             at += piece[i].len;
         }
