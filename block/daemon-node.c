@@ -96,12 +96,16 @@ static void daemon_close(BlockNode *node)
 
 static bool daemon_resize(BlockNode *node, uint64_t bytes, GError **error)
 {
-    if (bytes != block_node_bytes(node)) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-                    "Cannot resize an image of qemu-storage-daemon");
+    bool ok;
+
+    if (bytes == node->nbd->info.bytes) {
+        return true;
+    }
+    if (!nbd_client_hold(node->nbd, error)) {
         return false;
     }
-    return true;
+    ok = image_daemon_resize(node->daemon, bytes, error);
+    return nbd_client_go_on(node->nbd, ok ? error : NULL) && ok;
 }
 
 const BlockDriver block_daemon = {

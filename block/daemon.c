@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon-qmp.h"
 #include "util/fd.h"
 #include "util/log.h"
 
@@ -33,7 +34,10 @@
 #define END_MS        5000  /* that its end may take before it is killed */
 #define WORDS_MS      2000
 #define SAID_MAX      4096u /* of what it says */
-#define LISTEN_FD     3     /* in the child */
+#define LISTEN_FD     3     /* in the child, as QMP_FD */
+#define QMP_FD        4
+#define EXPORT_ID     "ringtap"
+#define NODE_NAME     "ringtap"
 #define BACKLOG       64
 #define SAID_INTERVAL_MS 10000
 
@@ -46,6 +50,8 @@ struct ImageDaemon {
     int listen_fd;     /* -1: the child has it */
     int socket_fd;     /* O_PATH */
     char *socket;
+    DaemonQmp qmp;
+    int qmp_child_fd;  /* -1: the child has it */
     int said_fd;       /* its stderr */
     GString *said;     /* the last line, which has no end yet; all, before it is up */
     GSource *said_source;
@@ -128,9 +134,13 @@ static GPtrArray *make_argv(const ImageDaemon *d, const BlockConfig *config, boo
     g_ptr_array_add(argv, g_strdup(d->blockdev));
     g_ptr_array_add(argv, g_strdup("--nbd-server"));
     g_ptr_array_add(argv, g_strdup_printf("addr.type=fd,addr.str=%d,max-connections=0", LISTEN_FD));
+    g_ptr_array_add(argv, g_strdup("--chardev"));
+    g_ptr_array_add(argv, g_strdup_printf("socket,id=qmp,fd=%d", QMP_FD));
+    g_ptr_array_add(argv, g_strdup("--monitor"));
+    g_ptr_array_add(argv, g_strdup("chardev=qmp"));
     g_ptr_array_add(argv, g_strdup("--export"));
-    g_ptr_array_add(argv, g_strdup_printf("type=nbd,id=ringtap,node-name=ringtap,name="
-                                          IMAGE_DAEMON_EXPORT ",writable=%s",
+    g_ptr_array_add(argv, g_strdup_printf("type=nbd,id=" EXPORT_ID ",node-name=" NODE_NAME
+                                          ",name=" IMAGE_DAEMON_EXPORT ",writable=%s",
                                           read_only ? "off" : "on"));
     g_ptr_array_add(argv, NULL);
     return argv;
@@ -138,21 +148,28 @@ static GPtrArray *make_argv(const ImageDaemon *d, const BlockConfig *config, boo
 
 static bool spawn(ImageDaemon *d, GPtrArray *argv, int said, GError **error)
 {
-    static const int target = LISTEN_FD;
+    static const int targets[] = { LISTEN_FD, QMP_FD };
+    const int sources[] = { d->listen_fd, d->qmp_child_fd };
     pid_t parent = getpid();
 
     return g_spawn_async_with_pipes_and_fds(
         NULL, (const char *const *)argv->pdata, NULL,
         G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL,
-        prepare_child, &parent, -1, -1, said, &d->listen_fd, &target, 1, &d->pid, NULL, NULL, NULL,
-        error);
+        prepare_child, &parent, -1, -1, said, sources, targets, G_N_ELEMENTS(targets), &d->pid,
+        NULL, NULL, NULL, error);
 }
 
 static bool start(ImageDaemon *d, GPtrArray *argv, GError **error)
 {
     int fds[2];
+    int pair[2];
     bool ok;
 
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+        return set_errno(error, "make a pair of sockets");
+    }
+    d->qmp.fd = pair[0];
+    d->qmp_child_fd = pair[1];
     if (pipe2(fds, O_CLOEXEC) < 0) {
         return set_errno(error, "make a pipe");
     }
@@ -161,6 +178,7 @@ static bool start(ImageDaemon *d, GPtrArray *argv, GError **error)
     ok = spawn(d, argv, fds[1], error);
     fd_close(&fds[1]);
     fd_close(&d->listen_fd);
+    fd_close(&d->qmp_child_fd);
     if (!ok) {
         return false;
     }
@@ -175,10 +193,10 @@ ImageDaemon *image_daemon_new(const BlockConfig *config, bool read_only, GError 
     g_autoptr(GPtrArray) argv = NULL;
 
     d->refs = 1;
-    d->pidfd = d->listen_fd = d->socket_fd = d->said_fd = -1;
+    d->pidfd = d->listen_fd = d->socket_fd = d->said_fd = d->qmp.fd = d->qmp_child_fd = -1;
     d->node_name = g_strdup(config->node_name);
     /* of keys that are there twice it takes the last */
-    d->blockdev = g_strdup_printf("%s,node-name=ringtap%s", config->options,
+    d->blockdev = g_strdup_printf("%s,node-name=" NODE_NAME "%s", config->options,
                                   read_only ? ",read-only=on" : "");
     d->said = g_string_new(NULL);
     d->limit = (LogLimit){ .burst = 5, .interval_ms = SAID_INTERVAL_MS };
@@ -194,6 +212,26 @@ ImageDaemon *image_daemon_new(const BlockConfig *config, bool read_only, GError 
 const char *image_daemon_socket(const ImageDaemon *d)
 {
     return d->socket;
+}
+
+/* --- what it is told --- */
+
+bool image_daemon_resize(ImageDaemon *d, uint64_t bytes, GError **error)
+{
+    g_autofree char *resize = g_strdup_printf("{\"execute\":\"block_resize\",\"arguments\":{"
+                                              "\"node-name\":\"" NODE_NAME "\",\"size\":%"
+                                              G_GUINT64_FORMAT "}}\n", bytes);
+    bool ok;
+
+    if (!daemon_qmp_run(&d->qmp, "{\"execute\":\"block-export-del\",\"arguments\":{\"id\":\""
+                        EXPORT_ID "\",\"mode\":\"hard\"}}\n", "BLOCK_EXPORT_DELETED", error)) {
+        return false;
+    }
+    ok = daemon_qmp_run(&d->qmp, resize, NULL, error);
+    return daemon_qmp_run(&d->qmp, "{\"execute\":\"block-export-add\",\"arguments\":{"
+                          "\"type\":\"nbd\",\"id\":\"" EXPORT_ID "\",\"node-name\":\""
+                          NODE_NAME "\",\"name\":\"" IMAGE_DAEMON_EXPORT "\",\"writable\":true}}\n",
+                          NULL, ok ? error : NULL) && ok;
 }
 
 /* --- its end --- */
@@ -256,6 +294,8 @@ void image_daemon_unref(ImageDaemon *d)
     end(d);
     fd_close(&d->pidfd);
     fd_close(&d->listen_fd);
+    fd_close(&d->qmp_child_fd);
+    daemon_qmp_done(&d->qmp);
     fd_close(&d->socket_fd);
     fd_close(&d->said_fd);
     g_string_free(d->said, TRUE);

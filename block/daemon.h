@@ -28,6 +28,11 @@ const char *image_daemon_socket(const ImageDaemon *d);
 /* It is up: from now on what it says is for the log, as is its end. */
 void image_daemon_watch(ImageDaemon *d);
 /*
+ * The image becomes @bytes long. Nobody is connected to it meanwhile, nor was when it began. False:
+ * its own words, and the image is as long as it was.
+ */
+bool image_daemon_resize(ImageDaemon *d, uint64_t bytes, GError **error);
+/*
  * It is not up: why, in its own words, for which its end is waited for a bounded time. NULL: it
  * said nothing.
  */

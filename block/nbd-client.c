@@ -9,7 +9,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -105,7 +104,7 @@ static void notice_silence(NbdHandle *nbd)
     }
 }
 
-static NbdHandle *client_connect(const NbdClient *c, GError **error)
+NbdHandle *nbd_client_connect(const NbdClient *c, GError **error)
 {
     g_autoptr(NbdHandle) nbd = handle_new(c);
     int r = -1;
@@ -187,7 +186,9 @@ static void conn_free(gpointer opaque)
     NbdConn *conn = opaque;
 
     g_assert(!conn->thread);
-    (void)nbd_aio_disconnect(conn->nbd, 0);
+    if (conn->nbd) {
+        (void)nbd_aio_disconnect(conn->nbd, 0);
+    }
     nbd_close(conn->nbd);
     munmap(conn->buffers, NBD_BOUNCES * (size_t)NBD_BOUNCE_BYTES);
     g_free(conn);
@@ -203,14 +204,7 @@ static bool conn_alive(const NbdConn *conn)
 
 static void conn_enter(void *opaque)
 {
-    NbdConn *conn = opaque;
-
-    conn->events = EPOLLRDHUP;
-    if (io_thread_add_source(conn->thread, &conn->source, conn->events) < 0) {
-        conn->dead = true; /* no memory for it: requests fail */
-        conn->events = 0;
-    }
-    nbd_conn_watch(conn);
+    nbd_conn_enter(opaque);
 }
 
 /* It is in @t, for requests to @node. */
@@ -225,11 +219,8 @@ static void conn_leave(void *opaque)
 {
     NbdConn *conn = opaque;
 
-    g_assert(!conn->finished.first && !conn->waiting.first && !conn->posted);
-    if (conn->events != 0) {
-        io_thread_remove_source(conn->thread, &conn->source);
-        conn->events = 0;
-    }
+    g_assert(nbd_conn_is_idle(conn) && !conn->waiting.first);
+    nbd_conn_leave(conn);
 }
 
 static void conn_detach(NbdConn *conn)
@@ -278,7 +269,7 @@ NbdClient *nbd_client_new(const BlockServer *server, const char *name, GError **
     c->export = g_strdup(server->export);
     c->conns = g_ptr_array_new_with_free_func(conn_free);
     c->idle = g_ptr_array_new();
-    nbd = client_connect(c, error);
+    nbd = nbd_client_connect(c, error);
     if (!nbd || !client_ask(c, nbd, error) || !client_add(c, g_steal_pointer(&nbd), error)) {
         return NULL;
     }
@@ -344,7 +335,7 @@ static bool client_share(NbdClient *c, BlockNode *node, GError **error)
 static NbdConn *client_find_idle(NbdClient *c, GError **error)
 {
     if (c->idle->len == 0) {
-        NbdHandle *nbd = client_connect(c, error);
+        NbdHandle *nbd = nbd_client_connect(c, error);
 
         if (!nbd || !client_add(c, nbd, error)) {
             return NULL;

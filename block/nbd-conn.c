@@ -21,7 +21,6 @@
 
 #define TRIM_BYTES (1u << 30) /* of one command */
 #define REPLIES    64u        /* in a row, before others of the thread have their turn */
-#define UNDER_WAY  1          /* as req->res */
 
 static void list_add(NbdList *l, BlockRequest *req)
 {
@@ -87,12 +86,13 @@ static void copy_part(const BlockRequest *req)
 
 void nbd_conn_watch(NbdConn *conn)
 {
-    unsigned direction = nbd_aio_get_direction(conn->nbd);
     uint32_t events = EPOLLRDHUP;
+    unsigned direction;
 
-    if (conn->dead) {
+    if (conn->events == 0) {
         return;
     }
+    direction = nbd_aio_get_direction(conn->nbd);
     events |= direction & LIBNBD_AIO_DIRECTION_READ ? EPOLLIN : 0;
     events |= direction & LIBNBD_AIO_DIRECTION_WRITE ? EPOLLOUT : 0;
     if (events != conn->events) {
@@ -115,8 +115,10 @@ static void conn_finished(NbdConn *conn, BlockRequest *req, int res)
 static int conn_done(void *opaque, int *error)
 {
     BlockRequest *req = opaque;
+    NbdConn *conn = req->queue->nbd;
 
-    conn_finished(req->queue->nbd, req, -*error);
+    conn->under_way--;
+    conn_finished(conn, req, -*error);
     return 1;
 }
 
@@ -161,10 +163,21 @@ static int64_t conn_issue(NbdConn *conn, BlockRequest *req)
     }
 }
 
+/* What the server is asked for; where that is not possible, it ends here. */
+static void conn_ask(NbdConn *conn, BlockRequest *req)
+{
+    conn->under_way++;
+    if (conn_issue(conn, req) < 0) {
+        conn->under_way--;
+        conn_finished(conn, req, -EIO);
+    }
+}
+
 static void conn_start(NbdConn *conn, BlockRequest *req)
 {
-    req->res = UNDER_WAY;
-    if (conn->dead) {
+    if (conn->held) {
+        list_add(&conn->waiting, req);
+    } else if (conn->dead) {
         conn_finished(conn, req, -EIO);
     } else if (req->op == BLOCK_FLUSH && !conn->info->can_flush) {
         conn_finished(conn, req, 0);
@@ -172,8 +185,8 @@ static void conn_start(NbdConn *conn, BlockRequest *req)
         conn_finished(conn, req, -EOPNOTSUPP);
     } else if (!conn_prepare(conn, req)) {
         list_add(&conn->waiting, req);
-    } else if (conn_issue(conn, req) < 0 && req->res == UNDER_WAY) {
-        conn_finished(conn, req, -EIO);
+    } else {
+        conn_ask(conn, req);
     }
 }
 
@@ -248,7 +261,7 @@ static void conn_look_if_dead(NbdConn *conn)
 {
     BlockRequest *req;
 
-    if (conn->dead || !(nbd_aio_is_dead(conn->nbd) || nbd_aio_is_closed(conn->nbd))) {
+    if (conn->events == 0 || !(nbd_aio_is_dead(conn->nbd) || nbd_aio_is_closed(conn->nbd))) {
         return;
     }
     __atomic_store_n(&conn->dead, true, __ATOMIC_RELAXED);
@@ -271,7 +284,7 @@ static void conn_settle(NbdConn *conn)
             req->res = -EIO;
         }
         conn_part_done(conn, req);
-        if (conn->free != 0 && (req = list_take(&conn->waiting)) != NULL) {
+        if (!conn->held && conn->free != 0 && (req = list_take(&conn->waiting)) != NULL) {
             conn_start(conn, req);
         }
     }
@@ -322,4 +335,45 @@ void nbd_conn_ready(IoSource *s, uint32_t events)
         conn_read(conn);
     }
     conn_settle(conn);
+}
+
+/* --- as long as it is in a thread --- */
+
+void nbd_conn_enter(NbdConn *conn)
+{
+    conn->events = EPOLLRDHUP;
+    if (io_thread_add_source(conn->thread, &conn->source, conn->events) < 0) {
+        conn->dead = true; /* no memory for it: requests fail */
+        conn->events = 0;
+    }
+    nbd_conn_watch(conn);
+}
+
+void nbd_conn_leave(NbdConn *conn)
+{
+    if (conn->events != 0) {
+        io_thread_remove_source(conn->thread, &conn->source);
+        conn->events = 0;
+    }
+}
+
+void nbd_conn_set_held(NbdConn *conn, bool held)
+{
+    NbdList waiting = conn->waiting;
+    BlockRequest *req;
+
+    conn->held = held;
+    if (held) {
+        return;
+    }
+    conn->waiting = (NbdList){ 0 };
+    while ((req = list_take(&waiting)) != NULL) {
+        conn_start(conn, req);
+    }
+    nbd_conn_watch(conn);
+}
+
+bool nbd_conn_is_idle(const NbdConn *conn)
+{
+    return conn->under_way == 0 && !conn->finished.first && !conn->posted;
 }

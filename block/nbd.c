@@ -56,7 +56,7 @@ int64_t nbd_measure(const BlockNode *node)
 
 static bool nbd_resize(BlockNode *node, uint64_t bytes, GError **error)
 {
-    if (bytes != block_node_bytes(node)) {
+    if (bytes != node->nbd->info.bytes) {
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "Cannot resize NBD nodes");
         return false;
     }

@@ -37,10 +37,12 @@ typedef struct NbdConn {
     BlockNode *node;
     IoThread *thread;     /* NULL: nobody uses it */
     IoSource source;
-    uint32_t events;      /* that source waits for; 0: it is not in the loop */
+    uint32_t events;      /* that source waits for; 0: it is not in the loop, as when dead */
     bool dead;
+    bool held;            /* requests wait, nothing else happens: see nbd-switch.c */
+    unsigned under_way;   /* with the server */
     NbdList finished;     /* to be told, with req->res */
-    NbdList waiting;      /* for a buffer */
+    NbdList waiting;      /* for a buffer, or while it is held */
     IoTask task;          /* goes through finished */
     bool posted;
     char *buffers;
@@ -77,6 +79,17 @@ NbdConn *nbd_client_take(NbdClient *c, BlockNode *node, IoThread *t, GError **er
 /* The queue has nothing under way. */
 void nbd_client_give(NbdClient *c, NbdConn *conn);
 
+/* A new one, with its handshake done. NULL: there is none. */
+struct nbd_handle *nbd_client_connect(const NbdClient *c, GError **error);
+
+/*
+ * For a server that is to let go of the image for a moment: requests are held, those under way are
+ * waited for, a bounded time, and the connections are closed. False: all goes on as it was.
+ */
+bool nbd_client_hold(NbdClient *c, GError **error);
+/* Connects again, as often as it was; the export may have another length. False: all is lost. */
+bool nbd_client_go_on(NbdClient *c, GError **error);
+
 /* --- one connection: its thread --- */
 
 /* Does @req, which is that of a queue of any thread. Thread of that queue. */
@@ -86,6 +99,13 @@ void nbd_conn_ready(IoSource *s, uint32_t events);
 bool nbd_conn_task(IoTask *task);
 /* Waits for what libnbd wants to know of. */
 void nbd_conn_watch(NbdConn *conn);
+/* It is in the loop, or not. */
+void nbd_conn_enter(NbdConn *conn);
+void nbd_conn_leave(NbdConn *conn);
+/* Held, or not any more: what waits is started. */
+void nbd_conn_set_held(NbdConn *conn, bool held);
+/* Nothing is under way, or to be told. */
+bool nbd_conn_is_idle(const NbdConn *conn);
 
 /* --- the driver's functions, for nodes whose server is a child of ours, too --- */
 

@@ -276,6 +276,172 @@ static void test_outlives_the_service(DaemonTest *t, gconstpointer data)
     g_assert_cmpint(io(t, 0, BLOCK_READ, 0, buf, 512), ==, 0);
 }
 
+/* --- the image gets another length --- */
+
+static void test_resize(DaemonTest *t, gconstpointer data)
+{
+    static const uint64_t sizes[] = { 2 * BYTES, BYTES / 2, 3 * BYTES };
+    g_autoptr(GError) error = NULL;
+    uint8_t want[4096];
+    uint8_t buf[4096];
+
+    if (!make_image(t)) {
+        return;
+    }
+    memset(want, 0x31, sizeof(want));
+    for (unsigned queues = 0; queues < 3; queues += 2) { /* without any, and with some */
+        block_rig_open(&t->rig, queues);
+        for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+            t->rig.changes = 0;
+            block_node_resize(t->rig.node, sizes[i], &error);
+            g_assert_no_error(error);
+            g_assert_cmpuint(block_node_bytes(t->rig.node), ==, sizes[i]);
+            g_assert_cmpint(t->rig.changes, ==, 1);
+            for (unsigned q = 0; q < queues; q++) {
+                uint64_t last = sizes[i] - sizeof(want);
+
+                g_assert_cmpint(io(t, q, BLOCK_WRITE, last, want, sizeof(want)), ==, 0);
+                g_assert_cmpint(io(t, q, BLOCK_READ, last, buf, sizeof(buf)), ==, 0);
+                g_assert_cmpmem(buf, sizeof(buf), want, sizeof(want));
+                g_assert_cmpint(io(t, q, BLOCK_READ, last + 512, buf, sizeof(buf)), ==, -EIO);
+            }
+        }
+        block_rig_close(&t->rig);
+        check_image(t);
+    }
+}
+
+typedef struct Endless {
+    BlockRequest req;
+    struct iovec iov;
+    uint8_t buf[4096];
+    DaemonTest *t;
+    unsigned queue;
+    int stop; /* relaxed atomic, as the following */
+    int rounds;
+    int errors;
+    int ended;
+} Endless;
+
+static void endless_submit(void *opaque)
+{
+    Endless *e = opaque;
+
+    e->iov = (struct iovec){ e->buf, sizeof(e->buf) };
+    e->req.iov = &e->iov;
+    e->req.n_iov = 1;
+    block_submit(&e->t->rig.q[e->queue], &e->req);
+}
+
+static void endless_done(BlockRequest *req, int res)
+{
+    Endless *e = (Endless *)req;
+
+    e->rounds++;
+    e->errors += res != 0;
+    if (__atomic_load_n(&e->stop, __ATOMIC_RELAXED)) {
+        __atomic_store_n(&e->ended, 1, __ATOMIC_RELEASE);
+    } else {
+        endless_submit(e);
+    }
+}
+
+static void test_resize_under_load(DaemonTest *t, gconstpointer data)
+{
+    enum { N = 24, QUEUES = 3 };
+    g_autofree Endless *e = g_new0(Endless, N);
+    g_autoptr(GError) error = NULL;
+
+    if (!make_image(t)) {
+        return;
+    }
+    block_rig_open(&t->rig, QUEUES);
+    for (unsigned i = 0; i < N; i++) {
+        e[i].t = t;
+        e[i].queue = i % QUEUES;
+        e[i].req = (BlockRequest){ .op = i < N / 2 ? BLOCK_WRITE : BLOCK_READ, .bytes = 4096,
+                                   .offset = i % (N / 2) * 4096, .done = endless_done };
+        io_thread_call(t->rig.t[e[i].queue], endless_submit, &e[i]);
+    }
+    for (unsigned round = 1; round < 9; round++) {
+        block_node_resize(t->rig.node, BYTES + round * 65536, &error);
+        g_assert_no_error(error);
+        g_usleep(10000);
+    }
+    for (unsigned i = 0; i < N; i++) {
+        __atomic_store_n(&e[i].stop, 1, __ATOMIC_RELAXED);
+        block_rig_loop_until(&e[i].ended, 1);
+        g_assert_cmpint(e[i].errors, ==, 0);
+        g_assert_cmpint(e[i].rounds, >, 8);
+    }
+    g_assert_false(block_node_failed(t->rig.node));
+}
+
+/* A format that cannot: its error, and all goes on. */
+static void test_resize_that_fails(DaemonTest *t, gconstpointer data)
+{
+    const char *argv[] = { "qemu-img", "create", "-q", "-f", "vmdk", t->image, "8M", NULL };
+    g_autofree char *options = g_strdup_printf("driver=vmdk,file.driver=file,file.filename=%s",
+                                               t->image);
+    g_autoptr(GError) error = NULL;
+    uint8_t buf[512];
+
+    if (!have_programs()) {
+        return;
+    }
+    run(argv);
+    t->rig.config.driver = "vmdk";
+    t->rig.config.options = options;
+    block_rig_open(&t->rig, 2);
+    for (int i = 0; i < 2; i++) {
+        g_assert_false(block_node_resize(t->rig.node, 2 * BYTES, &error));
+        g_assert_cmpstr(error->message, ==, "Image format driver does not support resize");
+        g_clear_error(&error);
+        g_assert_false(block_node_resize(t->rig.node, BYTES / 2, NULL));
+        g_assert_cmpuint(block_node_bytes(t->rig.node), ==, BYTES);
+        g_assert_cmpint(io(t, 1, BLOCK_WRITE, 0, buf, 512), ==, 0);
+        g_assert_cmpint(io(t, 0, BLOCK_READ, 0, buf, 512), ==, 0);
+    }
+}
+
+/* It hangs: after a while the resize is given up, and nothing else. */
+static void test_resize_of_a_hung_one(DaemonTest *t, gconstpointer data)
+{
+    g_autofree Load *l = g_new0(Load, 1);
+    g_autoptr(GError) error = NULL;
+
+    if (!make_image(t)) {
+        return;
+    }
+    block_rig_open(&t->rig, 1);
+    g_assert_cmpint(kill(child(), SIGSTOP), ==, 0);
+    submit(t, 0, l);
+    g_assert_false(block_node_resize(t->rig.node, 2 * BYTES, &error));
+    g_assert_nonnull(strstr(error->message, "requests do not end"));
+    g_assert_cmpint(kill(child(), SIGCONT), ==, 0);
+    block_rig_wait(l->jobs, JOBS);
+    for (unsigned i = 0; i < JOBS; i++) {
+        g_assert_cmpint(l->jobs[i].res, ==, 0);
+    }
+    g_clear_error(&error);
+    g_assert_true(block_node_resize(t->rig.node, 2 * BYTES, &error));
+}
+
+static void test_resize_of_a_dead_one(DaemonTest *t, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!make_image(t)) {
+        return;
+    }
+    block_rig_open(&t->rig, 2);
+    g_assert_cmpint(kill(child(), SIGKILL), ==, 0);
+    g_assert_false(block_node_resize(t->rig.node, 2 * BYTES, &error));
+    g_assert_nonnull(error);
+    g_assert_true(block_node_failed(t->rig.node));
+    expect_failed(t, 2);
+}
+
 /* --- it does not start --- */
 
 static void expect_refused(DaemonTest *t, const char *why)
@@ -429,6 +595,11 @@ static const Test tests[] = {
     { "node-over-another-shares-it", test_node_over_another_shares_it },
     { "killed-under-load", test_killed_under_load },
     { "outlives-the-service", test_outlives_the_service },
+    { "resize", test_resize },
+    { "resize-under-load", test_resize_under_load },
+    { "resize-that-fails", test_resize_that_fails },
+    { "resize-of-a-hung-one", test_resize_of_a_hung_one },
+    { "resize-of-a-dead-one", test_resize_of_a_dead_one },
     { "no-image", test_no_image },
     { "no-program", test_no_program },
     { "image-in-use", test_image_in_use },

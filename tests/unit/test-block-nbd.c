@@ -295,6 +295,7 @@ static void test_size_is_the_servers(NbdTest *t, gconstpointer data)
     g_assert_true(block_node_resize(t->rig.node, BLOCK_RIG_BYTES, &error));
     g_assert_false(block_node_resize(t->rig.node, 2 * BLOCK_RIG_BYTES, &error));
     g_assert_cmpstr(error->message, ==, "Cannot resize NBD nodes");
+    g_assert_false(block_node_resize(t->rig.node, BLOCK_RIG_BYTES / 2, NULL));
     g_assert_cmpuint(block_node_bytes(t->rig.node), ==, BLOCK_RIG_BYTES);
 }
 

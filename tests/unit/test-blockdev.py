@@ -204,13 +204,17 @@ def test_qcow2():
                                 'r': ('raw', at('a'), True, False, False, 8 * MIB)}
             assert q.error('block_resize', node_name='q', size=9 * MIB) == 'Image is read-only'
             q.command('blockdev-del', node_name='r')
+            q.command('block_resize', node_name='q', size=9 * MIB)
+            assert nodes(q) == {'q': ('qcow2', at('a'), False, False, False, 9 * MIB)}
+            assert q.error('block_resize', node_name='q', size=1000) == \
+                'The new size must be a multiple of 512'
             assert len(children(r.process.pid)) == 1
             q.command('blockdev-del', node_name='q')
             assert children(r.process.pid) == []
             before = len(os.listdir(f'/proc/{r.process.pid}/fd'))
             q.command('blockdev-add', driver='qcow2', node_name='q', read_only=True,
                       file={'driver': 'file', 'filename': at('a')})
-            assert nodes(q) == {'q': ('qcow2', at('a'), True, False, False, 8 * MIB)}
+            assert nodes(q) == {'q': ('qcow2', at('a'), True, False, False, 9 * MIB)}
             q.command('blockdev-del', node_name='q')
             assert len(os.listdir(f'/proc/{r.process.pid}/fd')) == before
             assert r.end() == (0, '')

@@ -27,6 +27,11 @@ serve_again() {
     serve "$@"
 }
 
+# resize NAME BYTES
+resize() {
+    qmp "$1" block_resize "{\"node-name\":\"n0\",\"size\":$2}" | grep -q '"return"'
+}
+
 log_has() { grep -q "$2" "/tmp/$1.log"; }
 
 server_pid() { pidof "$1"; }
@@ -62,6 +67,10 @@ check "qcow2: a guest is created" guest_create u1 2
 qcow2=driver=qcow2,discard=unmap,file.driver=file,file.filename=/tmp/u1.qcow2
 check "qcow2: ringtap serves it" serve u1 "$qcow2"
 works u1
+check "qcow2: a load of writes begins" guest u1 image_load
+check "qcow2: it gets longer meanwhile" resize u1 $((96 << 20))
+check "qcow2: the guest sees it" guest u1 "image_has_bytes $((96 << 20))"
+check "qcow2: the load has seen no error" guest u1 image_load_end
 killed u1 qemu-storage-daemon
 check "qcow2: another ringtap serves it" serve_again u1 "$qcow2"
 check "qcow2: what was flushed is there" guest u1 image_same

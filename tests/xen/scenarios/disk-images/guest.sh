@@ -29,12 +29,29 @@ image_same() {
 
 # image_load: writes behind them, until it fails; "failed" is in /tmp/load then
 image_load() {
+    rm -f /tmp/end
     (
-        while dd if=/dev/zero of=/dev/xvda bs=64k seek=256 count=64 oflag=direct conv=notrunc,fsync; do
-            :
+        while [ ! -e /tmp/end ]; do
+            dd if=/dev/zero of=/dev/xvda bs=64k seek=256 count=64 oflag=direct conv=notrunc,fsync ||
+                { echo failed; break; }
         done
-        echo failed
     ) > /tmp/load 2>&1 &
+}
+
+# image_load_end: it has not failed
+image_load_end() {
+    touch /tmp/end
+    wait
+    ! grep '^failed$' /tmp/load
+}
+
+image_has_bytes() {
+    local i
+    for ((i = 0; i < 100; i++)); do
+        [ "$(blockdev --getsize64 /dev/xvda)" != "$1" ] || return 0
+        sleep 0.1
+    done
+    return 1
 }
 
 image_load_failed() {
