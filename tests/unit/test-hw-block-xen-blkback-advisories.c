@@ -192,8 +192,8 @@ static uint64_t thread_ns(int tid)
 }
 
 /*
- * More requests than a ring holds ("insane amounts on the ring"): it stands still, once and for all,
- * without a loop; another one goes on, and so does the frontend's farewell.
+ * More requests than a ring holds ("insane amounts on the ring"): it stands still, once and for
+ * all, without a loop; another one goes on, and so does the frontend's farewell.
  */
 static void test_cve_2010_4247(VbdRaw *r, gconstpointer data)
 {
@@ -333,8 +333,8 @@ static void test_xsa_71(VbdRaw *r, gconstpointer data)
 }
 
 /*
- * Each operation of a request on grants fails in its turn. What is mapped is copied instead, so that
- * a map that fails does not show; a copy that fails is the request's error, and nothing that was
+ * Each operation of a request on grants fails in its turn. What is mapped is copied instead, so
+ * that a map that fails does not show; a copy that fails is the request's error, and nothing that was
  * not copied is written.
  */
 static void fail_each(VbdRaw *r, XenemuOp op, int status, bool shows)
