@@ -333,9 +333,9 @@ static void test_xsa_71(VbdRaw *r, gconstpointer data)
 }
 
 /*
- * Each operation of a request on grants fails in its turn. What is mapped is copied instead, so
- * that a map that fails does not show; a copy that fails is the request's error, and nothing that was
- * not copied is written.
+ * Each operation of a request on grants fails in its turn. What is not mapped is copied, so that a
+ * map that fails does not show; a copy that fails is the request's error, and nothing that was not
+ * copied is written.
  */
 static void fail_each(VbdRaw *r, XenemuOp op, int status, bool shows)
 {
