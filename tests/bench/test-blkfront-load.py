@@ -22,7 +22,8 @@ SIZE = 4 * MIB
 class Disk:
     """A host with an image of zeros that the guest 1 has as xvda."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, ringtap):
+        self.ringtap = ringtap
         self.socket = f'{directory}/xen'
         self.image = f'{directory}/image'
         wait_for(lambda: os.path.exists(self.socket), 'the emulated Xen')
@@ -46,8 +47,8 @@ def disk(*device, read_only='off'):
             f.truncate(SIZE)
         with Ringtap(BINARY, '-accel', f'xenemu,socket={directory}/xen', '-blockdev',
                      f'file,node-name=d0,filename={directory}/image,read-only={read_only}',
-                     '-device', options, qmp=False) as ringtap:
-            yield Disk(directory)
+                     '-device', options) as ringtap:
+            yield Disk(directory, ringtap)
             status, err = ringtap.end()
             assert status == 0, (status, err)
 
@@ -89,6 +90,42 @@ def test_load():
             assert status == 0, (mode, status, err)
             assert found['requests'] == 3000 and found['errors'] == 0, found
             assert found['requests_per_second'] > 0 and found['mib_per_second'] > 0, found
+
+
+def requests(q):
+    """That the device has done so far; 0: there is none."""
+    return sum(counter['value'] for device in q.command('query-devices')
+               for queue in device['queues'] for group in queue['groups']
+               for counter in group['counters'] if counter['name'] == 'requests')
+
+
+def another_backend(q, number):
+    """With less, or with more, than the one before."""
+    q.command('device_del', id='disk0')
+    q.event('DEVICE_DELETED')
+    options = ({'num-queues': 1, 'max-indirect-segments': 0, 'max-ring-page-order': 0}
+               if number % 2 else {'num-queues': 4, 'max-indirect-segments': 64 << number % 3})
+    q.command('device_add', driver='xen-disk', id='disk0', drive='d0', vdev='xvda',
+              **{'frontend-id': 1, 'backend-type': 'vbd'}, **options)
+
+
+def test_handover():
+    """From backend to backend under load: nobody who waits for a request sees any of it."""
+    with disk('id=disk0', 'num-queues=4') as d:
+        with contextlib.closing(d.ringtap.qmp()) as q, subprocess.Popen(
+                d.argv('--json', '--mode', 'verify', '--block', '640k', '--rings', '3', '--order',
+                       '1', '--seconds', '300'),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                text=True) as load:
+            for number in range(6):
+                wait_for(lambda: requests(q) > 200, 'requests')
+                another_backend(q, number)
+            wait_for(lambda: requests(q) > 200, 'requests')
+            load.terminate()
+            out, err = load.communicate(timeout=WAIT)
+        assert load.returncode == 0, (load.returncode, err)
+        found = json.loads(out)
+        assert verified(found) and found['replayed'] > 0, found
 
 
 def test_a_mismatch_is_found():
