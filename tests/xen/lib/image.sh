@@ -4,13 +4,14 @@
 # The images, of which a kernel takes one after the other.
 #   base     programs, libraries and init, the same for dom0 and guests
 #   kernel   a kernel and its modules, the same for dom0 and guests
+#   fio      for scenarios that want it (fio=yes)
 #   run      what this run adds: the scenario, the program under test
-# The first two are kept in the cache.
+# All but the last are kept in the cache.
 
 modules=(
     xen-netfront xen-netback xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs
     tun bridge veth sch_fq_codel 8021q
-    xen-blkfront xen-blkback loop
+    xen-blkfront xen-blkback loop ext4 crc32c_generic
 )
 
 xen_bin=/usr/lib/xen-4.17/bin
@@ -50,20 +51,22 @@ tool_build() {
     cc -O2 -Wall -D_GNU_SOURCE -static -pthread -o "$work/$1" "${sources[@]}" $flags
 }
 
-# run_images BASE KERNEL: $work/guest-image and $work/dom0-image
+# run_images BASE KERNEL [FIO]: $work/guest-image and $work/dom0-image
 run_images() {
     local guest=$work/guest dom0=$work/dom0 a
     mkdir -p "$guest/lab" "$dom0/guest"
-    cp "$lab"/{both,checks,console,guest-side,measure}.sh "$here"/lib/{guest,dom0,dom0-net,dom0-disk}.sh \
-        "$guest/lab/"
+    cp "$lab"/{both,checks,console,guest-side,measure}.sh "$here"/lib/{guest,dom0}*.sh "$guest/lab/"
     cp -r "$scenario" "$guest/lab/scenario"
     [ -z "$ringtap" ] || put "$guest" "$ringtap" /usr/bin/ringtap
     for a in $(setting tools); do
         tool_build "$a" || die "cannot compile $a"
         put "$guest" "$work/$a" "/usr/bin/$a"
     done
+    for a in $(setting programs); do
+        put "$guest" "$a" "$a"
+    done
     pack "$guest" > "$work/extra"
-    cat "$1/image" "$2/image" "$work/extra" > "$work/guest-image"
+    cat "$1/image" "$2/image" ${3+"$3/image"} "$work/extra" > "$work/guest-image"
 
     for a in ${adds[@]+"${adds[@]}"}; do
         put "$dom0" "${a%%:*}" "${a#*:}"
