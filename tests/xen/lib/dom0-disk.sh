@@ -5,6 +5,12 @@
 
 # shellcheck source=tests/xen/lib/dom0.sh
 . /lab/dom0.sh
+# shellcheck source=tests/lab/both.sh
+. /lab/both.sh
+# shellcheck source=tests/lab/measure.sh
+. /lab/measure.sh
+
+bad_messages+='|xvd|blk|vbd|loop|I/O error|EXT4|JBD2'
 
 # disk_image NAME MIB: /tmp/NAME.img, in memory, all of it there
 disk_image() {
@@ -19,6 +25,49 @@ blkback_guest() {
     loop=$(losetup -f) && losetup "$loop" "/tmp/$1.img" || return
     guest_create "$1" "$2" \
         "disk=['format=raw,vdev=xvda,access=rw,script=block-lab,target=$loop']"
+}
+
+# ringtap_disk NAME [PROPERTIES [OPTIONS]]: ringtap serves /tmp/NAME.img as xvda to a guest that was
+# created, with these PROPERTIES of the device and OPTIONS of the image, separated by commas. Killed
+# and started again, it says what it has to say into the same log.
+ringtap_disk() {
+    echo 16384 > /sys/module/xen_gntalloc/parameters/limit # pages that copies are made from and to
+    rm -f "/run/$1.qmp"
+    ringtap -machine xenpv -xen-domid "${guest_domid[$1]}" -xen-attach -name "$1" -nodefaults \
+        -display none -blockdev "driver=file,node-name=n0,filename=/tmp/$1.img${3:+,$3}" \
+        -device "xen-disk,id=disk0,drive=n0,vdev=xvda${2:+,$2}" \
+        -qmp "unix:/run/$1.qmp,server=on,wait=off" >> "/tmp/$1.log" 2>&1 &
+    ringtap_pid[$1]=$!
+    wait_for 20 [ -S "/run/$1.qmp" ] && wait_for 20 backend_offers "$1" qdisk
+}
+
+# As a crash: nothing is closed, nothing removed.
+ringtap_kill() {
+    kill -KILL "${ringtap_pid[$1]}"
+    wait "${ringtap_pid[$1]}" 2>/dev/null
+    true
+}
+
+# qmp_ok NAME COMMAND [ARGUMENTS]: true if it returns something else than an error, which is printed
+qmp_ok() {
+    local answer
+    answer=$(qmp "$@")
+    grep -q '"return"' <<< "$answer" || { echo "$2: $answer"; return 1; }
+}
+
+has_device() { qmp "$1" qom-list '{"path":"/machine/peripheral"}' | grep -q '"disk0"'; }
+
+# disk_detach NAME: the device goes, when the guest has let go of it
+disk_detach() {
+    qmp_ok "$1" device_del '{"id":"disk0"}' && wait_for 20 has_no_device "$1"
+}
+
+has_no_device() { ! has_device "$1"; }
+
+# disk_attach NAME [PROPERTIES [NODE]]: PROPERTIES as JSON
+disk_attach() {
+    qmp_ok "$1" device_add \
+        "{\"driver\":\"xen-disk\",\"id\":\"disk0\",\"drive\":\"${3:-n0}\",\"vdev\":\"xvda\"${2:+,$2}}"
 }
 
 # qemu_disk NAME: QEMU's own device serves /tmp/NAME.img as xvda to a guest that was created

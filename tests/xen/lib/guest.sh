@@ -7,6 +7,8 @@
 . /lab/both.sh
 # shellcheck source=tests/lab/guest-side.sh
 . /lab/guest-side.sh
+# shellcheck source=tests/xen/lib/guest-disk.sh
+. /lab/guest-disk.sh
 
 if [ -e /lab/scenario/guest.sh ]; then
     # shellcheck source=tests/xen/scenarios/netfront/guest.sh

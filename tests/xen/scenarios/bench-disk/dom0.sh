@@ -1,27 +1,28 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Guests of the same kind in one dom0, each with a disk whose image is in memory: u1's is served by
-# Linux blkback on a loop device, u2's with qemu=yes by QEMU's xen-disk in an iothread. They are
+# Guests of the same kind in one dom0, each with a disk whose image is in memory: served by Linux
+# blkback on a loop device, with qemu=yes by QEMU's xen-disk in an iothread, and by ringtap. They are
 # measured in turn, requests at random places, and medians compared.
-# Arguments: vcpus=N rounds=N seconds=N sizes=N,... depths=N,...
+# Arguments: vcpus=N rounds=N seconds=N sizes=N,... depths=N,... qemu=yes
+# persistent=default|on|off,...: a guest of ringtap's for each of these
 
 # shellcheck source=tests/xen/lib/dom0-disk.sh
 . /lab/dom0-disk.sh
+# shellcheck source=tests/xen/scenarios/bench-disk/results.sh
+. /lab/scenario/results.sh
 
-vcpus=2 rounds=3 seconds=1 sizes=4096,65536,1048576 depths=1,32 qemu=no image_mib=128
+vcpus=2 rounds=3 seconds=1 sizes=4096,65536,1048576 depths=1,32 qemu=no persistent=default
+image_mib=128
 for argument; do
     case $argument in
-        vcpus=*|rounds=*|seconds=*|sizes=*|depths=*|qemu=*) declare "$argument" ;;
+        vcpus=*|rounds=*|seconds=*|sizes=*|depths=*|qemu=*|persistent=*) declare "$argument" ;;
         *) echo "no such argument: $argument"; exit 2 ;;
     esac
 done
 
 declare -A rates kind=([u1]=blkback [u2]=qemu)
 guests=(u1)
-[ "$qemu" = no ] || guests+=(u2)
-
-median() { printf '%s\n' "$@" | sort -g | sed -n "$((($# + 1) / 2))p"; }
 
 # one_run NAME read|write SIZE DEPTH
 one_run() {
@@ -31,43 +32,48 @@ one_run() {
         return
     fi
     rates[$1/$2/$3/$4]+="$rate "
-    printf '%-8s %-5s %7s depth %2s %8s a second\n' "${kind[$1]}" "$2" "$3" "$4" "$rate"
+    printf '%-11s %-5s %7s depth %2s %8s a second\n' "${kind[$1]}" "$2" "$3" "$4" "$rate"
 }
 
-# results: a table of medians, each with what it is of blkback's
-results() {
-    local size depth way name blkback rate
-    for size in ${sizes//,/ }; do
-        for depth in ${depths//,/ }; do
-            for way in read write; do
-                # shellcheck disable=SC2086 # words are meant
-                blkback=$(median ${rates[u1/$way/$size/$depth]})
-                for name in "${guests[@]}"; do
-                    # shellcheck disable=SC2086
-                    rate=$(median ${rates[$name/$way/$size/$depth]})
-                    awk -v r="$rate" -v b="$blkback" -v what="$way $size depth $depth" \
-                        -v kind="${kind[$name]}" \
-                        'BEGIN { printf "%-20s %-8s %8d a second  %.2f\n", what, kind, r, r / b }'
-                done
-            done
-        done
+# guest_of NAME COMMAND...: a guest that was created is served by COMMAND, and boots
+guest_of() {
+    local name=$1
+    shift
+    [ $# = 0 ] || check "${kind[$name]} serves $name" "$@"
+    check "it boots" guest_boot "$name"
+    check "its disk comes up" guest "$name" disk_up
+}
+
+ringtap_guests() {
+    local n=2 way name
+    for way in ${persistent//,/ }; do
+        n=$((n + 1))
+        name=u$n
+        guests+=("$name")
+        kind[$name]=ringtap
+        check "an image is made" disk_image "$name" "$image_mib"
+        check "a guest for ringtap is created" guest_create "$name" "$vcpus"
+        if [ "$way" = default ]; then
+            guest_of "$name" ringtap_disk "$name"
+        else
+            kind[$name]=ringtap-$way
+            guest_of "$name" ringtap_disk "$name" "persistent-grants=$way"
+        fi
     done
 }
 
 guest_timeout=300
-for name in "${guests[@]}"; do
-    check "an image is made" disk_image "$name" "$image_mib"
-done
+check "an image is made" disk_image u1 "$image_mib"
 check "a guest for blkback is created" blkback_guest u1 "$vcpus"
-check "it boots" guest_boot u1
-check "its disk comes up" guest u1 disk_up
+guest_of u1
 if [ "$qemu" = yes ]; then
+    guests+=(u2)
+    check "an image is made" disk_image u2 "$image_mib"
     check "a guest for QEMU is created" guest_create u2 "$vcpus"
-    check "QEMU serves it" qemu_disk u2
-    check "it boots" guest_boot u2
-    check "its disk comes up" guest u2 disk_up
+    guest_of u2 qemu_disk u2
 fi
-[ "$failures" = 0 ] || scenario_end
+ringtap_guests
+[ "$failures" = 0 ] || { cat /tmp/u*.log; scenario_end; }
 say "Linux $(uname -r); $rounds rounds of $seconds s"
 for ((round = 0; round < rounds; round++)); do
     for size in ${sizes//,/ }; do
@@ -83,3 +89,4 @@ done
 [ "$failures" = 0 ] || scenario_end
 printf '\n'
 results
+ratios
