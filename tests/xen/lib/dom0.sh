@@ -10,7 +10,8 @@
 
 declare -A guest_domid
 
-# guest_config NAME VCPUS [LINE...]: its configuration, with LINEs added
+# guest_config NAME VCPUS [LINE...]: its configuration, with LINEs added. Its first program is
+# $guest_init, if there is one.
 guest_config() {
     local name=$1 vcpus=$2
     shift 2
@@ -22,7 +23,7 @@ kernel="/guest/vmlinux"
 ramdisk="/guest/initrd"
 memory=512
 vcpus=$vcpus
-extra="console=hvc0 rdinit=/init quiet"
+extra="console=hvc0 rdinit=${guest_init:-/init} quiet"
 C
         printf '%s\n' "$@"
     } > "/tmp/$name.cfg"
