@@ -9,6 +9,8 @@
 . /lab/guest-side.sh
 # shellcheck source=tests/xen/lib/guest-disk.sh
 . /lab/guest-disk.sh
+# shellcheck source=tests/xen/lib/guest-log.sh
+. /lab/guest-log.sh
 
 if [ -e /lab/scenario/guest.sh ]; then
     # shellcheck source=tests/xen/scenarios/netfront/guest.sh
