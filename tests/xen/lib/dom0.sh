@@ -51,10 +51,17 @@ guest_boot() {
     xl unpause "$1" && guest_ready "$1" 240
 }
 
-# guest_destroy NAME
-guest_destroy() {
+guest_console_close() {
     local fd=${guest_console[$1]}
-    xl destroy "$1"
     exec {fd}>&-
     unset "guest_console[$1]" "guest_input[$1]" "guest_domid[$1]"
+}
+
+# guest_console_again NAME: of a guest that was restored, and is a domain of another number
+guest_console_again() { guest_console_close "$1" && guest_console_open "$1"; }
+
+# guest_destroy NAME
+guest_destroy() {
+    xl destroy "$1"
+    guest_console_close "$1"
 }
