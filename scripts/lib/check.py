@@ -17,7 +17,8 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 # Of tests/xen, with their arguments.
-XEN_SCENARIOS = [('net', []), ('netfront', ['4']), ('life', []), ('direct', [])]
+XEN_SCENARIOS = [('net', []), ('netfront', ['4']), ('life', []), ('direct', []),
+                 ('disk', []), ('disk-kill', ['kills=5']), ('disk-handover', [])]
 # As the scenarios of tests/xen say it: "[ 12 s] ok: what was checked".
 XEN_LINE = re.compile(r'^\[ *\d+ s\] (ok|FAILED|skipped): (.*?)\s*$', re.M)
 TAP_LINE = re.compile(r'^(not )?ok\b\s*(\d+)?\s*-?\s*([^#]*?)\s*(?:#\s*(\w+)\S*\s*(.*))?$')
