@@ -253,22 +253,23 @@ static bool waits(const BlkbackQueue *q)
     return q->hold || q->barrier || q->lacks_units;
 }
 
+/* Ring to disk, one batch. Queue thread only. */
 QueueVerdict blkback_request_poll(BlkbackQueue *q)
 {
     Batch b = { .n = 0 };
 
     if (!q->hold && !q->barrier) {
         q->limits.sectors = block_node_bytes(q->disk->env.node) / XEN_BLKIF_SECTOR;
-        if (!take_batch(q, &b)) {
+        if (!take_batch(q, &b)) { /* ring: each slot is copied out once */
             return QUEUE_VIOLATION;
         }
     }
     if (b.n > 0) {
         counter_add(&q->stats->ring.batches, 1);
-        read_indirect(q, &b);
-        judge(q, &b);
-        fetch(q, &b);
-        submit(q, &b);
+        read_indirect(q, &b);     /* segments that have no room in a slot */
+        judge(q, &b);             /* the copies are validated */
+        fetch(q, &b);             /* pages that are mapped, else one batched grant copy */
+        submit(q, &b);            /* the image has them */
     }
     return start_barrier(q) || b.n > 0 ? QUEUE_WORK : QUEUE_IDLE;
 }

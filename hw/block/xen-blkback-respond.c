@@ -83,6 +83,7 @@ static void respond(BlkbackQueue *q, BlkbackRequest *r)
     }
 }
 
+/* Disk to ring: all that was done since the last round. Queue thread only. */
 bool blkback_respond(BlkbackQueue *q)
 {
     BlkbackRequest *list = q->done;
