@@ -10,6 +10,7 @@
 #include <glib-unix.h>
 #include <unistd.h>
 
+#include "hw/block/xen-blkback.h"
 #include "hw/xen/xenbus-sweep.h"
 #include "util/log.h"
 
@@ -199,10 +200,26 @@ static gboolean accel_lost(gint fd, GIOCondition condition, gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
+/* Kinds of backends that we are, with a key that toolstacks write of each of them. */
+static const struct {
+    const char *kind;
+    const char *toolstack_key;
+} swept[] = {
+    { "vif", "script" },
+    { "qdisk", "params" },
+    { "vbd", "params" },
+};
+
 static void accel_sweep(System *s)
 {
-    unsigned n = s->accel.connect ? 0 : xenbus_sweep(s->xen, s->store, "vif", "script");
+    unsigned n = 0;
 
+    for (size_t i = 0; !s->accel.connect && i < G_N_ELEMENTS(swept); i++) {
+        n += xenbus_sweep(s->xen, s->store, swept[i].kind, swept[i].toolstack_key);
+    }
+    if (!s->xen->emulated) {
+        (void)xen_blkback_sweep(s->store);
+    }
     if (n > 0) {
         info_report("removed %u XenStore director%s that a killed program left of dead domains",
                     n, n == 1 ? "y" : "ies");

@@ -90,7 +90,7 @@ static int open_record_dir(Device *d)
     if (bus->xen->emulated) {
         return -1;
     }
-    dir = xen_blkback_record_dir(&error);
+    dir = xen_blkback_record_dir(true, &error);
     if (dir < 0) {
         g_autofree char *text = g_strdup_printf("%s: if ringtap is killed, the guest loses its "
                                                 "disk", error->message);

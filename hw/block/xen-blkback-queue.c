@@ -177,8 +177,8 @@ bool blkback_queue_stop(BlkbackQueue *q)
 static bool queue_open_record(BlkbackQueue *q, const XenQueueKeys *k, GError **error)
 {
     const XenBlkback *d = q->disk;
-    g_autofree char *name = g_strdup_printf("vbd-%u-%u-%u", d->bus.frontend_id, d->bus.idx,
-                                            q->base.q.index);
+    g_autofree char *name = xen_blkback_record_name(d->bus.frontend_id, d->bus.idx,
+                                                    q->base.q.index);
     XenBlkbackRecordRing ring = {
         .n_slots = q->ring.size,
         .slot_size = q->ring.entry_size,

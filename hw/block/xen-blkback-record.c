@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "util/fd.h"
+#include "util/options.h"
 
 #define MAGIC     "ringtap vbd 001" /* another number for another layout */
 #define ROOTS_DIR "/run/ringtap"
@@ -53,7 +54,7 @@ static size_t record_offset(void)
 
 /* --- the file --- */
 
-int xen_blkback_record_dir(GError **error)
+int xen_blkback_record_dir(bool make, GError **error)
 {
     const char *runtime = g_getenv("XDG_RUNTIME_DIR");
     g_autofree char *path = geteuid() == 0 || !runtime ? g_strdup(ROOTS_DIR)
@@ -61,7 +62,7 @@ int xen_blkback_record_dir(GError **error)
     struct stat st;
     int fd;
 
-    if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+    if (make && mkdir(path, 0700) < 0 && errno != EEXIST) {
         RECORD_FAIL(error, "cannot make %s: %s", path, g_strerror(errno));
         return -1;
     }
@@ -77,6 +78,28 @@ int xen_blkback_record_dir(GError **error)
         return -1;
     }
     return fd;
+}
+
+char *xen_blkback_record_name(uint16_t domid, unsigned number, unsigned queue)
+{
+    return g_strdup_printf("vbd-%u-%u-%u", domid, number, queue);
+}
+
+bool xen_blkback_record_domid(const char *name, uint16_t *ret)
+{
+    g_auto(GStrv) word = g_strsplit(name, "-", -1);
+    uint64_t n[3];
+
+    if (g_strv_length(word) != 4 || !g_str_equal(word[0], "vbd")) {
+        return false;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        if (!opt_parse_uint(word[i + 1], i == 0 ? UINT16_MAX : UINT32_MAX, &n[i])) {
+            return false;
+        }
+    }
+    *ret = (uint16_t)n[0];
+    return true;
 }
 
 static XenBlkbackRecord *record_alloc(int dir, const char *name, const XenBlkbackRecordRing *ring)

@@ -34,9 +34,14 @@ typedef struct XenBlkbackRecordRing {
 
 /*
  * The directory for such files, which only we can enter: a descriptor of the caller's. -1: there
- * is none.
+ * is none. @make: then it is made.
  */
-int xen_blkback_record_dir(GError **error);
+int xen_blkback_record_dir(bool make, GError **error);
+
+/* A file's name, of the queue @queue of the disk @number of the domain @domid. Free it. */
+char *xen_blkback_record_name(uint16_t domid, unsigned number, unsigned queue);
+/* False: @name is not one of these. */
+bool xen_blkback_record_domid(const char *name, uint16_t *ret);
 
 /*
  * A new record, the file @name of the directory @dir, which has to stay open; @dir -1: in memory

@@ -122,6 +122,12 @@ void xen_blkback_close(XenBlkback *d, unsigned timeout_ms);
 void xen_blkback_free(XenBlkback *d);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(XenBlkback, xen_blkback_free)
 
+/*
+ * Removes what killed backends left to go on with, of domains that are known to be dead. Returns
+ * how many files. Only dom0 may ask whether a domain lives: elsewhere nothing is removed.
+ */
+unsigned xen_blkback_sweep(XenStore *s);
+
 typedef struct XenBlkbackInfo {
     const char *id;
     char vdev[32];
