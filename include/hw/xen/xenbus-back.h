@@ -34,6 +34,11 @@ typedef struct XenbusBackOps {
     const char *front_kind; /* of device/KIND, if it is another: backend/qdisk has device/vbd */
     /* Every toolstack writes it to b->be, and we never do: whose nodes they are. */
     const char *toolstack_key;
+    /*
+     * publish() always writes it, and no other program that serves the kind does: a device that
+     * has it was ours. NULL: there is none.
+     */
+    const char *own_key;
     unsigned max_idx;    /* devices of a guest have an idx below it */
     /*
      * The @nth that is tried where people name none, for @nth < n_chosen: numbers of disks are
