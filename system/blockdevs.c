@@ -159,7 +159,12 @@ static bool blockdev_backend_claim(void *opaque, void *backend)
 
 static void blockdev_backend_release(void *opaque, void *backend)
 {
-    blockdev_of(opaque, backend)->in_use = false;
+    BlockObject *o = blockdev_of(opaque, backend);
+
+    o->in_use = false;
+    if (o->with_device) {
+        blockdev_remove(opaque, o);
+    }
 }
 
 const DeviceBackendKind blockdev_backend = {

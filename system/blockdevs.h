@@ -112,6 +112,7 @@ typedef struct BlockObject {
     struct BlockObject *above; /* raw that is over it; NULL: none */
     bool nested;        /* it came with the one above, and goes with it */
     bool in_use;        /* by a device */
+    bool with_device;   /* it was made for that, and goes with it */
 } BlockObject;
 
 BlockObject *blockdev_find(System *s, const char *name); /* NULL: there is none */

@@ -65,7 +65,8 @@ static const CmdOption options[] = {
       .handle = accel_set, .topic = accel_help },
     { "xen-domid", "N", "serve the devices of domain N; 1 with an emulated Xen",
       .handle = set_domid },
-    { "xen-attach", .help = "started by a toolstack: tell it when devices run",
+    { "xen-attach", .help = "started by a toolstack: serve the disks that it makes for\n"
+      "domain N, and tell it when devices run",
       .handle = set_xen_attach },
     { "name", "[guest=]NAME", "a name for the guest, for query-name", .handle = set_name,
       .topic = name_help },

@@ -61,6 +61,7 @@ static void devices_removed(void *opaque, const char *id)
     System *s = opaque;
 
     qmp_event_device_deleted(s, id);
+    attach_device_gone(s);
     run_device_gone(s);
 }
 

@@ -125,6 +125,9 @@ static bool main_start(System *s, const CmdLine *cmd, GError **error)
     netdevs_warn_unused(s);
     s->up = true;
     device_registry_set_up(s->devices);
+    if (!attach_start(s, error)) {
+        return false;
+    }
     run_start(s);
     daemon_ready(s);
     return true;

@@ -100,6 +100,7 @@ void run_shutdown(System *s, const char *reason)
         return;
     }
     s->state = RUN_SHUTDOWN;
+    attach_stop(s);
     if (s->store) {
         xen_store_end_soon(s->store);
     }
@@ -123,7 +124,7 @@ void run_device_gone(System *s)
     }
     if (s->state == RUN_SHUTDOWN) {
         run_closed(s);
-    } else if (!qmp_has_monitors(s->qmp)) {
+    } else if (!qmp_has_monitors(s->qmp) && !s->attach) {
         info_report("the last device is gone; waiting for a signal to end");
     }
 }

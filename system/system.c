@@ -31,6 +31,7 @@ void system_init(System *s)
 /* In reverse: what uses something goes before it. */
 void system_done(System *s)
 {
+    attach_stop(s);
     g_clear_pointer(&s->devices, device_registry_free);
     run_remove_timer(s);
     qmp_flush(s->qmp, 500);

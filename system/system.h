@@ -94,6 +94,7 @@ typedef struct System {
     char *xen_path;      /* where domains attach; NULL: we are not an emulated host */
     XenStore *store;
     XenContext xen_context; /* of these, for devices */
+    GPtrArray *attach;      /* Attach *: kinds of devices that a toolstack makes; NULL: none */
     char *device_model;     /* where "running" stands; NULL: nowhere */
     char *private_dir;   /* of the emulated host's socket, made by us */
     GPtrArray *iothreads;
@@ -240,6 +241,14 @@ char *drive_help(const char *arg, GError **error);
 void block_object_free(gpointer opaque);
 /* A class gets a BlockNode of block/block.h, for block_node_claim() and block_node_release(). */
 extern const DeviceBackendKind blockdev_backend;
+
+/* disk-attach.c: of system_attach, a disk with its drive */
+bool disk_attach(System *s, const char *kind, unsigned number, const char *be, GError **error);
+
+/* attach.c: with -xen-attach, devices that a toolstack makes */
+bool attach_start(System *s, GError **error); /* makes those that are there, before it returns */
+void attach_stop(System *s);                  /* makes no more */
+void attach_device_gone(System *s);
 
 /* chardev.c */
 bool chardev_option(System *s, const char *arg, GError **error); /* -chardev */

@@ -8,6 +8,7 @@
 #include "tables.h"
 
 #include "hw/block/classes.h"
+#include "hw/block/xen-blkback.h"
 #include "hw/net/classes.h"
 
 const DeviceClass *const system_classes[] = {
@@ -29,6 +30,12 @@ const DeviceBackendKind *const system_backends[] = {
     &chardev_backend,
     &blockdev_backend,
     NULL
+};
+
+const SystemAttach system_attach[] = {
+    { &xen_blkback_bus[XEN_BLKBACK_QDISK], NULL, disk_attach },
+    { &xen_blkback_bus[XEN_BLKBACK_VBD], "/sys/bus/xen-backend/drivers/vbd", disk_attach },
+    { NULL }
 };
 
 SystemQmpRegister *const system_qmp[] = {

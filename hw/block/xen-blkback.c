@@ -103,6 +103,7 @@ static bool blkback_publish_connected(XenbusBack *b, XenTx tx)
         .kind = name,                                   \
         .front_kind = "vbd",                            \
         .toolstack_key = "params",                      \
+        .own_key = "multi-queue-max-queues",            \
         .max_idx = XEN_VDEV_MAX,                        \
         .chosen = xen_vdev_xvd,                         \
         .n_chosen = CHOSEN_DISKS,                       \
@@ -116,7 +117,7 @@ static bool blkback_publish_connected(XenbusBack *b, XenTx tx)
         .event = blkback_event,                         \
     }
 
-static const XenbusBackOps blkback_ops[] = {
+const XenbusBackOps xen_blkback_bus[] = {
     [XEN_BLKBACK_QDISK] = BLKBACK_OPS("qdisk"),
     [XEN_BLKBACK_VBD] = BLKBACK_OPS("vbd"),
 };
@@ -199,7 +200,7 @@ XenBlkback *xen_blkback_new(const XenBlkbackConfig *config, const XenBlkbackEnv 
                             int32_t number, GError **error)
 {
     g_autoptr(XenBlkback) d = g_new0(XenBlkback, 1);
-    const XenbusBackOps *ops = &blkback_ops[config->backend_type];
+    const XenbusBackOps *ops = &xen_blkback_bus[config->backend_type];
 
     d->env = *env;
     d->env.threads = g_memdup2(env->threads, sizeof(env->threads[0]) * env->n_threads);

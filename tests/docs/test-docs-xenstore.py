@@ -10,7 +10,7 @@ sys.path.insert(0, str(TOP / 'tests' / 'lib'))
 import tap  # noqa: E402
 
 # Calls whose literals are keys, and lists of keys (an initialiser in braces).
-CALL = re.compile(r'\b(?:xen_store|xen_keys|xenbus_back|xenbus_front|blkback|back|front|nodes|keys|store|netback|netfront)_(\w+)\s*\(')
+CALL = re.compile(r'\b(?:xen_store|xen_keys|xenbus_back|xenbus_front|blkback|back|front|nodes|keys|store|netback|netfront|attach|params)_(\w+)\s*\(')
 LIST = re.compile(r'\bconst\s+char\s*\*\s*const\s+\w+\[\]\s*=\s*\{([^}]*)\}', re.S)
 PATH = re.compile(r'(?:%s|%u(?=/device-model))/([a-z][a-z-]*)')
 ROW = re.compile(r'\{\s*"((?:feature|request|multi-queue|max|sector|discard)-[a-z0-9-]+)",'
@@ -77,6 +77,10 @@ def test_netback_keys():
 
 def test_blkback_keys():
     compare(['hw/block/xen-blkback-store.c', 'hw/xen/xen-keys*.c', 'hw/xen/xenbus-back*.c'], 'Blkback', 25)
+
+
+def test_keys_of_attachment():
+    compare(['hw/block/xen-vbd-params.c', 'hw/xen/xenbus-attach.c'], 'Attachment', 9)
 
 
 def test_netfront_keys():

@@ -33,6 +33,10 @@ const DeviceBackendKind *const system_backends[] = {
     NULL
 };
 
+const SystemAttach system_attach[] = {
+    { NULL }
+};
+
 SystemQmpRegister *const system_qmp[] = {
     qmp_state_register,
     qmp_objects_register,

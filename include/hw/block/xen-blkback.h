@@ -16,6 +16,7 @@
 #include "hw/xen/xen-ops.h"
 #include "hw/xen/xen-queues.h"
 #include "hw/xen/xen-store.h"
+#include "hw/xen/xenbus-back.h"
 #include "hw/xen/xenbus-event.h"
 #include "util/iothread.h"
 #include "util/options.h"
@@ -26,7 +27,11 @@ typedef struct XenBlkback XenBlkback;
 typedef enum XenBlkbackKind {
     XEN_BLKBACK_QDISK, /* that of backends in userspace */
     XEN_BLKBACK_VBD,   /* Linux' blkback takes them all, where it is loaded */
+    XEN_BLKBACK_KINDS,
 } XenBlkbackKind;
+
+/* How each of them is a backend, for those who look for such devices. */
+extern const XenbusBackOps xen_blkback_bus[XEN_BLKBACK_KINDS];
 
 /* -device xen-disk,... */
 typedef struct XenBlkbackConfig {
