@@ -7,6 +7,8 @@
 
 # shellcheck source=tests/xen/lib/dom0-disk.sh
 . /lab/dom0-disk.sh
+# shellcheck source=tests/lab/both.sh
+. /lab/both.sh
 
 declare -A ringtap_pid
 
