@@ -116,6 +116,11 @@ static int guest_share_free(XenShare *s, void *addr, unsigned count)
     return r;
 }
 
+static bool guest_share_in_use(XenShare *s, uint32_t ref)
+{
+    return xenemu_guest_in_use(s->guest, ref);
+}
+
 static void guest_share_close(XenShare *s)
 {
     GHashTableIter iter;
@@ -150,6 +155,7 @@ static const XenOps guest_ops = {
     .share_close = guest_share_close,
     .share_alloc = guest_share_alloc,
     .share_free = guest_share_free,
+    .share_in_use = guest_share_in_use,
 };
 
 Xen *xen_xenemu_open_guest(const char *path, int domid, size_t ram_size, GError **error)

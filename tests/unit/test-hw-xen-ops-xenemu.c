@@ -99,6 +99,8 @@ static void test_share_busy(Fixture *f, gconstpointer data)
     uint8_t *mapped = f->host->ops->gnttab_map(g, 5, refs + 1, 1, true);
 
     g_assert_cmpint(f->guest->ops->share_free(s, pages, 2), ==, -EBUSY);
+    g_assert_false(f->guest->ops->share_in_use(s, refs[0]));
+    g_assert_true(f->guest->ops->share_in_use(s, refs[1]));
     mapped[0] = 3;
     g_assert_cmpuint(pages[XEN_PAGE_SIZE], ==, 3);
     g_assert_true(f->guest->ops->share_alloc(s, 0, 1, true, more) != pages);

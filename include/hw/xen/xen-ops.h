@@ -128,6 +128,11 @@ struct XenOps {
                          uint32_t *ret_refs);
     /* Ends access and frees. -EBUSY: the peer still uses a page; nothing was freed. */
     int (*share_free)(XenShare *s, void *addr, unsigned count);
+    /*
+     * The peer has a page mapped at the moment: for those that look whether a backend unmaps what
+     * it has to. Any thread. NULL: not here, where nobody tells.
+     */
+    bool (*share_in_use)(XenShare *s, uint32_t ref);
 };
 
 /*

@@ -227,6 +227,8 @@ void xenemu_guest_free_pages(XenemuGuest *guest, void *addr, unsigned count);
 int xenemu_guest_grant_access(XenemuGuest *guest, uint16_t domid, void *page, bool writable);
 /* -EBUSY: it is mapped still, and stays granted. -EINVAL: not granted by the above. */
 int xenemu_guest_end_access(XenemuGuest *guest, uint32_t ref);
+/* It is mapped, or copied from or to, at the moment. Any thread. */
+bool xenemu_guest_in_use(XenemuGuest *guest, uint32_t ref);
 
 #ifdef __cplusplus
 }

@@ -424,3 +424,10 @@ int xenemu_guest_end_access(XenemuGuest *guest, uint32_t ref)
     pthread_mutex_unlock(&guest->lock);
     return 0;
 }
+
+bool xenemu_guest_in_use(XenemuGuest *guest, uint32_t ref)
+{
+    return ref < XENEMU_GRANT_REFS &&
+           __atomic_load_n(&guest_entry(guest, ref)->flags, __ATOMIC_ACQUIRE) &
+               (GTF_reading | GTF_writing);
+}

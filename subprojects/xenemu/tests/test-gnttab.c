@@ -90,8 +90,11 @@ static void test_end_access(Fixture *f, gconstpointer data)
 {
     uint8_t *p = map(f, f->ref, false);
 
+    g_assert_true(xenemu_guest_in_use(f->g, f->ref));
     g_assert_cmpint(xenemu_guest_end_access(f->g, f->ref), ==, -EBUSY);
     xenemu_gnttab_unmap(f->gt, p, 1);
+    g_assert_false(xenemu_guest_in_use(f->g, f->ref));
+    g_assert_false(xenemu_guest_in_use(f->g, UINT32_MAX));
     g_assert_cmpint(xenemu_guest_end_access(f->g, f->ref), ==, 0);
     g_assert_cmpint(xenemu_guest_end_access(f->g, f->ref), ==, -EINVAL);
     g_assert_null(map(f, f->ref, false));
