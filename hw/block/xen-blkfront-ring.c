@@ -300,6 +300,25 @@ static void slot_count(const BlkfrontSlot *slot, int res)
     counter_add(&s->errors, res < 0);
 }
 
+/*
+ * Without persistence a page is the guest's again once its request is answered, so nothing of it
+ * may be mapped then. Linux disables the disk for it (XSA-396).
+ */
+static bool slot_is_unmapped(const BlkfrontQueue *q, const BlkfrontSlot *slot)
+{
+    const XenbusFront *f = &q->bf->bus;
+
+    if (q->bf->disk.persistent || !f->xen->ops->share_in_use) {
+        return true;
+    }
+    for (unsigned i = 0; i < slot->n_pages; i++) {
+        if (f->xen->ops->share_in_use(f->share, q->pool_refs[slot->page[i]])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The same checks as Linux' blkif_interrupt(); of the id all bits. */
 static bool ring_take_response(BlkfrontQueue *q)
 {
@@ -319,6 +338,9 @@ static bool ring_take_response(BlkfrontQueue *q)
     }
     if (rsp.op != slot->rsp_op) {
         return xen_queue_violation(&q->base, "a response of another operation than its request");
+    }
+    if (!slot_is_unmapped(q, slot)) {
+        return xen_queue_violation(&q->base, "a request is answered, and a page of it mapped");
     }
     res = status_errno(rsp.status);
     req = slot->part.req;

@@ -15,6 +15,7 @@ typedef struct BackQueue {
     VbdBack *b;
     uint64_t events;
     XenBlkbackCopy copy;
+    void *kept;        /* a page that stays mapped */
     XenBlkifSeg seg[XEN_BLKIF_SEGS_INDIRECT];
     XenBlkifPiece piece[XEN_BLKIF_SEGS_INDIRECT];
 } BackQueue;
@@ -107,6 +108,12 @@ static void back_answer(BackQueue *q, const XenBlkifRequest *r, int16_t status)
 
     if (lie == VBD_LIE_ERROR || lie == VBD_LIE_UNSUPPORTED) {
         status = lie == VBD_LIE_ERROR ? BLKIF_RSP_ERROR : BLKIF_RSP_EOPNOTSUPP;
+    }
+    if (lie == VBD_LIE_MAPPED) {
+        uint32_t ref = r->op == BLKIF_OP_INDIRECT ? q->seg[0].gref : r->seg[0].gref;
+
+        q->kept = q->base.xen->ops->gnttab_map(q->base.gnttab, q->base.domid, &ref, 1, false);
+        g_assert_nonnull(q->kept);
     }
     back_respond(q, id, op, status);
     if (lie == VBD_LIE_TWICE) {
@@ -201,9 +208,14 @@ static bool back_prepare(XenBackQueues *qs, const XenKeys *k, GError **error)
 
 static bool back_stop(XenBackQueues *qs, XenQueue *base)
 {
+    BackQueue *q = container_of(base, BackQueue, base);
+
     xen_queue_stop(base);
+    if (q->kept) {
+        base->xen->ops->gnttab_unmap(base->gnttab, q->kept, 1);
+    }
     xen_queue_done(base);
-    g_free(container_of(base, BackQueue, base));
+    g_free(q);
     return true;
 }
 

@@ -23,6 +23,7 @@ typedef enum VbdLie {
     VBD_LIE_OP,      /* of another operation */
     VBD_LIE_INDIRECT, /* an indirect request's is said to be indirect */
     VBD_LIE_PROD,    /* more than there are requests */
+    VBD_LIE_MAPPED,  /* a page of the request is mapped still, and stays so */
     VBD_LIE_ERROR,   /* no lie: the status is that of an error... */
     VBD_LIE_UNSUPPORTED, /* ...or of what it does not know */
 } VbdLie;

@@ -65,6 +65,21 @@ static void test_lie(gconstpointer data)
     vbd_test_down(&t);
 }
 
+/* What is a lie without persistence is what it is for. */
+static void test_persistent(void)
+{
+    VbdTest t;
+
+    vbd_test_up(&t);
+    t.v.config.persistent = true;
+    vbd_test_connect(&t, &vbd_full);
+    vbd_back_lie(&t.b, VBD_LIE_MAPPED);
+    g_assert_cmpint(vbd_io(&t.v, BLOCK_READ, 0, t.buf, 512), ==, 0);
+    g_assert_cmpint(vbd_io(&t.v, BLOCK_READ, 0, t.buf, 512), ==, 0);
+    g_assert_cmpuint(t.v.errors, ==, 0);
+    vbd_test_down(&t);
+}
+
 /* A reader that tries again has the main loop to share with others. */
 typedef struct Stubborn {
     VbdJob job;
@@ -126,6 +141,7 @@ int main(int argc, char **argv)
         { "twice", { VBD_LIE_TWICE, "a response to no request that is under way" } },
         { "operation", { VBD_LIE_OP, "a response of another operation than its request" } },
         { "indirect", { VBD_LIE_INDIRECT, "a response of another operation than its request" } },
+        { "xsa-396", { VBD_LIE_MAPPED, "a request is answered, and a page of it mapped" } },
         { "too-many", { VBD_LIE_PROD, "more responses than there are requests" } },
     };
 
@@ -135,6 +151,7 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(path, &lies[i].lie, test_lie);
     }
+    g_test_add_func("/xen-blkfront/liars/persistent", test_persistent);
     g_test_add_func("/xen-blkfront/liars/tries-again", test_tries_again);
     g_test_add_func("/xen-blkfront/liars/no-way-back", test_no_way_back);
     return g_test_run();
