@@ -343,17 +343,20 @@ static void fail_each(VbdRaw *r, XenemuOp op, int status, bool shows)
     unsigned writes = held_disk_submitted(&r->disk, BLOCK_WRITE), failed = 0;
     bool met = true;
 
-    for (unsigned k = 1; met && k < 4 * SEGS; k++) {
+    for (unsigned k = 1; met && k < 4 * SEGS; k += shows ? 1 : 9) {
         XenBlkifRequest req = vbd_raw_indirect(r, k % 2 ? BLKIF_OP_WRITE : BLKIF_OP_READ, 0, SEGS,
                                                10 + k * SEGS % 900, 0);
-        int res;
+        uint64_t copied = VBD_RAW_COUNT(r, ring.copied);
 
         xenemu_host_fail(r->v.host->opaque, op, k, status);
-        res = vbd_raw_do(r, 0, &req);
-        met = res != BLKIF_RSP_OKAY;
+        met = vbd_raw_do(r, 0, &req) != BLKIF_RSP_OKAY;
         failed += met;
+        if (!shows) {
+            met = k < SEGS;
+            g_assert_true(!met || VBD_RAW_COUNT(r, ring.copied) > copied);
+            g_usleep(110000); /* for so long no other page is mapped */
+        }
         xenemu_host_fail(r->v.host->opaque, op, 0, 0);
-        met |= !shows && k < SEGS;
         g_assert_cmpint(vbd_raw_do(r, 0, &req), ==, BLKIF_RSP_OKAY);
     }
     g_assert_true(shows == (failed > 0));
