@@ -8,12 +8,12 @@
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
-#include <xen/xen.h>
-
-#include <xen/grant_table.h>
 
 #include "vbd-raw.h"
 #include "xenemu.h"
+
+#define GNTST_NO_DEVICE_SPACE (-7)
+#define GNTST_BAD_PAGE        (-9)
 
 static void setup(VbdRaw *r, gconstpointer data)
 {
@@ -367,7 +367,7 @@ static void fail_each(VbdRaw *r, XenemuOp op, int status, bool shows)
 static void test_xsa_362(VbdRaw *r, gconstpointer data)
 {
     begin_anew(r, false);
-    fail_each(r, XENEMU_OP_GNTTAB_COPY, GNTST_bad_page, true);
+    fail_each(r, XENEMU_OP_GNTTAB_COPY, GNTST_BAD_PAGE, true);
     g_assert_cmpuint(vbd_raw_mapped(r), ==, 1);
 }
 
@@ -383,7 +383,7 @@ static void test_xsa_361(VbdRaw *r, gconstpointer data)
 static void test_xsa_365(VbdRaw *r, gconstpointer data)
 {
     begin_anew(r, true);
-    fail_each(r, XENEMU_OP_GNTTAB_MAP, GNTST_no_device_space, false);
+    fail_each(r, XENEMU_OP_GNTTAB_MAP, GNTST_NO_DEVICE_SPACE, false);
 }
 
 /* The segment that cannot be copied is one of many, and no write begins with what was. */
