@@ -16,7 +16,7 @@ import source  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 INCLUDES = ['include', 'subprojects/xenemu/include', 'subprojects/xenemu']
 # Tests of a module's inside see its private headers, as their executables do.
-TEST_INCLUDES = ['hw/block', 'hw/net', 'hw/virtio', 'net', 'tests/lib']
+TEST_INCLUDES = ['block', 'hw/block', 'hw/net', 'hw/virtio', 'net', 'tests/lib']
 
 
 def guard_of(path):
