@@ -219,6 +219,11 @@ void xen_blkback_grants_put(XenBlkbackGrants *g, XenBlkbackGrant *grant, unsigne
 
 /* --- release --- */
 
+static uint64_t grants_patience(const XenBlkbackGrants *g)
+{
+    return g->overflow ? XEN_BLKBACK_GRANTS_FULL : XEN_BLKBACK_GRANTS_IDLE;
+}
+
 static uint64_t grants_release_at(const XenBlkbackGrants *g)
 {
     uint32_t oldest = grants_oldest(g);
@@ -227,13 +232,14 @@ static uint64_t grants_release_at(const XenBlkbackGrants *g)
     if (oldest == NONE) {
         return 0;
     }
-    at = g->overflow ? 0 : g->entry[oldest].used + XEN_BLKBACK_GRANTS_IDLE;
+    at = g->entry[oldest].used + grants_patience(g);
     return MAX(at, g->released + XEN_BLKBACK_GRANTS_STEP);
 }
 
 uint64_t xen_blkback_grants_release(XenBlkbackGrants *g, uint64_t now)
 {
     uint64_t at = grants_release_at(g);
+    uint64_t patience = grants_patience(g);
 
     if (at == 0 || now < at) {
         return at;
@@ -241,8 +247,7 @@ uint64_t xen_blkback_grants_release(XenBlkbackGrants *g, uint64_t now)
     for (unsigned n = 0; n < g->step; n++) {
         uint32_t oldest = grants_oldest(g);
 
-        if (oldest == NONE ||
-            (!g->overflow && now < g->entry[oldest].used + XEN_BLKBACK_GRANTS_IDLE)) {
+        if (oldest == NONE || now < g->entry[oldest].used + patience) {
             break;
         }
         grants_forget_oldest(g);

@@ -4,9 +4,11 @@
  * granted once, and a request names them again and again.
  *
  * They are found by reference, and given back in the order of their last use: those that were
- * idle for a minute, and some when there is no room for another one. A page that another request
- * uses at the moment is not to be had, nor one that there is no room for: such are copied. (Linux'
- * blkback maps them for the request alone, which costs a system call or three a page.)
+ * idle for a minute, or for a second when there is no room for another one. Not sooner: of a guest
+ * that uses more than there is room for, those that are there serve best if they stay. A page that
+ * another request uses at the moment is not to be had, nor one that there is no room for: such are
+ * copied. (Linux' blkback maps them for the request alone, which costs a system call or three a
+ * page.)
  *
  * All of it is the queue's thread's; there is no allocation but in xen_blkback_grants_new(). Times
  * are clock_ns(), and do not go back.
@@ -24,6 +26,7 @@
 /* 32 requests of 256 segments, each with a page for these. blkback keeps 1056 in a ring. */
 #define XEN_BLKBACK_GRANTS      8448u
 #define XEN_BLKBACK_GRANTS_IDLE (60 * 1000000000ull) /* ns that one is kept without use */
+#define XEN_BLKBACK_GRANTS_FULL (1 * 1000000000ull)  /* the same, if there is no room */
 #define XEN_BLKBACK_GRANTS_STEP (100 * 1000000ull)   /* ns between two releases */
 
 typedef struct XenBlkbackGrants XenBlkbackGrants;

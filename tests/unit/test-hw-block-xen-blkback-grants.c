@@ -220,8 +220,23 @@ static void test_limit_1(Fixture *f, gconstpointer limit)
 {
     use_pages(f, 0, 3);
     check_use(f, 1, 0);
+    f->now += XEN_BLKBACK_GRANTS_FULL;
     g_assert_cmpuint(xen_blkback_grants_release(f->g, f->now), ==, 0);
     check_use(f, 0, 0);
+}
+
+/* What is in use all the time stays, however much more there is. */
+static void test_full_and_used(Fixture *f, gconstpointer limit)
+{
+    use_pages(f, 0, 100);
+    for (unsigned i = 0; i < 50; i++) {
+        use_pages(f, 100, 50);
+        use_pages(f, 0, 100);
+        g_assert_cmpuint(xen_blkback_grants_release(f->g, f->now), ==,
+                         f->now + XEN_BLKBACK_GRANTS_FULL);
+        check_use(f, 100, 0);
+    }
+    g_assert_true(is_kept(f, 99));
 }
 
 /* Full, and not enough: 5 % go, those whose last use is the longest ago, once. */
@@ -261,6 +276,7 @@ static void test_full_and_busy(Fixture *f, gconstpointer limit)
     check_use(f, 100, 100);
     req_put(f, &b);
     req_put(f, &a);
+    f->now += XEN_BLKBACK_GRANTS_FULL;
     xen_blkback_grants_release(f->g, f->now);
     check_use(f, 95, 0);
 }
@@ -477,6 +493,7 @@ int main(int argc, char **argv)
     ADD("process-limit", 100, test_process_limit);
     ADD("full", 100, test_full);
     ADD("full-and-busy", 100, test_full_and_busy);
+    ADD("full-and-used", 100, test_full_and_used);
     ADD("idle", 100, test_idle);
     ADD("busy-is-not-idle", 100, test_busy_is_not_idle);
     ADD("release-in-steps", 100, test_release_in_steps);
