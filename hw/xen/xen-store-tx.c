@@ -35,6 +35,15 @@ bool xen_store_clear(XenStore *s, XenTx tx, const char *path)
     return xen_store_remove(s, tx, path) || errno == ENOENT;
 }
 
+void xen_store_remove_empty(XenStore *s, const char *path)
+{
+    g_auto(GStrv) left = xen_store_list(s, 0, path);
+
+    if (left && !left[0]) {
+        xen_store_remove(s, 0, path);
+    }
+}
+
 bool xen_store_has(XenStore *s, XenTx tx, const char *dir, const char *key)
 {
     g_autofree char *path = g_strdup_printf("%s/%s", dir, key);

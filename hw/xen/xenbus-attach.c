@@ -50,9 +50,12 @@ static bool attach_write_refusal(XenStore *s, XenTx tx, void *opaque)
            xen_store_printf(s, tx, r->error_path, "error", "%s", r->reason);
 }
 
-static void attach_refuse(XenbusAttach *a, unsigned idx, const char *be, const char *reason)
+/* Of @message, which may have a hint in a second line, a line is made. */
+static void attach_refuse(XenbusAttach *a, unsigned idx, const char *be, const char *message)
 {
     g_autofree char *error_path = attach_error_path(a, idx);
+    g_auto(GStrv) lines = g_strsplit(message, "\n", -1);
+    g_autofree char *reason = g_strjoinv(": ", lines);
     AttachRefusal r = { a, be, error_path, reason };
 
     xen_store_transaction(a->store, attach_write_refusal, &r);
@@ -64,8 +67,10 @@ static void attach_refuse(XenbusAttach *a, unsigned idx, const char *be, const c
 static void attach_forget(XenbusAttach *a, guint nth)
 {
     g_autofree char *path = attach_error_path(a, g_array_index(a->refused, unsigned, nth));
+    g_autofree char *parent = g_path_get_dirname(path);
 
     xen_store_remove(a->store, 0, path);
+    xen_store_remove_empty(a->store, parent);
     g_array_remove_index_fast(a->refused, nth);
 }
 

@@ -288,14 +288,10 @@ bool xenbus_back_nodes_create(XenbusBack *b, int32_t idx, GError **error)
 static void nodes_clear(XenbusBack *b)
 {
     g_autofree char *parent = g_path_get_dirname(b->be);
-    g_auto(GStrv) others = NULL;
 
     xen_store_remove(b->store, 0, b->be);
     xen_store_remove(b->store, 0, b->fe);
-    others = xen_store_list(b->store, 0, parent);
-    if (others && !others[0]) {
-        xen_store_remove(b->store, 0, parent);
-    }
+    xen_store_remove_empty(b->store, parent);
 }
 
 void xenbus_back_nodes_remove(XenbusBack *b)
@@ -402,8 +398,10 @@ void xenbus_back_set_error(XenbusBack *b, const char *reason)
         /* readable for the guest, whose frontend has nothing else to tell its user */
         xen_store_mkdir(b->store, 0, b->error_path, b->xen->domid, b->frontend_id);
         xen_store_printf(b->store, 0, b->error_path, "error", "%s", reason);
-    } else {
-        xen_store_remove(b->store, 0, b->error_path);
+    } else if (xen_store_remove(b->store, 0, b->error_path)) {
+        g_autofree char *parent = g_path_get_dirname(b->error_path);
+
+        xen_store_remove_empty(b->store, parent);
     }
 }
 

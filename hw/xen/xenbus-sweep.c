@@ -25,15 +25,6 @@ static unsigned sweep_dead(XenStore *s, const char *dir, SweepFn *fn, const char
     return count;
 }
 
-static void sweep_remove_empty(XenStore *s, const char *path)
-{
-    g_auto(GStrv) left = xen_store_list(s, 0, path);
-
-    if (left && !left[0]) {
-        xen_store_remove(s, 0, path);
-    }
-}
-
 /* B of a dead domain: @path/IDX. Those with @mark are libxl's, who removes them itself. */
 static unsigned sweep_backends(XenStore *s, const char *path, const char *mark)
 {
@@ -47,7 +38,7 @@ static unsigned sweep_backends(XenStore *s, const char *path, const char *mark)
             count += xen_store_remove(s, 0, be);
         }
     }
-    sweep_remove_empty(s, path);
+    xen_store_remove_empty(s, path);
     return count;
 }
 

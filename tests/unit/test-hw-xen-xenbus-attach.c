@@ -25,7 +25,7 @@ static bool make_back(void *opaque, unsigned idx, const char *be, GError **error
     g_assert_cmpstr(be, ==, TOY_BE);
     f->attached++;
     if (f->refuse) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "no such colour");
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "no such\ncolour");
         return false;
     }
     if (!xenbus_back_init(&f->t.toy.bus, &f->t.ops, f->t.host, f->t.dom0, 1, 5, error)) {
@@ -40,7 +40,7 @@ static void say_refused(void *opaque, const char *be, const char *reason)
     Fixture *f = opaque;
 
     g_assert_cmpstr(be, ==, TOY_BE);
-    g_assert_cmpstr(reason, ==, "no such colour");
+    g_assert_cmpstr(reason, ==, "no such: colour");
     f->refused++;
 }
 
@@ -238,11 +238,11 @@ static void test_refused(void)
     watch(&f);
     g_assert_cmpuint(f.refused, ==, 1);
     g_assert_true(toy_is(&f.t, TOY_BE, "state", "6"));
-    g_assert_true(toy_is(&f.t, ERROR_DIR, "error", "no such colour"));
+    g_assert_true(toy_is(&f.t, ERROR_DIR, "error", "no such: colour"));
     toy_settle();
     g_assert_cmpuint(f.attached, ==, 1); /* not again */
     g_assert_true(xen_store_remove(f.t.dom0, 0, TOY_BE));
-    TOY_WAIT(toy_is(&f.t, ERROR_DIR, "error", NULL));
+    TOY_WAIT(toy_is(&f.t, "/local/domain/0/error/backend/toy", "1", NULL)); /* all of it */
     g_assert_true(xen_store_remove(f.t.dom0, 0, TOY_FE));
     f.refuse = false;
     toy_toolstack_add(&f.t);
@@ -258,7 +258,7 @@ static void test_refused_at_the_end(void)
     f.refuse = true;
     toy_toolstack_add(&f.t);
     watch(&f);
-    g_assert_true(toy_is(&f.t, ERROR_DIR, "error", "no such colour"));
+    g_assert_true(toy_is(&f.t, ERROR_DIR, "error", "no such: colour"));
     g_clear_pointer(&f.attach, xenbus_attach_free);
     g_assert_true(toy_is(&f.t, ERROR_DIR, "error", NULL));
     down(&f);

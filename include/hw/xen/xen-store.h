@@ -70,6 +70,8 @@ bool xen_store_transaction(XenStore *s, XenTxFn *fn, void *opaque);
 
 /* Removes @path; not being there at all is as good. */
 bool xen_store_clear(XenStore *s, XenTx tx, const char *path);
+/* Removes @path if nothing is below it. */
+void xen_store_remove_empty(XenStore *s, const char *path);
 /* @dir/@key can be read. False: errno, ENOENT if it is not there. */
 bool xen_store_has(XenStore *s, XenTx tx, const char *dir, const char *key);
 
