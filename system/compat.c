@@ -89,6 +89,29 @@ bool compat_parallel(System *s, const char *arg, GError **error)
     return compat_warn("parallel", arg, "there are no parallel ports");
 }
 
+#define PRIVILEGES "a backend needs what it has of XenStore and of the host"
+
+bool compat_domid_restrict(System *s, const char *arg, GError **error)
+{
+    warn_report("-xen-domid-restrict has no effect: " PRIVILEGES);
+    return true;
+}
+
+bool compat_chroot(System *s, const char *arg, GError **error)
+{
+    return compat_warn("chroot", arg, PRIVILEGES);
+}
+
+bool compat_run_with(System *s, const char *arg, GError **error)
+{
+    return compat_warn("run-with", arg, PRIVILEGES);
+}
+
+bool compat_runas(System *s, const char *arg, GError **error)
+{
+    return compat_warn("runas", arg, PRIVILEGES);
+}
+
 bool compat_vnc(System *s, const char *arg, GError **error)
 {
     return compat_warn("vnc", arg, "there is no display");

@@ -15,6 +15,11 @@ bool compat_sandbox(System *s, const char *arg, GError **error);
 bool compat_monitor(System *s, const char *arg, GError **error);
 bool compat_serial(System *s, const char *arg, GError **error);
 bool compat_parallel(System *s, const char *arg, GError **error);
+/* What libxl adds where it is told to restrict a device model (dm_restrict). */
+bool compat_domid_restrict(System *s, const char *arg, GError **error);
+bool compat_chroot(System *s, const char *arg, GError **error);
+bool compat_run_with(System *s, const char *arg, GError **error);
+bool compat_runas(System *s, const char *arg, GError **error);
 bool compat_vnc(System *s, const char *arg, GError **error);
 
 #endif

@@ -6,12 +6,13 @@ libxl, on an emulated Xen. Usage: test-attach.py RINGTAP"""
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 # pylint: disable=wrong-import-position
-from program import Ringtap, wait_for
+from program import Qmp, Ringtap, wait_for
 import tap
 
 BINARY = os.path.abspath(sys.argv[1])
@@ -125,6 +126,48 @@ def test_comes_and_goes():
         wait_state(t, XVDA, '2')
         assert said(r) == ('ringtap: info: xvda: the guest or its toolstack took the device '
                            'away\n')
+
+
+def libxl(name):
+    """Of libxl's command line for a PV guest: a monitor."""
+    return ('-chardev', f'socket,id={name},path=@DIR@/{name},server=on,wait=off',
+            '-mon', f'chardev={name},mode=control')
+
+
+def test_as_libxl_starts_it():
+    with host('-no-shutdown', *libxl('libxl-cmd'), *libxl('libxenstat-cmd'), '-no-user-config',
+              '-name', 'pv1', '-vnc', 'none', '-display', 'none', '-nographic', '-machine',
+              'xenpv', '-m', '256') as (r, _, t):
+        assert t.read('/local/domain/0/device-model/5/state') == 'running'
+        q = Qmp(f'{r.dir}/libxl-cmd')
+        assert {c['label'] for c in q.command('query-chardev')} >= {'libxl-cmd', 'libxenstat-cmd'}
+        t.attach(XVDA, f'aio:{r.dir}/a')
+        wait_state(t, XVDA, '2')
+        assert Qmp(f'{r.dir}/libxenstat-cmd').command('query-blockstats')[0]['device'] == 'xvda'
+        status, err = r.end(signal.SIGHUP)
+        assert (status, err) == (0, '')
+
+
+def test_as_libxl_starts_it_restricted():
+    with host('-S', '-no-shutdown', *libxl('libxl-cmd'), '-no-user-config', '-name', 'pv1', '-vnc',
+              'none', '-display', 'none', '-nographic', '-xen-domid-restrict', '-run-with',
+              'chroot=/var/empty', '-chroot', '/var/empty', '-runas', 'nobody', '-machine',
+              'xenpv', '-m', '256') as (r, _, t):
+        q = Qmp(f'{r.dir}/libxl-cmd')
+        assert q.command('query-status')['status'] == 'prelaunch'
+        t.attach(XVDA, f'aio:{r.dir}/a')
+        q.command('cont')
+        wait_state(t, XVDA, '2')
+        err = said(r).splitlines()
+        assert len(err) == 4 and all('has no effect' in line for line in err), err
+
+
+def test_as_devd_starts_it():
+    with host('-name', 'domain-5', '-nographic', '-M', 'xenpv', '-monitor', '/dev/null', '-serial',
+              '/dev/null', '-parallel', '/dev/null') as (r, _, t):
+        t.attach(XVDA, f'aio:{r.dir}/a')
+        wait_state(t, XVDA, '2')
+        assert said(r) == ''
 
 
 def test_two_disks():
