@@ -45,16 +45,46 @@ static bool disk_run(IoTask *task)
     return true;
 }
 
+typedef struct Delayed {
+    IoTimer timer;
+    BlockRequest *req;
+} Delayed;
+
+static void delay_over(IoTimer *timer)
+{
+    Delayed *t = container_of(timer, Delayed, timer);
+    BlockRequest *req = t->req;
+
+    __atomic_fetch_sub(&disk_of(req->queue)->held, 1, __ATOMIC_RELEASE);
+    g_free(t);
+    disk_end(req);
+}
+
+static void disk_delay(BlockRequest *req, unsigned ms)
+{
+    Delayed *t = g_new0(Delayed, 1);
+
+    t->timer.fire = delay_over;
+    t->req = req;
+    __atomic_fetch_add(&disk_of(req->queue)->held, 1, __ATOMIC_RELEASE);
+    io_thread_set_timer(req->queue->thread, &t->timer, io_clock_ns() + ms * 1000000ull);
+}
+
 static void disk_submit(BlockQueue *q, BlockRequest *req)
 {
     HeldDisk *d = disk_of(q);
+    unsigned delay_ms = __atomic_load_n(&d->delay_ms, __ATOMIC_ACQUIRE);
     bool hold;
 
     __atomic_fetch_add(&d->submitted[req->op], 1, __ATOMIC_RELEASE);
     if (req->op == BLOCK_DISCARD && req->secure) {
         __atomic_fetch_add(&d->secure, 1, __ATOMIC_RELEASE);
     }
-    g_mutex_lock(&d->lock);
+    if (delay_ms > 0) {
+        disk_delay(req, delay_ms);
+        return;
+    }
+    pthread_mutex_lock(&d->lock);
     hold = d->hold;
     if (hold) {
         req->next = NULL;
@@ -62,7 +92,7 @@ static void disk_submit(BlockQueue *q, BlockRequest *req)
         d->end = &req->next;
         __atomic_fetch_add(&d->held, 1, __ATOMIC_RELEASE);
     }
-    g_mutex_unlock(&d->lock);
+    pthread_mutex_unlock(&d->lock);
     if (!hold) {
         req->task = (IoTask) { .run = disk_run };
         io_thread_post(q->thread, &req->task);
@@ -83,7 +113,7 @@ static void disk_queue_done(BlockQueue *q)
 void held_disk_init(HeldDisk *d, BlockNode *node)
 {
     *d = (HeldDisk) { .driver = *node->driver };
-    g_mutex_init(&d->lock);
+    pthread_mutex_init(&d->lock, NULL);
     d->end = &d->first;
     d->driver.queue_init = disk_queue_init;
     d->driver.queue_done = disk_queue_done;
@@ -131,11 +161,11 @@ void held_disk_end(HeldDisk *d, unsigned n, bool last)
 {
     g_autoptr(GPtrArray) reqs = g_ptr_array_new();
 
-    g_mutex_lock(&d->lock);
+    pthread_mutex_lock(&d->lock);
     for (; n > 0 && d->first; n--) {
         g_ptr_array_add(reqs, disk_take(d, last));
     }
-    g_mutex_unlock(&d->lock);
+    pthread_mutex_unlock(&d->lock);
     for (unsigned i = 0; i < reqs->len; i++) {
         BlockRequest *req = g_ptr_array_index(reqs, i);
 
@@ -149,12 +179,17 @@ void held_disk_end(HeldDisk *d, unsigned n, bool last)
 
 void held_disk_hold(HeldDisk *d, bool hold)
 {
-    g_mutex_lock(&d->lock);
+    pthread_mutex_lock(&d->lock);
     d->hold = hold;
-    g_mutex_unlock(&d->lock);
+    pthread_mutex_unlock(&d->lock);
     if (!hold) {
         held_disk_end(d, UINT_MAX, false);
     }
+}
+
+void held_disk_delay(HeldDisk *d, unsigned ms)
+{
+    __atomic_store_n(&d->delay_ms, ms, __ATOMIC_RELEASE);
 }
 
 unsigned held_disk_held(const HeldDisk *d)

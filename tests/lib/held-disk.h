@@ -13,10 +13,11 @@
 
 typedef struct HeldDisk {
     BlockDriver driver;
-    GMutex lock;
+    pthread_mutex_t lock;             /* the thread sanitizer does not know glib's */
     BlockRequest *first;              /* held, in their order */
     BlockRequest **end;
-    bool hold;                        /* atomic, as all of these */
+    bool hold;
+    unsigned delay_ms;                /* atomic, as all of these */
     int error[HELD_DISK_OPS];         /* of requests that end; 0: none */
     unsigned submitted[HELD_DISK_OPS];
     unsigned secure;                  /* of the discards */
@@ -33,6 +34,9 @@ void held_disk_hold(HeldDisk *d, bool hold);
  * their thread.
  */
 void held_disk_end(HeldDisk *d, unsigned n, bool last);
+
+/* Those that come from now on end by themselves, after @ms; until then they count as held. */
+void held_disk_delay(HeldDisk *d, unsigned ms);
 
 unsigned held_disk_held(const HeldDisk *d);
 unsigned held_disk_submitted(const HeldDisk *d, BlockOp op);

@@ -29,10 +29,9 @@ static void settle(void)
     }
 }
 
-/* @n writes on each queue, which the disk has. */
-static void get_busy(VbdRaw *r, unsigned n)
+/* @n writes on each queue, which the disk has got. */
+static void put_writes(VbdRaw *r, unsigned n)
 {
-    held_disk_hold(&r->disk, true);
     for (unsigned q = 0; q < r->n_queues; q++) {
         for (unsigned i = 0; i < n; i++) {
             XenBlkifRequest req = vbd_raw_rw(r, BLKIF_OP_WRITE, 1024 + 8 * i, 1, i);
@@ -41,6 +40,14 @@ static void get_busy(VbdRaw *r, unsigned n)
         }
         vbd_raw_push(r, q);
     }
+    VBD_WAIT(held_disk_submitted(&r->disk, BLOCK_WRITE) >= n * r->n_queues);
+}
+
+/* The same, and it keeps them. */
+static void get_busy(VbdRaw *r, unsigned n)
+{
+    held_disk_hold(&r->disk, true);
+    put_writes(r, n);
     VBD_WAIT(held_disk_held(&r->disk) == n * r->n_queues);
 }
 
@@ -164,38 +171,25 @@ static void test_requests_that_were_not_taken(VbdRaw *r, gconstpointer data)
 
 /* --- removal --- */
 
-typedef struct Later {
-    HeldDisk *disk;
-    bool gone;
-} Later;
+#define DELAY_MS 400u /* of the disk's: longer than what a test does meanwhile */
 
-static gpointer end_later(gpointer opaque)
+/* At once: the disk still has our memory, and the guest's, and is waited for. */
+static void free_busy(VbdRaw *r)
 {
-    Later *l = opaque;
-
-    g_usleep(50000);
-    g_assert_false(__atomic_load_n(&l->gone, __ATOMIC_ACQUIRE)); /* it was waited for */
-    held_disk_hold(l->disk, false);
-    return NULL;
-}
-
-/* At once, under load: the disk still has our memory, and the guest's. */
-static void free_under_load(VbdRaw *r, bool persistent)
-{
-    Later l = { .disk = &r->disk };
-    GThread *t;
-
-    r->persistent = persistent;
-    r->n_queues = 3;
-    vbd_raw_up(r);
-    get_busy(r, 8);
-    t = g_thread_new("later", end_later, &l);
     vbd_raw_back_free(r);
-    __atomic_store_n(&l.gone, true, __ATOMIC_RELEASE);
-    g_thread_join(t);
     g_assert_cmpuint(held_disk_held(&r->disk), ==, 0);
     g_assert_cmpuint(vbd_raw_mapped(r), ==, 0);
     vbd_raw_front_free(r);
+}
+
+static void free_under_load(VbdRaw *r, bool persistent)
+{
+    r->persistent = persistent;
+    r->n_queues = 3;
+    vbd_raw_up(r);
+    held_disk_delay(&r->disk, DELAY_MS);
+    put_writes(r, 8);
+    free_busy(r);
 }
 
 static void test_free_under_load(VbdRaw *r, gconstpointer data)
@@ -212,23 +206,16 @@ static void test_free_under_load_copied(VbdRaw *r, gconstpointer data)
 static void test_free_while_it_drains(VbdRaw *r, gconstpointer data)
 {
     XenBlkifRequest barrier;
-    Later l = { .disk = &r->disk };
-    GThread *t;
 
     vbd_raw_up(r);
-    get_busy(r, 4);
+    held_disk_delay(&r->disk, DELAY_MS);
+    put_writes(r, 4);
     barrier = vbd_raw_rw(r, BLKIF_OP_WRITE_BARRIER, 0, 1, 9);
     vbd_raw_put(r, 0, &barrier);
     vbd_raw_push(r, 0);
-    settle();
     vbd_raw_state(r, 6);
     settle();
-    t = g_thread_new("later", end_later, &l);
-    vbd_raw_back_free(r);
-    __atomic_store_n(&l.gone, true, __ATOMIC_RELEASE);
-    g_thread_join(t);
-    g_assert_cmpuint(held_disk_submitted(&r->disk, BLOCK_FLUSH), ==, 0);
-    vbd_raw_front_free(r);
+    free_busy(r);
 }
 
 /* In the proper way requests go on until the frontend has let go. */
@@ -349,13 +336,12 @@ static void test_resume_while_it_drains(VbdRaw *r, gconstpointer data)
 
 /*
  * Paused, and its thread has drained; resumed before the main loop has heard of that, and a request
- * comes.
+ * comes, which the disk keeps.
  */
 static void get_busy_after_stale_drain(VbdRaw *r)
 {
     XenBlkifRequest req = vbd_raw_rw(r, BLKIF_OP_READ, 0, 1, 0);
 
-    held_disk_hold(&r->disk, true);
     xen_blkback_pause(r->d);
     g_usleep(5000);
     xen_blkback_resume(r->d);
@@ -372,6 +358,7 @@ static void test_pause_again_at_once(VbdRaw *r, gconstpointer data)
 {
     vbd_raw_up(r);
     for (unsigned i = 0; i < 3; i++) {
+        held_disk_hold(&r->disk, true);
         get_busy_after_stale_drain(r);
         xen_blkback_pause(r->d);
         settle();
@@ -385,16 +372,10 @@ static void test_pause_again_at_once(VbdRaw *r, gconstpointer data)
 
 static void test_free_after_pause_and_resume(VbdRaw *r, gconstpointer data)
 {
-    Later l = { .disk = &r->disk };
-    GThread *t;
-
     vbd_raw_up(r);
+    held_disk_delay(&r->disk, DELAY_MS);
     get_busy_after_stale_drain(r);
-    t = g_thread_new("later", end_later, &l);
-    vbd_raw_back_free(r);
-    __atomic_store_n(&l.gone, true, __ATOMIC_RELEASE);
-    g_thread_join(t);
-    vbd_raw_front_free(r);
+    free_busy(r);
 }
 
 /* --- size --- */

@@ -120,7 +120,7 @@ static void test_queues(VbdRaw *r, gconstpointer data)
         for (unsigned i = 0; i <= q; i++) {
             g_assert_cmpint(do_rw(r, q, BLKIF_OP_READ, 8, 1), ==, BLKIF_RSP_OKAY);
         }
-        g_assert_cmpuint(info.stats[q].read.requests, ==, q + 1);
+        g_assert_cmpuint(counter_read(&info.stats[q].read.requests), ==, q + 1);
     }
     held_disk_hold(&r->disk, true);
     for (unsigned q = 0; q < 2; q++) {

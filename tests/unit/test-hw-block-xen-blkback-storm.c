@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <pthread.h>
 #include <string.h>
 
 #include "vbd-raw.h"
@@ -32,7 +33,7 @@ typedef struct Race {
     Racer racer[8];
     unsigned n;
     uint8_t *slot;     /* the request's */
-    GMutex lock;
+    pthread_mutex_t lock;
     int wanted;        /* atomic: the test wants the lock */
     int stop;          /* atomic */
     unsigned turns;
@@ -58,11 +59,11 @@ static gpointer race_run(gpointer opaque)
             g_thread_yield();
             continue;
         }
-        g_mutex_lock(&race->lock);
+        pthread_mutex_lock(&race->lock);
         for (unsigned i = 0; race->slot && i < 64; i++) {
             race_turn(race);
         }
-        g_mutex_unlock(&race->lock);
+        pthread_mutex_unlock(&race->lock);
     }
     return NULL;
 }
@@ -70,7 +71,7 @@ static gpointer race_run(gpointer opaque)
 static void race_hold(Race *race)
 {
     __atomic_store_n(&race->wanted, 1, __ATOMIC_RELAXED);
-    g_mutex_lock(&race->lock);
+    pthread_mutex_lock(&race->lock);
     __atomic_store_n(&race->wanted, 0, __ATOMIC_RELAXED);
 }
 
@@ -90,13 +91,13 @@ static void race_request(VbdRaw *r, Race *race, XenBlkifRequest (*make)(VbdRaw *
     req = make(r);
     race->slot = xen_ring_entry(ring, ring->prod);
     vbd_raw_put(r, 0, &req);
-    g_mutex_unlock(&race->lock);
+    pthread_mutex_unlock(&race->lock);
     vbd_raw_push(r, 0);
     vbd_raw_wait(r, 0, 1);
     race_hold(race);
     rsp = vbd_raw_get(r, 0);
     race->slot = NULL;
-    g_mutex_unlock(&race->lock);
+    pthread_mutex_unlock(&race->lock);
     g_assert_cmpint(rsp.status, <=, BLKIF_RSP_OKAY);
     g_assert_cmpint(rsp.status, >=, BLKIF_RSP_EOPNOTSUPP);
 }
@@ -135,7 +136,7 @@ static XenBlkifRequest make_direct(VbdRaw *r)
 /* The operation, the segments, the first one's sectors and page, the sector. */
 static void direct_race(VbdRaw *r, bool persistent)
 {
-    Race race = { .n = 0 };
+    Race race = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
     r->persistent = persistent;
     vbd_raw_up(r);
@@ -166,7 +167,7 @@ static XenBlkifRequest make_indirect(VbdRaw *r)
 /* The segments of the page, and their number. */
 static void indirect_race(VbdRaw *r, bool persistent)
 {
-    Race race = { .n = 0 };
+    Race race = { .lock = PTHREAD_MUTEX_INITIALIZER };
     uint8_t *table;
 
     r->persistent = persistent;
