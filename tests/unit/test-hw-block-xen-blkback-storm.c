@@ -33,6 +33,7 @@ typedef struct Race {
     Racer racer[8];
     unsigned n;
     uint8_t *slot;     /* the request's */
+    bool refs;         /* references race as well: of pages that there are not */
     pthread_mutex_t lock;
     int wanted;        /* atomic: the test wants the lock */
     int stop;          /* atomic */
@@ -122,6 +123,10 @@ static void race_requests(VbdRaw *r, Race *race, XenBlkifRequest (*make)(VbdRaw 
     }
     __atomic_store_n(&race->stop, 1, __ATOMIC_RELAXED);
     g_thread_join(t);
+    if (!race->refs) { /* what was found good, is so when it is used */
+        g_assert_cmpuint(VBD_RAW_COUNT(r, write.failed) + VBD_RAW_COUNT(r, read.failed), ==,
+                         VBD_RAW_COUNT(r, ring.refused));
+    }
     for (unsigned i = 0; i < sizeof(byte); i++) {
         byte[i] = block_rig_byte(256 * 512 + i);
     }
@@ -134,9 +139,9 @@ static XenBlkifRequest make_direct(VbdRaw *r)
 }
 
 /* The operation, the segments, the first one's sectors and page, the sector. */
-static void direct_race(VbdRaw *r, bool persistent)
+static void direct_race(VbdRaw *r, bool persistent, bool refs)
 {
-    Race race = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    Race race = { .lock = PTHREAD_MUTEX_INITIALIZER, .refs = refs };
 
     r->persistent = persistent;
     vbd_raw_up(r);
@@ -144,19 +149,26 @@ static void direct_race(VbdRaw *r, bool persistent)
     race_add(&race, NULL, 1, 4, 200);
     race_add(&race, NULL, 24 + 4, 0, 5);   /* first */
     race_add(&race, NULL, 24 + 5, 7, 255); /* last */
-    race_add(&race, NULL, 24 + 3, 0, 0xff); /* of the reference */
+    if (refs) {
+        race_add(&race, NULL, 24 + 3, 0, 0xff);
+    }
     race_add(&race, NULL, 16 + 7, 0, 0x80); /* of the sector */
     race_requests(r, &race, make_direct);
 }
 
 static void test_xsa_155(VbdRaw *r, gconstpointer data)
 {
-    direct_race(r, true);
+    direct_race(r, true, false);
 }
 
 static void test_xsa_155_copied(VbdRaw *r, gconstpointer data)
 {
-    direct_race(r, false);
+    direct_race(r, false, false);
+}
+
+static void test_xsa_155_references(VbdRaw *r, gconstpointer data)
+{
+    direct_race(r, true, true);
 }
 
 static XenBlkifRequest make_indirect(VbdRaw *r)
@@ -177,7 +189,6 @@ static void indirect_race(VbdRaw *r, bool persistent)
     race_add(&race, table + 5, 0, 7, 255);
     race_add(&race, table + 19 * 8 + 4, 0, 0, 7);
     race_add(&race, table + 19 * 8 + 5, 0, 7, 0);
-    race_add(&race, table + 19 * 8 + 3, 0, 0, 0xff);
     race_add(&race, NULL, 2, 20, 255);
     race_add(&race, NULL, 3, 0, 255);
     race_requests(r, &race, make_indirect);
@@ -395,6 +406,7 @@ typedef struct Test {
 static const Test tests[] = {
     { "XSA-155", test_xsa_155 },
     { "XSA-155-copied", test_xsa_155_copied },
+    { "XSA-155-references", test_xsa_155_references },
     { "XSA-155-indirect", test_xsa_155_indirect },
     { "XSA-155-indirect-copied", test_xsa_155_indirect_copied },
     { "XSA-332", test_xsa_332 },
