@@ -268,10 +268,10 @@ static void test_discard(VbdRaw *r, gconstpointer data)
     XenBlkifRequest req = vbd_raw_discard(8, 8, 0);
 
     g_assert_cmpint(vbd_raw_do(r, 0, &req), ==, BLKIF_RSP_OKAY);
-    g_assert_cmpuint(r->disk.secure, ==, 0);
+    g_assert_cmpuint(__atomic_load_n(&r->disk.secure, __ATOMIC_ACQUIRE), ==, 0);
     req = vbd_raw_discard(1, VBD_RAW_BYTES / 512 - 1, BLKIF_DISCARD_SECURE);
     g_assert_cmpint(vbd_raw_do(r, 0, &req), ==, BLKIF_RSP_OKAY);
-    g_assert_cmpuint(r->disk.secure, ==, 1);
+    g_assert_cmpuint(__atomic_load_n(&r->disk.secure, __ATOMIC_ACQUIRE), ==, 1);
     req = vbd_raw_discard(1, VBD_RAW_BYTES / 512, 0);
     g_assert_cmpint(vbd_raw_do(r, 0, &req), ==, BLKIF_RSP_ERROR);
     g_assert_cmpuint(held_disk_submitted(&r->disk, BLOCK_DISCARD), ==, 2);
