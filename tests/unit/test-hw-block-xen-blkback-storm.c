@@ -189,7 +189,7 @@ static void indirect_race(VbdRaw *r, bool persistent)
     race_add(&race, table + 5, 0, 7, 255);
     race_add(&race, table + 19 * 8 + 4, 0, 0, 7);
     race_add(&race, table + 19 * 8 + 5, 0, 7, 0);
-    race_add(&race, NULL, 2, 20, 255);
+    race_add(&race, NULL, 2, 20, 0);
     race_add(&race, NULL, 3, 0, 255);
     race_requests(r, &race, make_indirect);
 }
