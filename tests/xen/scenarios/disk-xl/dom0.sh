@@ -1,0 +1,134 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Disks that xl makes: of a guest's configuration, whose device model is ringtap, and by block-attach
+# and block-detach while it runs. Nobody tells ringtap of them but XenStore.
+
+# shellcheck source=tests/xen/lib/dom0-disk.sh
+. /lab/dom0-disk.sh
+
+backends=/local/domain/0/backend/qdisk
+xvda=51712
+xvdb=51728
+
+not() { ! "$@"; }
+xenstore_has() { xenstore-ls "$1" > /dev/null 2>&1; }
+# node_is PATH VALUE
+node_is() { [ "$(xenstore-read "$1")" = "$2" ]; }
+random_image() { dd if=/dev/urandom of="/tmp/$1.img" bs=1M count="$2" status=none; }
+
+# xl_disk IMAGE VDEV ACCESS: as in disk=
+xl_disk() { echo "format=raw,vdev=$2,access=$3,backendtype=qdisk,target=/tmp/$1.img"; }
+
+# xl_guest NAME: with /tmp/NAME.img as xvda
+xl_guest() {
+    guest_create "$1" 2 'device_model_version="qemu-xen"' \
+        'device_model_override="/usr/bin/ringtap"' "disk=['$(xl_disk "$1" xvda rw)']"
+}
+
+model_pid() { xenstore-read "/local/domain/${guest_domid[$1]}/image/device-model-pid"; }
+model_is_ringtap() { [ "$(readlink "/proc/$(model_pid "$1")/exe")" = /usr/bin/ringtap ]; }
+
+# model_has_open NAME FILE
+model_has_open() {
+    local fd
+    for fd in "/proc/$(model_pid "$1")/fd/"*; do
+        [ "$(readlink "$fd")" != "$2" ] || return 0
+    done
+    return 1
+}
+
+# listed NAME NUMBER: xl has it, and it is connected
+listed() { xl block-list "$1" | awk -v n="$2" '$1 == n && $4 == 4 { ok = 1 } END { exit !ok }'; }
+
+# written NAME: where xentop asks for what was written to the disks. Itself it gives an answer 10 ms,
+# which is little under emulation.
+written() {
+    ln -sf "/run/xen/qmp-libxenstat-${guest_domid[$1]}" "/run/$1.qmp"
+    qmp "$1" query-blockstats | tr -d ' ' | grep -q '"device":"xvda".*"wr_bytes":[1-9]'
+}
+
+same_sum() { [ "$(guest u1 "disk_sum $1")" = "$(sha256sum < "/tmp/$2.img")" ]; }
+
+attach_and_detach() {
+    local be=$backends/${guest_domid[u1]}/$xvdb
+    check "xl block-attach" xl block-attach u1 "$(xl_disk u2 xvdb ro)"
+    check "the guest has it" guest u1 'disk_appears xvdb'
+    check "xl block-list: it is connected" wait_for 10 listed u1 "$xvdb"
+    check "what it reads is what is there" same_sum xvdb u2
+    check "what it writes is refused" guest u1 'disk_refuses xvdb'
+    check "xl block-detach" xl block-detach u1 xvdb
+    check "the guest has it no more" guest u1 'disk_gone xvdb'
+    check "its nodes are gone" wait_for 15 not xenstore_has "$be"
+    check "ringtap has let go of the image" wait_for 5 not model_has_open u1 /tmp/u2.img
+}
+
+# A disk that cannot be served is nothing that stops the others, or xl.
+attach_in_vain() {
+    local be=$backends/${guest_domid[u1]}/$xvdb
+    local why=/local/domain/0/error/backend/qdisk/${guest_domid[u1]}/$xvdb/error
+    check "an image that is in use" xl block-attach u1 "$(xl_disk u1 xvdb rw)"
+    check "is closed" wait_for 10 node_is "$be/state" 6
+    check "the reason is there" xenstore_has "$why"
+    check "xl block-detach" xl block-detach u1 xvdb
+    check "its nodes are gone" wait_for 15 not xenstore_has "$be"
+    check "and the reason" wait_for 5 not xenstore_has "$why"
+}
+
+domain_gone() { ! xl domid "$1" > /dev/null 2>&1; }
+
+# shut_down NAME: by itself, and what is left of it
+shut_down() {
+    local domid=${guest_domid[$1]} pid path
+    pid=$(model_pid "$1")
+    guest_tell "$1" 'poweroff -f'
+    check "$1: it is shut down" wait_for 60 domain_gone "$1"
+    check "$1: ringtap has ended" wait_for 10 not [ -e "/proc/$pid/fd/0" ]
+    for path in "$backends/$domid" "/local/domain/0/device-model/$domid" "/libxl/$domid"; do
+        check "$1: nothing is left of $path" wait_for 5 not xenstore_has "$path"
+    done
+    check "$1: nor of its requests" [ -z "$(ls /run/ringtap)" ]
+}
+
+# root_image NAME MIB: dom0's own programs, which are a guest's as well
+root_image() {
+    mkdir /tmp/root || return
+    cp -a /bin /etc /init /lab /lib /lib64 /sbin /usr /var /tmp/root/ 2> /tmp/cp.log
+    mkdir -p /tmp/root/{proc,sys,dev,run,tmp,root,mnt}
+    mkfs.ext4 -q -d /tmp/root "/tmp/$1.img" "${2}M" && rm -rf /tmp/root
+}
+
+# shellcheck disable=SC2034 # guest reads it
+guest_timeout=300
+messages_start dom0
+check "xen-blkback is not loaded" not [ -e /sys/bus/xen-backend/drivers/vbd ]
+check "images are made" eval 'disk_image u1 64 && random_image u2 4'
+check "one with a file system" mkfs.ext4 -q /tmp/u1.img
+check "xl create" xl_guest u1
+check "its device model is ringtap" model_is_ringtap u1
+check "it boots" guest_boot u1
+check "its disk comes up" guest u1 'ext4_load && disk_up'
+messages_start u1
+check "xl block-list: it is connected" wait_for 10 listed u1 "$xvda"
+check "files are written" guest u1 'files_make 8'
+check "and are there" guest u1 files_same
+check "they are counted for xentop" written u1
+attach_and_detach
+attach_in_vain
+check "other files are written" guest u1 'files_make 4 && files_same'
+check "the guest's kernel is content" messages_clean u1
+shut_down u1
+
+check "an image with a root file system" root_image u3 256
+# shellcheck disable=SC2034 # guest_config reads it
+guest_init=/lab/scenario/root-init
+check "xl create" xl_guest u3
+check "it boots" guest_boot u3
+check "from the disk" guest u3 "grep -q '^/dev/xvda / ext4' /proc/mounts"
+check "xl destroy" guest_destroy u3
+check "no device model is left" wait_for 10 not pidof ringtap
+check "dom0's kernel is content" messages_clean dom0
+for name in u1 u3; do
+    [ ! -s "/var/log/xen/qemu-dm-$name.log" ] || cat "/var/log/xen/qemu-dm-$name.log"
+done
+scenario_end
