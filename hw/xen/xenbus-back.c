@@ -36,6 +36,7 @@
 /* ...until a connection lasted so long. */
 #define FAIL_FORGET_US   G_USEC_PER_SEC
 
+static void back_begin(XenbusBack *b);
 static void back_update(void *opaque);
 static void back_finish_close(XenbusBack *b);
 
@@ -450,7 +451,7 @@ static void back_update(void *opaque)
     enum xenbus_state front;
     BackControl c;
 
-    if (!b->started || b->closed_sent || b->disconnecting) {
+    if (!b->started || b->begin_due || b->closed_sent || b->disconnecting) {
         return;
     }
     front = xenbus_back_front_state(b);
@@ -484,6 +485,10 @@ static gboolean back_retry(gpointer opaque)
     XenbusBack *b = opaque;
 
     b->retry_timer = 0;
+    if (b->begin_due) {
+        back_begin(b);
+        return G_SOURCE_REMOVE;
+    }
     if (b->unwritten) {
         xenbus_back_set_state(b, b->state);
     }
@@ -572,19 +577,29 @@ static bool back_can_go_on(XenbusBack *b)
            xenbus_back_read_control(b).hotplug_done;
 }
 
-void xenbus_back_start(XenbusBack *b)
+/* A frontend that is Connected must not see InitWait, nor be taken for a new one: rather later. */
+static void back_begin(XenbusBack *b)
 {
-    if (b->started) {
+    b->goes_on = back_can_go_on(b);
+    b->begin_due = b->goes_on && !xenbus_back_publish(b, NULL);
+    if (b->begin_due) {
+        xenbus_back_store_failed(b, true);
         return;
     }
-    b->started = true;
-    b->goes_on = back_can_go_on(b);
-    if (b->goes_on && xenbus_back_publish(b, NULL)) {
+    if (b->goes_on) {
         b->state = XenbusStateInitWait; /* not said: some frontends would begin anew at it */
     } else if (xenbus_back_front_state(b) != XenbusStateClosed) {
         back_to_init_wait(b);
     }
     back_update(b);
+}
+
+void xenbus_back_start(XenbusBack *b)
+{
+    if (!b->started) {
+        b->started = true;
+        back_begin(b);
+    }
 }
 
 static gboolean back_close_timeout(gpointer opaque)

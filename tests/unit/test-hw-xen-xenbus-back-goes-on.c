@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <errno.h>
 #include <string.h>
 
 #include "toy-back.h"
@@ -11,8 +12,15 @@
 /* What the device found: a letter for each call. */
 static GString *found;
 
+static unsigned failures; /* so many publications fail */
+
 static bool publish(XenbusBack *b, XenTx tx)
 {
+    if (failures > 0) {
+        failures--;
+        errno = EIO;
+        return false;
+    }
     g_string_append(found, b->goes_on ? "P" : "p");
     return toy_ops.publish(b, tx);
 }
@@ -86,6 +94,37 @@ static void test_goes_on(void)
         expect_found("dpc");
         down(&f);
     }
+}
+
+/* XenStore fails when it begins: it is not taken for a new connection, but tried again. */
+static void test_publish_fails(void)
+{
+    ToyTest f;
+
+    up(&f);
+    leave_behind(&f, "4", "4");
+    failures = 1;
+    toy_back_start(&f);
+    TOY_WAIT(f.toy.bus.connected || toy_is(&f, TOY_BE, "state", "2"));
+    g_assert_true(f.toy.bus.goes_on);
+    expect_found("PC");
+    down(&f);
+}
+
+/* The end does not wait for XenStore. */
+static void test_closed_before_it_began(void)
+{
+    ToyTest f;
+
+    up(&f);
+    leave_behind(&f, "4", "4");
+    failures = 1;
+    toy_back_start(&f);
+    failures = UINT_MAX;
+    xenbus_back_close(&f.toy.bus, 50);
+    TOY_WAIT(toy_is(&f, TOY_BE, "state", "6"));
+    failures = 0;
+    down(&f);
 }
 
 /* No connection, or not of both: it begins as any. */
@@ -247,6 +286,8 @@ int main(int argc, char **argv)
     TEST("goes-on/nothing-to-go-on-with", test_nothing_to_go_on_with);
     TEST("goes-on/fresh-device", test_fresh_device_does_not_go_on);
     TEST("goes-on/fails", test_fails_to_go_on);
+    TEST("goes-on/publish-fails", test_publish_fails);
+    TEST("goes-on/closed-before-it-began", test_closed_before_it_began);
     TEST("chosen", test_chosen);
     TEST("chosen/beside-libxl", test_chosen_beside_libxl);
     TEST("chosen/left-behind", test_chosen_left_behind);

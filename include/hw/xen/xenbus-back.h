@@ -112,6 +112,7 @@ struct XenbusBack {
     char *error_path;
     XenClaim *claim;
     bool started;
+    bool begin_due;      /* XenStore failed when it began: again */
     bool closing;
     bool closed_sent;
     bool stalled;        /* it fails for XenStore, not for the frontend */
