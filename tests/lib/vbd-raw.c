@@ -274,7 +274,7 @@ XenBlkifRequest vbd_raw_rw(const VbdRaw *r, uint8_t op, uint64_t sector, unsigne
     XenBlkifRequest req = { .op = op, .rsp_op = op, .sector = sector,
                             .n_segs = (uint16_t)n_segs };
 
-    g_assert_cmpuint(n_segs, <=, XEN_BLKIF_SEGS);
+    g_assert(n_segs <= XEN_BLKIF_SEGS); /* which the compiler relies on */
     for (unsigned i = 0; i < n_segs; i++) {
         req.seg[i] = (XenBlkifSeg) { .gref = r->refs[(page + i) % VBD_RAW_PAGES], .last = 7 };
     }
