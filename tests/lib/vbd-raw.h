@@ -65,6 +65,8 @@ typedef struct VbdRaw {
 
 /* A host, a guest, an image: nothing else yet. One queue of 64 bits, all features. */
 void vbd_raw_init(VbdRaw *r);
+/* The same, with the host of @first, which goes down after it; NULL: one of its own. */
+void vbd_raw_init_beside(VbdRaw *r, const VbdRaw *first);
 /* The backend, on a node that it opens. False: it refuses. */
 bool vbd_raw_try_back(VbdRaw *r, GError **error);
 void vbd_raw_back(VbdRaw *r);

@@ -16,6 +16,19 @@ guint vbd_tick_start(void)
     return g_timeout_add(2, tick, NULL);
 }
 
+static void add_guest(Vbd *v)
+{
+    g_autoptr(GError) error = NULL;
+
+    v->guest = xen_xenemu_open_guest(v->path, -1, VBD_RAM, &error);
+    g_assert_no_error(error);
+    v->guest_store = xen_store_open(v->guest->store_path, &error);
+    g_assert_no_error(error);
+    v->be = g_strdup_printf("/local/domain/0/backend/vbd/%u/%u", v->guest->domid, VBD_DEV);
+    v->fe = g_strdup_printf("/local/domain/%u/device/vbd/%u", v->guest->domid, VBD_DEV);
+    v->config = (XenBlkfrontConfig) { .vdev = VBD_DEV, .queues = 1 };
+}
+
 void vbd_up(Vbd *v)
 {
     g_autoptr(GError) error = NULL;
@@ -27,29 +40,41 @@ void vbd_up(Vbd *v)
     g_assert_no_error(error);
     v->host_store = xen_store_open(v->host->store_path, &error);
     g_assert_no_error(error);
-    v->guest = xen_xenemu_open_guest(v->path, -1, VBD_RAM, &error);
-    g_assert_no_error(error);
-    v->guest_store = xen_store_open(v->guest->store_path, &error);
-    g_assert_no_error(error);
-    v->be = g_strdup_printf("/local/domain/0/backend/vbd/%u/%u", v->guest->domid, VBD_DEV);
-    v->fe = g_strdup_printf("/local/domain/%u/device/vbd/%u", v->guest->domid, VBD_DEV);
-    v->config = (XenBlkfrontConfig) { .vdev = VBD_DEV, .queues = 1 };
+    add_guest(v);
 }
 
-void vbd_down(Vbd *v)
+void vbd_up_beside(Vbd *v, const Vbd *first)
+{
+    *v = (Vbd) {
+        .beside = first,
+        .path = g_strdup(first->path),
+        .host = first->host,
+        .host_store = first->host_store,
+    };
+    add_guest(v);
+}
+
+static void remove_host(Vbd *v)
 {
     g_autofree char *store = g_strdup_printf("%s.xenstore", v->path);
 
-    if (v->bf) {
-        vbd_front_close(v);
-    }
-    xen_store_close(v->guest_store);
-    xen_close(v->guest);
     xen_store_close(v->host_store);
     xen_close(v->host);
     g_assert_false(g_file_test(store, G_FILE_TEST_EXISTS));
     g_assert_cmpint(g_rmdir(v->dir), ==, 0);
     g_free(v->dir);
+}
+
+void vbd_down(Vbd *v)
+{
+    if (v->bf) {
+        vbd_front_close(v);
+    }
+    xen_store_close(v->guest_store);
+    xen_close(v->guest);
+    if (!v->beside) {
+        remove_host(v);
+    }
     g_free(v->path);
     g_free(v->be);
     g_free(v->fe);

@@ -13,6 +13,7 @@
 #define VBD_RAM ((size_t)160 << 20)
 
 typedef struct Vbd {
+    const struct Vbd *beside; /* whose host it shares; NULL: it has one of its own */
     char *dir;
     char *path;            /* of the emulated Xen's socket */
     Xen *host;
@@ -36,6 +37,8 @@ typedef struct Vbd {
 
 /* Host, guest, both XenStore connections. The config: a ring of a page, no indirect segments. */
 void vbd_up(Vbd *v);
+/* Another guest of @first's host; it goes down before @first. */
+void vbd_up_beside(Vbd *v, const Vbd *first);
 /* Closes the frontend if there is one, checks that nothing is left. The backend is gone. */
 void vbd_down(Vbd *v);
 
