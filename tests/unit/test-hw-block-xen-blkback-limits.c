@@ -395,6 +395,18 @@ static void test_truncated_image(VbdRaw *r, gconstpointer data)
     g_assert_cmpint(do_rw(r, 0, BLKIF_OP_READ, 0, 1), ==, BLKIF_RSP_OKAY);
 }
 
+/* Each ring's are written by a thread of its own, for each request. */
+static void test_counters_share_no_line_of_the_cache(VbdRaw *r, gconstpointer data)
+{
+    XenBlkbackInfo info;
+
+    vbd_raw_back(r);
+    xen_blkback_info(r->d, &info);
+    for (unsigned i = 0; i < info.max_queues; i++) {
+        g_assert_cmpuint((uintptr_t)&info.stats[i] % 64, ==, 0);
+    }
+}
+
 typedef struct Test {
     const char *name;
     void (*run)(VbdRaw *r, gconstpointer data);
@@ -414,6 +426,7 @@ static const Test tests[] = {
     { "errors", test_errors, true },
     { "failed-flush", test_failed_flush, false },
     { "truncated-image", test_truncated_image, false },
+    { "counters-share-no-line-of-the-cache", test_counters_share_no_line_of_the_cache, false },
 };
 
 int main(int argc, char **argv)

@@ -79,7 +79,7 @@ typedef struct XenBlkbackStats {
         uint64_t events_sent;
         uint64_t events_received;
     } ring;
-} XenBlkbackStats;
+} __attribute__((aligned(64))) XenBlkbackStats;
 
 extern const CounterGroup xen_blkback_counters[];
 
