@@ -351,14 +351,16 @@ def test_bench_idle_counts_wake_ups():
     assert idle.wake_ups({1: ('a', 7, 50)}, ran) == {(1, 'a'): 1}
 
 
-def bench_growth(dearer):
-    """(status, lines) of a run in which 64 queues cost @dearer times as much as one."""
+def bench_growth(dearer, dearer_disks=1.0):
+    """(status, lines) of a run in which the most queues cost so many times as much as one."""
     growth = module(TOP / 'scripts' / 'lib' / 'bench_growth.py')
     out = io.StringIO()
 
-    def count(_program, vifs, queues, rounds, _sources):
-        assert vifs * queues * rounds == growth.QUEUES
-        return {'tx-66': 400.0, 'rx-66': 300.0 * (dearer if vifs * queues == 64 else 1)}
+    def count(_build, bench, shape, _sources):
+        assert bench.queues % (shape[0] * shape[1]) == 0
+        if bench is growth.DISK:
+            return {'read-4k': 1400.0 * (dearer_disks if shape == (8, 4) else 1)}
+        return {'tx-66': 400.0, 'rx-66': 300.0 * (dearer if shape == (1, 64) else 1)}
 
     def usage(_program, queues):
         return {'memory-kb': 60 + 40 * queues, 'granted-pages': 420 * queues, 'fds': 2 + 6 * queues}
@@ -376,11 +378,14 @@ def bench_growth(dearer):
 
 def test_bench_growth_tells_what_grows():
     """What a vif has once is not a queue's; one dearer kind of packet is enough to fail."""
-    status, lines = bench_growth(1.0)
+    status, lines = bench_growth(1.0, 1.04)
     assert not status, lines
-    assert lines[-1] == 'growth instructions-64/1=1.00 memory-a-queue=1720 KB fds-a-queue=6', lines
+    assert lines[-2:] == ['growth instructions-64/1=1.00 memory-a-queue=1720 KB fds-a-queue=6',
+                          'growth disk-instructions-4x8/1=1.04'], lines
     status, lines = bench_growth(1.1)
-    assert status == 1 and ' instructions-64/1=1.10 ' in lines[-1], (status, lines)
+    assert status == 1 and ' instructions-64/1=1.10 ' in lines[-2], (status, lines)
+    status, lines = bench_growth(1.0, 1.1)
+    assert status == 1 and lines[-1].endswith('=1.10'), (status, lines)
 
 
 def test_bench_growth_without_figures():
