@@ -107,15 +107,23 @@ static void claim_free(XenClaim *c)
     errno = saved;
 }
 
+bool xen_is_claimed_here(const Xen *xen, const char *kind, uint16_t domid, unsigned idx)
+{
+    for (const GSList *l = xen->claims; l; l = l->next) {
+        if (((const XenClaim *)l->data)->what == claim_number(kind, domid, idx)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 XenClaim *xen_claim(Xen *xen, const char *kind, uint16_t domid, unsigned idx)
 {
     XenClaim *c;
 
-    for (const GSList *l = xen->claims; l; l = l->next) {
-        if (((const XenClaim *)l->data)->what == claim_number(kind, domid, idx)) {
-            errno = EBUSY;
-            return NULL;
-        }
+    if (xen_is_claimed_here(xen, kind, domid, idx)) {
+        errno = EBUSY;
+        return NULL;
     }
     c = g_new0(XenClaim, 1);
     c->what = claim_number(kind, domid, idx);

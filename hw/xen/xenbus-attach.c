@@ -10,6 +10,8 @@
 
 #include "util/options.h"
 
+#define AGAIN_MS 500
+
 struct XenbusAttach {
     XenbusAttachConfig config;
     Xen *xen;
@@ -17,6 +19,7 @@ struct XenbusAttach {
     char *dir;      /* of the guest's backends of this kind */
     GArray *refused; /* unsigned: devices with an error node of ours */
     XenWatch *watch;
+    guint again;     /* looks once more, because of what another program has */
 };
 
 static char *attach_error_path(const XenbusAttach *a, unsigned idx)
@@ -116,13 +119,33 @@ static bool attach_is_wanted(const XenbusAttach *a, const char *be)
            xen_store_domain_state(a->store, a->config.frontend_id) != XEN_DOMAIN_DEAD;
 }
 
-static bool attach_has_backend(const XenbusAttach *a, unsigned idx)
+static gboolean attach_again(gpointer opaque)
+{
+    XenbusAttach *a = opaque;
+
+    a->again = 0;
+    xenbus_attach_look(a);
+    return G_SOURCE_REMOVE;
+}
+
+/*
+ * One in another program may have been killed just now, and its claim ends a little later than it
+ * is gone, which nothing tells.
+ */
+static bool attach_has_backend(XenbusAttach *a, unsigned idx)
 {
     const XenbusBackOps *back = a->config.back;
-    XenClaim *c = xen_claim(a->xen, back->front_kind ? back->front_kind : back->kind,
-                            a->config.frontend_id, idx);
+    const char *kind = back->front_kind ? back->front_kind : back->kind;
+    XenClaim *c;
 
+    if (xen_is_claimed_here(a->xen, kind, a->config.frontend_id, idx)) {
+        return true;
+    }
+    c = xen_claim(a->xen, kind, a->config.frontend_id, idx);
     xen_unclaim(a->xen, c);
+    if (!c && !a->again) {
+        a->again = g_timeout_add(AGAIN_MS, attach_again, a);
+    }
     return c == NULL;
 }
 
@@ -188,6 +211,7 @@ void xenbus_attach_free(XenbusAttach *a)
         return;
     }
     xen_store_unwatch(a->watch);
+    g_clear_handle_id(&a->again, g_source_remove);
     while (a->refused->len > 0) {
         attach_forget(a, 0);
     }

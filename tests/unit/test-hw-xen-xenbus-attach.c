@@ -5,6 +5,9 @@
  */
 #include "hw/xen/xenbus-attach.h"
 
+#include <glib/gstdio.h>
+#include <unistd.h>
+
 #include "toy-back.h"
 
 #define ERROR_DIR "/local/domain/0/error/backend/toy/1/5"
@@ -99,6 +102,31 @@ static void test_what_comes(void)
     toy_settle();
     g_assert_cmpuint(f.attached, ==, 1);
     down(&f);
+}
+
+/* Another program has it, which is just ending: nothing tells when it has. */
+static void test_another_program_ends(void)
+{
+    g_autofree char *file = NULL;
+    Xen other = { 0 };
+    XenClaim *claim;
+    Fixture f;
+
+    up(&f);
+    g_assert_cmpint(close(g_file_open_tmp("claims-XXXXXX", &file, NULL)), ==, 0);
+    other.claim_file = f.t.host->claim_file = file;
+    claim = xen_claim(&other, "toy", 1, 5);
+    g_assert_nonnull(claim);
+    g_assert_false(xen_is_claimed_here(f.t.host, "toy", 1, 5));
+    toy_toolstack_add(&f.t);
+    watch(&f);
+    toy_settle();
+    g_assert_cmpuint(f.attached, ==, 0);
+    xen_unclaim(&other, claim);
+    TOY_WAIT(f.attached > 0);
+    g_assert_true(xen_is_claimed_here(f.t.host, "toy", 1, 5));
+    down(&f);
+    g_assert_cmpint(g_unlink(file), ==, 0);
 }
 
 /* A toolstack takes it away and makes another one. */
@@ -269,6 +297,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/xenbus-attach/what-is-there", test_what_is_there);
     g_test_add_func("/xenbus-attach/what-comes", test_what_comes);
+    g_test_add_func("/xenbus-attach/another-program-ends", test_another_program_ends);
     g_test_add_func("/xenbus-attach/again", test_again);
     for (unsigned i = 0; i < G_N_ELEMENTS(others); i++) {
         g_autofree char *name = g_strdup_printf("/xenbus-attach/not-this-one/%s-%s", others[i][0],

@@ -164,6 +164,8 @@ void xen_leave_share(Xen *xen, XenShare *s);
 typedef struct XenClaim XenClaim;
 XenClaim *xen_claim(Xen *xen, const char *kind, uint16_t domid, unsigned idx);
 void xen_unclaim(Xen *xen, XenClaim *c); /* NULL is fine */
+/* Whether it is claimed by this process. Main thread. */
+bool xen_is_claimed_here(const Xen *xen, const char *kind, uint16_t domid, unsigned idx);
 
 /* What an operation's errno means: an emulated Xen has limits at either end. */
 const char *xen_strerror(const Xen *xen, int err);
