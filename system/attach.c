@@ -26,8 +26,12 @@ static void attach_free(gpointer opaque)
 static bool attach_make(void *opaque, unsigned idx, const char *be, GError **error)
 {
     Attach *a = opaque;
+    bool ok;
 
-    return a->row->attach(a->system, a->row->back->kind, idx, be, error);
+    a->system->patient = true; /* a ringtap that was killed may have had it */
+    ok = a->row->attach(a->system, a->row->back->kind, idx, be, error);
+    a->system->patient = false;
+    return ok;
 }
 
 static void attach_refused(void *opaque, const char *be, const char *reason)

@@ -74,7 +74,7 @@ BlockObject *blockdev_new(System *s, const char *node_name, BlockConfig *config,
         return NULL;
     }
     config->node_name = name;
-    config->at_start = !s->up;
+    config->at_start = !s->up || s->patient;
     node = block_node_open(config, error);
     if (!node) {
         return NULL;

@@ -85,6 +85,7 @@ typedef struct System {
     GMainLoop *loop;
     RunState state;
     bool up;             /* the command line is done */
+    bool patient; /* a program that is just ending may have what is wanted */
     bool log_open;       /* there is a log apart from stderr */
     bool ended;          /* the main loop has nothing left to do */
     bool failed;         /* and that is an error */

@@ -4,11 +4,14 @@
 libxl, on an emulated Xen. Usage: test-attach.py RINGTAP"""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 # pylint: disable=wrong-import-position
@@ -250,6 +253,18 @@ def test_image_in_use():
         wait_state(t, XVDB, '6')
         assert 'lock' in t.error(XVDB), t.error(XVDB)
         assert devices(q) == {'xvda': 'xen-disk'} and len(nodes(q)) == 2
+
+
+def test_image_of_one_that_ends():
+    """A ringtap that was killed has its image a little longer: that is waited for."""
+    with host() as (r, q, t), open(f'{r.dir}/a', 'rb') as image:
+        # QEMU's byte for "nobody else may write", for a time
+        lock = struct.pack('hhqqi4x', fcntl.F_RDLCK, os.SEEK_SET, 201, 1, 0)
+        fcntl.fcntl(image, fcntl.F_OFD_SETLK, lock)
+        threading.Timer(0.3, image.close).start()
+        t.attach(XVDA, f'aio:{r.dir}/a')
+        wait_for(lambda: t.state(XVDA) != '1', 'an answer')
+        assert t.state(XVDA) == '2', t.error(XVDA)
 
 
 def test_readers_share_an_image():
