@@ -58,9 +58,13 @@ bool image_server_start(ImageServer *s, const char *path, const char *const *arg
     return true;
 }
 
+/* It has stopped when all of its threads have, a little after the signal. */
 void image_server_signal(const ImageServer *s, int sig)
 {
     g_assert_cmpint(kill(s->pid, sig), ==, 0);
+    if (sig == SIGSTOP) {
+        g_assert_cmpint(waitpid(s->pid, NULL, WUNTRACED), ==, s->pid);
+    }
 }
 
 void image_server_kill(ImageServer *s)
