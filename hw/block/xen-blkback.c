@@ -36,11 +36,6 @@ static XenKeys *blkback_keys_new(XenBackQueues *qs)
     return blkback_store_keys_new(container_of(qs, XenBlkback, queues));
 }
 
-static bool blkback_prepare(XenBackQueues *qs, const XenKeys *k, GError **error)
-{
-    return true;
-}
-
 static XenQueue *blkback_start_queue(XenBackQueues *qs, const XenKeys *k, unsigned index,
                                      GError **error)
 {
@@ -55,16 +50,10 @@ static bool blkback_stop_queue(XenBackQueues *qs, XenQueue *q)
     return blkback_queue_stop(container_of(q, BlkbackQueue, base));
 }
 
-static void blkback_connected(XenBackQueues *qs, const XenKeys *k)
-{
-}
-
 static const XenBackQueuesOps blkback_queues_ops = {
     .keys_new = blkback_keys_new,
     .keys_free = blkback_store_keys_free,
-    .prepare = blkback_prepare,
     .start = blkback_start_queue,
-    .connected = blkback_connected,
     .stop = blkback_stop_queue,
 };
 

@@ -16,7 +16,10 @@ static XenbusStep queues_read_keys(XenBackQueues *qs, GError **error)
     }
     step = xen_keys_read(qs->keys, qs->bus->store, qs->bus->fe, error);
     qs->keys_read = step == XENBUS_STEP_DONE;
-    return qs->keys_read && !qs->ops->prepare(qs, qs->keys, error) ? XENBUS_STEP_FAILED : step;
+    if (qs->keys_read && qs->ops->prepare && !qs->ops->prepare(qs, qs->keys, error)) {
+        return XENBUS_STEP_FAILED;
+    }
+    return step;
 }
 
 static XenbusStep queues_add(XenBackQueues *qs, GError **error)
@@ -41,7 +44,9 @@ XenbusStep xen_back_queues_connect(XenBackQueues *qs, GError **error)
         step = queues_add(qs, error);
     }
     if (step == XENBUS_STEP_DONE) {
-        qs->ops->connected(qs, qs->keys);
+        if (qs->ops->connected) {
+            qs->ops->connected(qs, qs->keys);
+        }
         queues_forget_keys(qs);
     }
     return step;

@@ -201,11 +201,6 @@ static void back_keys_free(XenKeys *k)
     g_free(container_of(k, BackKeys, base));
 }
 
-static bool back_prepare(XenBackQueues *qs, const XenKeys *k, GError **error)
-{
-    return true;
-}
-
 static bool back_stop(XenBackQueues *qs, XenQueue *base)
 {
     BackQueue *q = container_of(base, BackQueue, base);
@@ -244,16 +239,10 @@ static XenQueue *back_start(XenBackQueues *qs, const XenKeys *k, unsigned index,
     return &q->base;
 }
 
-static void back_connected(XenBackQueues *qs, const XenKeys *k)
-{
-}
-
 static const XenBackQueuesOps back_queues_ops = {
     .keys_new = back_keys_new,
     .keys_free = back_keys_free,
-    .prepare = back_prepare,
     .start = back_start,
-    .connected = back_connected,
     .stop = back_stop,
 };
 

@@ -21,11 +21,11 @@ typedef struct XenBackQueuesOps {
     /* For a connection, to be read: xen_keys_init(). */
     XenKeys *(*keys_new)(XenBackQueues *qs);
     void (*keys_free)(XenKeys *k);
-    /* All keys are read: whatever a queue needs of the device. */
+    /* All keys are read: whatever a queue needs of the device. Optional. */
     bool (*prepare)(XenBackQueues *qs, const XenKeys *k, GError **error);
     /* Maps, binds, and hands it to its thread. NULL: nothing is left. */
     XenQueue *(*start)(XenBackQueues *qs, const XenKeys *k, unsigned index, GError **error);
-    /* All of them run. */
+    /* All of them run. Optional. */
     void (*connected)(XenBackQueues *qs, const XenKeys *k);
     /*
      * Takes it back from its thread, unmaps, unbinds, frees. Before that, it may wait for what is
