@@ -149,7 +149,9 @@ void vhost_user_rig_negotiate(VhostUserRig *r, uint64_t features)
 void vhost_user_rig_ring(VhostUserRig *r, VhostUserFrontRing *ring, unsigned index,
                          uint16_t size)
 {
-    VirtqDriverConfig c = { .size = size, .gpa = index * 0x10000ull };
+    /* Nothing is at address 0: that is what descriptors say whose memory is taken away while they
+     * are read, and their buffers are not to lie in a ring, which another thread may read. */
+    VirtqDriverConfig c = { .size = size, .gpa = (index + 1) * 0x10000ull };
 
     vhost_user_front_ring_init(r->front, ring, index, &c);
 }

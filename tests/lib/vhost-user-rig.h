@@ -62,7 +62,7 @@ void vhost_user_rig_expect_warning(VhostUserRig *r, const char *text); /* NULL: 
 
 /* Negotiates features and all protocol features, and shares 1 MiB at 0 and 1 MiB at 1 GiB. */
 void vhost_user_rig_negotiate(VhostUserRig *r, uint64_t features);
-/* Ring @index of @size in the first MiB, initialised but not started; 64 KiB apart. */
+/* Ring @index of @size in the first MiB, initialised but not started; 64 KiB apart, from 64 KiB. */
 void vhost_user_rig_ring(VhostUserRig *r, VhostUserFrontRing *ring, unsigned index,
                          uint16_t size);
 /* Open descriptors of the process. */
