@@ -1,5 +1,5 @@
 /*
- * -netdev: the registry of netdevs and of their types.
+ * -netdev: the registry of netdevs.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,8 +8,6 @@
 #include "util/log.h"
 
 #define MAX_NETDEVS 1024u
-
-const char *const netdev_types[] = { "tap", NULL };
 
 /* QEMU's others, as a QEMU without them names them. */
 static const char *const absent_types[] = {
@@ -42,31 +40,30 @@ static Netdev *netdev_find_deleted(System *s, const char *id)
     return NULL;
 }
 
-static Netdev *netdev_new_tap(System *s, OptDict *args, TapFdByName *by_name, void *opaque,
-                              GError **error)
+static Netdev *netdev_new_of(System *s, const OptBranch *type, OptDict *args,
+                             TapFdByName *by_name, void *opaque, GError **error)
 {
-    TapConfig *config = opt_config_new(&tap_options, args, OPT_PARAMETERS, error);
+    void *config = opt_config_new(type->table, args, OPT_PARAMETERS, error);
+    const char *id = config ? *(char **)config : NULL; /* the first member of all of them */
     Netdev *nd = NULL;
 
     if (!config) {
         return NULL;
     }
-    if (netdev_find(s, config->id) || netdev_job_has(s, config->id)) {
-        system_set_error(error, s->up ? "Duplicate ID '%s'" : "Duplicate ID '%s' for netdev",
-                         config->id);
+    if (netdev_find(s, id) || netdev_job_has(s, id)) {
+        system_set_error(error, s->up ? "Duplicate ID '%s'" : "Duplicate ID '%s' for netdev", id);
     } else if (s->netdevs->len + s->netdev_jobs->len >= MAX_NETDEVS) {
         system_set_error(error, "there are %u netdevs already", MAX_NETDEVS);
     } else {
-        config->at_start = !s->up;
-        nd = tap_new(config, by_name, opaque, error);
+        nd = netdev_type_open(s, type, config, by_name, opaque, error);
     }
-    opt_config_free(&tap_options, config);
+    opt_config_free(type->table, config);
     return nd;
 }
 
 static bool netdev_check_type(const char *type, const OptDict *args, GError **error)
 {
-    if (g_strv_contains(netdev_types, type)) {
+    if (netdev_type_find(type)) {
         return true;
     }
     if (!g_strv_contains(absent_types, type)) {
@@ -102,7 +99,7 @@ static Netdev *netdev_new(System *s, OptDict *args, TapFdByName *by_name, void *
     if (!type || !netdev_check_type(type, args, error)) {
         return NULL;
     }
-    return netdev_new_tap(s, args, by_name, opaque, error);
+    return netdev_new_of(s, netdev_type_find(type), args, by_name, opaque, error);
 }
 
 bool netdev_add(System *s, OptDict *args, GError **error)
@@ -247,6 +244,7 @@ void netdevs_warn_unused(System *s)
 char *netdev_help(const char *arg, GError **error)
 {
     g_autofree char *topic = system_help_topic(arg, "type");
+    const OptBranch *type = topic ? netdev_type_find(topic) : NULL;
 
     if (topic && topic[0] == '\0') {
         GString *out = g_string_new("Available netdev backend types:\n");
@@ -256,5 +254,5 @@ char *netdev_help(const char *arg, GError **error)
         }
         return g_string_free(out, FALSE);
     }
-    return g_strcmp0(topic, "tap") == 0 ? opt_table_help(&tap_options) : NULL;
+    return type ? opt_table_help(type->table) : NULL;
 }

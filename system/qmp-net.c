@@ -30,7 +30,6 @@ static const OptMember netdev_members[] = {
     { "type", OPT_ENUM, offsetof(NetdevArgs, type), .required = true, .values = &netdev_type },
     { 0 },
 };
-static const OptBranch netdev_branches[] = { { "tap", &tap_options }, { 0 } };
 static const OptTable netdev_args = { "Netdev", sizeof(NetdevArgs), netdev_members, "type",
                                       netdev_branches, offsetof(NetdevArgs, u) };
 

@@ -210,8 +210,15 @@ void *secret_find(System *s, const char *id); /* NULL: there is none */
 GPtrArray *secret_arguments(System *s); /* char * for --object of a daemon, the system's; NULL */
 void secret_free(gpointer opaque);
 
-/* netdevs.c */
+/* netdev-types.c: what each takes is a config struct whose first member is the id */
 extern const char *const netdev_types[]; /* ends with NULL */
+extern const OptBranch netdev_branches[];
+const OptBranch *netdev_type_find(const char *type); /* NULL: there is no such type */
+/* @by_name, with @opaque, as in tap_new(). What @config has may be changed. */
+Netdev *netdev_type_open(System *s, const OptBranch *type, void *config, TapFdByName *by_name,
+                         void *opaque, GError **error);
+
+/* netdevs.c */
 bool netdev_add(System *s, OptDict *args, GError **error); /* waits for script= */
 /*
  * As QMP does it: true and a job in *@ret_job, which is NULL before, if a script is running

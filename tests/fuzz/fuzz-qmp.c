@@ -35,6 +35,7 @@ const OptTable tap_options = { "tap", sizeof(char *), option_members };
 const OptTable iothread_options = { "iothread", sizeof(char *), option_members };
 const OptTable secret_options = { "secret", sizeof(char *), option_members };
 const char *const netdev_types[] = { "tap", NULL };
+const OptBranch netdev_branches[] = { { "tap", &tap_options }, { 0 } };
 
 void run_stop(System *s)
 {
