@@ -76,7 +76,7 @@ typedef struct BlkfrontQueue {
     uint32_t ring_refs[XEN_RING_MAX_PAGES];
     XenRing ring;
     uint64_t seq;          /* of requests */
-    unsigned turn;         /* the lane that is served first */
+    unsigned turn;         /* of its lanes, the one whose request is put next */
 
     /* from blkfront_queue_start() on */
     unsigned n_slots;

@@ -252,22 +252,39 @@ static bool ring_put_part(BlkfrontQueue *q, BlkfrontLane *l)
     return true;
 }
 
+/* What its lanes have, a slot of each in turn, until there is no room. How many. */
+static unsigned ring_put_lanes(BlkfrontQueue *q, unsigned n_lanes)
+{
+    const XenBlkfront *bf = q->bf;
+    unsigned n = 0, empty = 0;
+
+    while (empty < n_lanes) {
+        BlkfrontLane *l = &bf->lane[q->base.q.index + q->turn * bf->plan.n_queues];
+
+        if (!blkfront_lane_next(l)) {
+            empty++;
+        } else if (ring_put_part(q, l)) {
+            empty = 0;
+            n++;
+        } else {
+            break; /* it is its turn still: who comes later does not get the room first */
+        }
+        q->turn = q->turn + 1 < n_lanes ? q->turn + 1 : 0;
+    }
+    return n;
+}
+
 unsigned blkfront_ring_put(BlkfrontQueue *q)
 {
     const XenBlkfront *bf = q->bf;
     unsigned n_rings = bf->plan.n_queues;
     unsigned n_lanes = (bf->n_lanes - q->base.q.index + n_rings - 1) / n_rings;
-    unsigned n = 0;
+    unsigned n;
 
-    for (unsigned i = 0; i < n_lanes; i++) {
-        BlkfrontLane *l = &bf->lane[q->base.q.index + (q->turn + i) % n_lanes * n_rings];
-
-        blkfront_lane_refill(l);
-        while (blkfront_lane_next(l) && ring_put_part(q, l)) {
-            n++;
-        }
+    for (unsigned i = q->base.q.index; i < bf->n_lanes; i += n_rings) {
+        blkfront_lane_refill(&bf->lane[i]);
     }
-    q->turn++;
+    n = ring_put_lanes(q, n_lanes);
     if (n > 0 && xen_ring_push_requests(&q->ring)) {
         xen_queue_notify(&q->base, 0);
         counter_add(&bf->lane[q->base.q.index].stats.events_sent, 1);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "hw/core/counter.h"
 #include "vbd-test.h"
 
 static void up(VbdTest *t, const VbdBackConfig *c)
@@ -119,6 +120,47 @@ static void test_many(void)
         vbd_expect(jobs, N, 0);
     }
     g_assert_cmpmem(vbd_back_image(&t.b), N * 48 * KIB, t.buf, N * 48 * KIB);
+    vbd_test_down(&t);
+}
+
+/* No lane has been given two slots more than another one. */
+static void check_turns(const VbdTest *t)
+{
+    uint64_t least = UINT64_MAX, most = 0;
+
+    for (unsigned i = 0; i < t->v.config.queues; i++) {
+        uint64_t n = counter_read(&xen_blkfront_stats(t->v.bf, i)->requests);
+
+        least = MIN(least, n);
+        most = MAX(most, n);
+    }
+    g_assert_cmpuint(most - least, <=, 1);
+}
+
+/* One ring serves all queues, and is never empty: each has its turn, whenever it is looked at. */
+static void test_turns(void)
+{
+    enum { LANES = 3, N = 40 * LANES, RING = 32 };
+    g_autofree VbdJob *jobs = g_new0(VbdJob, N);
+    VbdBackConfig one = { .max_queues = 1 };
+    VbdTest t;
+
+    vbd_test_up(&t);
+    t.v.config.queues = LANES;
+    vbd_front_start(&t.v);
+    for (unsigned i = 0; i < N; i++) {
+        vbd_submit(&t.v, i * LANES / N, &jobs[i], BLOCK_WRITE, i * KIB, t.buf + i * KIB, KIB);
+    }
+    vbd_test_back(&t, &one);
+    vbd_back_set_budget(&t.b, 0);
+    for (unsigned n = RING; n <= N; n++) {
+        VBD_WAIT(VBD_COUNT(&t.v, requests) == n);
+        check_turns(&t);
+        vbd_back_set_budget(&t.b, 1);
+    }
+    vbd_back_set_budget(&t.b, -1);
+    vbd_expect(jobs, N, 0);
+    vbd_test_expect(&t, 0, N * KIB);
     vbd_test_down(&t);
 }
 
@@ -380,6 +422,7 @@ int main(int argc, char **argv)
 #define TEST(name, fn) g_test_add_func("/xen-blkfront/" name, fn)
     TEST("split", test_split);
     TEST("many", test_many);
+    TEST("turns", test_turns);
     TEST("without-data", test_without_data);
     TEST("flush", test_flush);
     TEST("barrier", test_barrier);
