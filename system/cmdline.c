@@ -56,7 +56,7 @@ static const CmdOption options[] = {
     { "", .help = "Standard options:" },
     { "help", .help = "display this help and exit; also -h" },
     { "version", .help = "display version information and exit" },
-    { "machine", "[type=]NAME[,accel=NAME]", "xenpv or none ('-machine help' for list)",
+    { "machine", "[type=]NAME[,accel=NAME]", "xenpv, pc, virt or none ('-machine help' for list)",
       .handle = machine_set, .topic = machine_help },
     { "accel", "[accel=]NAME[,prop=value]",
       "which Xen: xen, xenemu or qtest ('-accel help' for list,\n"
@@ -70,7 +70,7 @@ static const CmdOption options[] = {
       .handle = set_xen_attach },
     { "name", "[guest=]NAME", "a name for the guest, for query-name", .handle = set_name,
       .topic = name_help },
-    { "m", "[size=]MEGS", "memory of the guest that -accel qtest makes, default 256",
+    { "m", "[size=]MEGS", "memory of the guest of -accel qtest, default 256, pc and virt 128",
       .handle = set_memory },
     { "S", .help = "do not offer devices before QMP 'cont'", .handle = set_paused },
 

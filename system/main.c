@@ -53,7 +53,7 @@ static bool main_start_qtest(System *s, GError **error)
         .xen = s->xen_path ? s->xen : NULL,
         .xen_path = s->xen_path,
         .domid = s->xen_domid,
-        .ram_size = s->ram_size,
+        .ram_size = machine_ram_size(s),
     };
 
     if (!s->qtest) {

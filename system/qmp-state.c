@@ -66,8 +66,11 @@ static const OptMember kvm_members[] = {
 static const OptTable kvm_table = { "KvmInfo", sizeof(KvmInfo), kvm_members };
 static const OptMember kvm_result = { .type = OPT_STRUCT, .table = &kvm_table };
 
+#define MACHINE_MAX_CPUS 255 /* as many as a caller may ask for: there is none in any case */
+
 typedef struct MachineInfo {
     char *name;
+    char *alias;
     bool is_default;
     int64_t cpu_max;
     bool hotpluggable_cpus;
@@ -79,6 +82,7 @@ typedef struct MachineInfo {
 /* Exactly the members of QEMU 10's schema: strict clients abort at another one. */
 static const OptMember machine_members[] = {
     { "name", OPT_STR, offsetof(MachineInfo, name), .required = true },
+    { "alias", OPT_STR, offsetof(MachineInfo, alias) },
     { "is-default", OPT_BOOL, offsetof(MachineInfo, is_default) },
     { "cpu-max", OPT_INT64, offsetof(MachineInfo, cpu_max), .required = true },
     { "hotpluggable-cpus", OPT_BOOL, offsetof(MachineInfo, hotpluggable_cpus), .required = true },
@@ -172,15 +176,16 @@ static bool query_kvm(void *opaque, QmpMonitor *m, const void *args, void *ret, 
 static bool query_machines(void *opaque, QmpMonitor *m, const void *args, void *ret,
                            GError **error)
 {
-    const char *const *names = machine_names();
     GArray *list = g_array_new(FALSE, FALSE, sizeof(MachineInfo *));
 
-    for (unsigned i = 0; names[i]; i++) {
+    for (const MachineType *type = machine_types(); type->name; type++) {
         MachineInfo *info = g_new0(MachineInfo, 1);
 
-        info->name = g_strdup(names[i]);
-        info->is_default = i == 0;
-        info->cpu_max = 1;
+        info->name = g_strdup(type->name);
+        info->alias = g_strdup(type->alias);
+        info->is_default = type == machine_types();
+        info->cpu_max = type->has_pci || type->has_mmio ? MACHINE_MAX_CPUS : 1;
+        info->acpi = type->has_pci;
         g_array_append_val(list, info);
     }
     *(GArray **)ret = list;

@@ -92,7 +92,8 @@ bool set_memory(System *s, const char *arg, GError **error)
     if (!config) {
         return false;
     }
-    ok = opt_parse_size(config->size ? config->size : "256", 'M', &s->ram_size);
+    s->ram_given = config->size != NULL;
+    ok = !config->size || opt_parse_size(config->size, 'M', &s->ram_size);
     opt_config_free(&memory_options, config);
     return ok || system_set_error(error, "Parameter 'size' expects a non-negative number below "
                                   "2^64\nOptional suffix k, M, G, T, P or E means kilo-, mega-, "

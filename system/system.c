@@ -11,7 +11,6 @@ void system_init(System *s)
         .machine = machine_default(),
         .accel = { .domid = -1, .ram = DEFAULT_RAM },
         .xen_domid = -1,
-        .ram_size = DEFAULT_RAM,
         .daemon = { .pidfile_fd = -1, .report_fd = -1 },
     };
     s->loop = g_main_loop_new(NULL, FALSE);

@@ -12,6 +12,7 @@
 
 #include "hw/core/registry.h"
 #include "hw/xen/xen-device.h"
+#include "machine.h"
 #include "net/tap.h"
 #include "qmp/qmp.h"
 #include "qtest/qtest.h"
@@ -32,13 +33,6 @@ typedef enum AccelKind {
     ACCEL_XENEMU,
     ACCEL_QTEST,
 } AccelKind;
-
-/* -machine xenpv, -machine none. */
-typedef struct MachineType {
-    const char *name;
-    const char *desc;
-    bool has_xen;
-} MachineType;
 
 /* What -accel and its neighbours ask for. */
 typedef struct AccelConfig {
@@ -73,7 +67,8 @@ typedef struct System {
     char *guest_name;
     int xen_domid;       /* whose devices; -1: not said */
     bool xen_attach;     /* a toolstack started us and waits for "running" */
-    uint64_t ram_size;
+    uint64_t ram_size;   /* -m, if ram_given: machine_ram_size() */
+    bool ram_given;
     bool start_paused;
     char *qtest;
     char *qtest_log;
@@ -180,12 +175,6 @@ void accel_close(System *s);
 extern const DeviceBus xen_bus;
 void accel_record_running(System *s);
 char *accel_help(const char *arg, GError **error);
-
-/* machine.c */
-bool machine_set(System *s, const char *arg, GError **error);
-char *machine_help(const char *arg, GError **error);
-const char *const *machine_names(void);
-const MachineType *machine_default(void);
 
 /* objects.c: iothreads */
 typedef struct IoThreadObject {

@@ -23,9 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /*
  * The adapters of system/ are the real ones; what they would do to the machine is not done.
  */
-static const char *const machines[] = { "none", NULL };
+static const MachineType machines[] = { { .name = "none" }, { 0 } };
 
-const char *const *machine_names(void)
+const MachineType *machine_types(void)
 {
     return machines;
 }

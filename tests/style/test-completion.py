@@ -47,7 +47,8 @@ def test_names():
     assert blockdevs > {'file', 'host_device', 'nbd', 'raw', 'qcow2'}
     for option, names in (('netdev', {'tap'}), ('chardev', {'socket'}),
                           ('object', {'iothread', 'secret'}),
-                          ('machine', {'xenpv', 'none'}), ('accel', {'xen', 'xenemu', 'qtest'}),
+                          ('machine', {'xenpv', 'none', 'pc', 'pc-i440fx-10.0',
+                                       'virt', 'virt-10.0'}), ('accel', {'xen', 'xenemu', 'qtest'}),
                           ('blockdev', blockdevs)):
         assert offered(f'-{option} ') == names, (option, offered(f'-{option} '))
         for name in names:

@@ -409,6 +409,9 @@ def test_queries():
         assert q.command('query-machines')[0] == {
             'name': 'xenpv', 'is-default': True, 'cpu-max': 1, 'hotpluggable-cpus': False,
             'numa-mem-supported': False, 'deprecated': False, 'acpi': False}
+        machines = {m['name']: m for m in q.command('query-machines')}
+        assert machines['pc-i440fx-10.0']['alias'] == 'pc'
+        assert machines['virt-10.0']['alias'] == 'virt'
         assert q.command('qom-list', path='/machine/peripheral') == [
             {'name': 'type', 'type': 'string'}]
         assert q.command('human-monitor-command', command_line='info status') == \
