@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "hw/core/address-space.h"
 #include "hw/xen/xen-store.h"
 #include "qtest/qtest.h"
 #include "util/chardev.h"
@@ -31,6 +32,10 @@ struct Qtest {
     bool too_long;       /* the rest of a line that was refused is to be skipped */
     FILE *log;           /* NULL: none */
     gint64 start_us;
+
+    AddressSpace *memory; /* of the machine, or of the guest of Xen that is there */
+    AddressSpace *ports;  /* NULL: there are none */
+    AddressSpace *own;    /* one of these: for a guest of Xen, or where there is no machine */
 
     Xen *xen;            /* an emulated host, or NULL */
     char *xen_path;

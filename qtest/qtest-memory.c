@@ -1,6 +1,5 @@
 /*
- * QEMU's commands: memory, clock, and what a machine without devices on a bus answers
- * to the others. Where there is no memory, reads see zeros and writes have no effect.
+ * QEMU's commands: memory, I/O ports, clock, and the answer of who has no interrupts to the others.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,40 +10,6 @@
 #include "util/clock.h"
 
 /* --- memory --- */
-
-/* How much of [@addr, @addr + @size) is RAM, from @addr on. */
-static size_t memory_within(const Qtest *q, uint64_t addr, size_t size)
-{
-    uint64_t ram = q->guest ? xenemu_guest_ram_size(q->guest) : 0;
-
-    return addr < ram ? (size_t)MIN(size, ram - addr) : 0;
-}
-
-static uint8_t *memory_at(const Qtest *q, uint64_t addr)
-{
-    return (uint8_t *)xenemu_guest_ram(q->guest) + addr;
-}
-
-static void memory_read(const Qtest *q, uint64_t addr, uint8_t *buf, size_t size)
-{
-    size_t n = memory_within(q, addr, size);
-
-    if (n > 0) {
-        memcpy(buf, memory_at(q, addr), n);
-    }
-    memset(buf + n, 0, size - n);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the next command comes after this one */
-}
-
-static void memory_write(const Qtest *q, uint64_t addr, const uint8_t *buf, size_t size)
-{
-    size_t n = memory_within(q, addr, size);
-
-    if (n > 0) {
-        memcpy(memory_at(q, addr), buf, n);
-    }
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
 
 static bool memory_range(Qtest *q, char **arg, uint64_t *ret_addr, size_t *ret_size)
 {
@@ -63,7 +28,7 @@ static void read_value(Qtest *q, char **arg, unsigned size)
     uint64_t addr, value = 0;
 
     if (qtest_number(q, arg[0], UINT64_MAX, &addr)) {
-        memory_read(q, addr, (uint8_t *)&value, size);
+        address_space_read(q->memory, addr, &value, size);
         qtest_reply(q, "OK 0x%016" G_GINT64_MODIFIER "x", GUINT64_FROM_LE(value));
     }
 }
@@ -77,7 +42,7 @@ static void write_value(Qtest *q, char **arg, unsigned size)
         return;
     }
     value = GUINT64_TO_LE(value); /* too large: truncated, as in QEMU */
-    memory_write(q, addr, (uint8_t *)&value, size);
+    address_space_write(q->memory, addr, &value, size);
     qtest_reply(q, "OK");
 }
 
@@ -137,7 +102,7 @@ static void run_read(Qtest *q, char **arg, unsigned n_args)
     }
     buf = g_malloc(size);
     hex = g_malloc(size * 2 + 1);
-    memory_read(q, addr, buf, size);
+    address_space_read(q->memory, addr, buf, size);
     for (size_t i = 0; i < size; i++) {
         hex[i * 2] = "0123456789abcdef"[buf[i] >> 4];
         hex[i * 2 + 1] = "0123456789abcdef"[buf[i] & 15];
@@ -171,7 +136,7 @@ static void run_write(Qtest *q, char **arg, unsigned n_args)
         }
         buf[i] = (uint8_t)(high << 4 | low);
     }
-    memory_write(q, addr, buf, size);
+    address_space_write(q->memory, addr, buf, size);
     qtest_reply(q, "OK");
 }
 
@@ -190,7 +155,7 @@ static void run_b64read(Qtest *q, char **arg, unsigned n_args)
         return;
     }
     buf = g_malloc(size);
-    memory_read(q, addr, buf, size);
+    address_space_read(q->memory, addr, buf, size);
     text = g_base64_encode(buf, size);
     qtest_reply(q, "OK %s", text);
 }
@@ -209,7 +174,7 @@ static void run_b64write(Qtest *q, char **arg, unsigned n_args)
         return;
     }
     g_base64_decode_inplace(arg[2], &len);
-    memory_write(q, addr, (const uint8_t *)arg[2], MIN(size, len));
+    address_space_write(q->memory, addr, arg[2], MIN(size, len));
     qtest_reply(q, "OK");
 }
 
@@ -225,7 +190,7 @@ static void run_memset(Qtest *q, char **arg, unsigned n_args)
     if (size > 0) {
         buf = g_malloc(size);
         memset(buf, (int)(value & 0xff), size);
-        memory_write(q, addr, buf, size);
+        address_space_write(q->memory, addr, buf, size);
     }
     qtest_reply(q, "OK");
 }
@@ -233,6 +198,68 @@ static void run_memset(Qtest *q, char **arg, unsigned n_args)
 static void run_endianness(Qtest *q, char **arg, unsigned n_args)
 {
     qtest_reply(q, "OK little"); /* all Xen guests are */
+}
+
+/* --- I/O ports --- */
+
+static bool port_of(Qtest *q, const char *text, uint64_t *ret)
+{
+    if (!q->ports) {
+        qtest_reply(q, "FAIL No I/O ports");
+        return false;
+    }
+    return qtest_number(q, text, UINT16_MAX, ret);
+}
+
+static void read_port(Qtest *q, char **arg, unsigned size)
+{
+    uint64_t port, value = 0;
+
+    if (port_of(q, arg[0], &port)) {
+        address_space_read(q->ports, port, &value, size);
+        qtest_reply(q, "OK 0x%04x", (unsigned)GUINT64_FROM_LE(value));
+    }
+}
+
+static void write_port(Qtest *q, char **arg, unsigned size)
+{
+    uint64_t port, value;
+
+    if (port_of(q, arg[0], &port) && qtest_number(q, arg[1], UINT64_MAX, &value)) {
+        value = GUINT64_TO_LE(value);
+        address_space_write(q->ports, port, &value, size);
+        qtest_reply(q, "OK");
+    }
+}
+
+static void run_inb(Qtest *q, char **arg, unsigned n_args)
+{
+    read_port(q, arg, 1);
+}
+
+static void run_inw(Qtest *q, char **arg, unsigned n_args)
+{
+    read_port(q, arg, 2);
+}
+
+static void run_inl(Qtest *q, char **arg, unsigned n_args)
+{
+    read_port(q, arg, 4);
+}
+
+static void run_outb(Qtest *q, char **arg, unsigned n_args)
+{
+    write_port(q, arg, 1);
+}
+
+static void run_outw(Qtest *q, char **arg, unsigned n_args)
+{
+    write_port(q, arg, 2);
+}
+
+static void run_outl(Qtest *q, char **arg, unsigned n_args)
+{
+    write_port(q, arg, 4);
 }
 
 /* --- clock --- */
@@ -285,11 +312,6 @@ static void run_clock_set(Qtest *q, char **arg, unsigned n_args)
 
 /* --- what there is not --- */
 
-static void run_port(Qtest *q, char **arg, unsigned n_args)
-{
-    qtest_reply(q, "FAIL No I/O ports");
-}
-
 static void run_no_device(Qtest *q, char **arg, unsigned n_args)
 {
     qtest_reply(q, "FAIL Unknown device");
@@ -317,12 +339,12 @@ const QtestCommand qtest_memory_commands[] = {
     { "endianness", 0, 0, .run = run_endianness },
     { "clock_step", 0, 1, .run = run_clock_step },
     { "clock_set", 1, 1, .run = run_clock_set },
-    { "inb", 1, 1, .run = run_port },
-    { "inw", 1, 1, .run = run_port },
-    { "inl", 1, 1, .run = run_port },
-    { "outb", 2, 2, .run = run_port },
-    { "outw", 2, 2, .run = run_port },
-    { "outl", 2, 2, .run = run_port },
+    { "inb", 1, 1, .run = run_inb },
+    { "inw", 1, 1, .run = run_inw },
+    { "inl", 1, 1, .run = run_inl },
+    { "outb", 2, 2, .run = run_outb },
+    { "outw", 2, 2, .run = run_outw },
+    { "outl", 2, 2, .run = run_outl },
     { "irq_intercept_in", 1, 1, .run = run_no_device },
     { "irq_intercept_out", 1, 2, .run = run_no_device },
     { "set_irq_in", 4, 4, .run = run_no_device },

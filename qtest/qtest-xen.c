@@ -34,6 +34,9 @@ bool qtest_guest_attach(Qtest *q, int domid, uint64_t ram_size, GError **error)
         qtest_guest_kill(q);
         return false;
     }
+    address_space_add_ram(q->own, &(RamRegion){ .size = xenemu_guest_ram_size(q->guest),
+                                                .fd = -1,
+                                                .host = xenemu_guest_ram(q->guest) });
     return true;
 }
 
@@ -41,6 +44,7 @@ void qtest_guest_kill(Qtest *q)
 {
     g_clear_pointer(&q->guest_store, xen_store_close);
     g_clear_pointer(&q->evtchn, xenemu_evtchn_close);
+    address_space_clear_ram(q->own);
     g_clear_pointer(&q->guest, xenemu_guest_detach);
 }
 

@@ -321,6 +321,9 @@ Qtest *qtest_new(const QtestConfig *config, GError **error)
     q->out = g_byte_array_new();
     q->chardev = g_strdup(config->chardev);
     q->start_us = g_get_monotonic_time();
+    q->own = address_space_new(UINT64_MAX, 0);
+    q->memory = config->memory ? config->memory : q->own;
+    q->ports = config->ports;
     if (config->xen && config->xen_path) {
         q->xen = config->xen;
         q->xen_path = g_strdup(config->xen_path);
@@ -352,6 +355,7 @@ void qtest_free(Qtest *q)
     if (q->log && q->log != stderr) {
         fclose(q->log);
     }
+    address_space_free(q->own);
     g_byte_array_unref(q->in);
     g_byte_array_unref(q->out);
     g_free(q->chardev);

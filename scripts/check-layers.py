@@ -22,7 +22,7 @@ LAYERS = {
     'hw/net': ['hw/xen', 'hw/virtio', 'hw/core', 'net', 'util'],
     'hw/block': ['hw/xen', 'hw/virtio', 'hw/core', 'block', 'util'],
     'qmp': ['util'],
-    'qtest': ['hw/xen', 'util'],
+    'qtest': ['hw/xen', 'hw/core', 'util'],
     'system': ['qmp', 'qtest', 'hw/net', 'hw/block', 'hw/xen', 'hw/virtio', 'hw/core', 'net',
                'block', 'util'],
 }

@@ -50,6 +50,8 @@ static bool main_start_qtest(System *s, GError **error)
     QtestConfig config = {
         .chardev = s->qtest,
         .log = s->qtest_log,
+        .memory = s->board ? s->board->memory : NULL,
+        .ports = s->board ? s->board->ports : NULL,
         .xen = s->xen_path ? s->xen : NULL,
         .xen_path = s->xen_path,
         .domid = s->xen_domid,
@@ -113,7 +115,7 @@ static bool main_start(System *s, const CmdLine *cmd, GError **error)
     if (s->state == RUN_SHUTDOWN) {
         return true; /* nothing was promised yet: the loop ends at once */
     }
-    if (!main_open_accel(s, cmd, error) || !main_start_qtest(s, error)) {
+    if (!main_open_accel(s, cmd, error) || !board_open(s, error) || !main_start_qtest(s, error)) {
         return false;
     }
     if (s->state == RUN_SHUTDOWN) {

@@ -41,6 +41,7 @@ void system_done(System *s)
     g_ptr_array_unref(s->iothreads);
     g_ptr_array_unref(s->secrets);
     g_clear_pointer(&s->qtest_server, qtest_free);
+    board_close(s);
     accel_close(s);
     daemon_done(s);
     g_main_loop_unref(s->loop);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "board.h"
 #include "hw/core/registry.h"
 #include "hw/xen/xen-device.h"
 #include "machine.h"
@@ -99,6 +100,7 @@ typedef struct System {
     GPtrArray *netdev_jobs; /* NetdevJob *: netdevs that are coming or going */
     GPtrArray *chardevs;
     GPtrArray *blockdevs;
+    Board *board;        /* NULL: the machine has none */
     DeviceRegistry *devices;
     unsigned n_qmp;      /* -qmp options */
     unsigned next_anon;  /* number of the next device without an id */

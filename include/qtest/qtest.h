@@ -1,7 +1,8 @@
 /*
  * -qtest: a test drives the program line by line, as QEMU's libqtest does: it reads and
  * writes the guest's memory and moves the clock. The guest is a domain of the emulated
- * Xen in this process, whose frontend the test plays. Protocol: docs/devel/qtest.rst.
+ * Xen in this process, whose frontend the test plays, or a machine of QEMU's without a CPU.
+ * Protocol: docs/devel/qtest.rst.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hw/core/address-space.h"
 #include "hw/xen/xen-ops.h"
 
 typedef struct Qtest Qtest;
@@ -19,6 +21,8 @@ typedef struct Qtest Qtest;
 typedef struct QtestConfig {
     const char *chardev;  /* unix:PATH[,server=on[,wait=off]] */
     const char *log;      /* a file; "none"; NULL: stderr */
+    AddressSpace *memory; /* of a machine; NULL: of the guest of @xen, if that is there */
+    AddressSpace *ports;  /* of the machine; NULL: it has none */
     Xen *xen;             /* from xen_xenemu_open_host(); NULL: there is no guest, no memory */
     const char *xen_path; /* where domains attach to @xen */
     int domid;            /* of the guest, -1: the host chooses */

@@ -89,6 +89,38 @@ static void test_outside_of_ram(Fixture *f, gconstpointer data)
     expect(f, "read 0xfffffffffffffffe 4", "OK 0x00000000");
 }
 
+/* A machine of QEMU's, without a guest of Xen. */
+static void test_pc(Fixture *f, gconstpointer data)
+{
+    expect(f, "writel 0 0x11223344", "OK");
+    expect(f, "readl 0", "OK 0x0000000011223344");
+    expect(f, "writeq 0x7fffffc 0xffffffffffffffff", "OK"); /* of 128 MiB */
+    expect(f, "readq 0x7fffffc", "OK 0x00000000ffffffff");
+    expect(f, "inb 0x80", "OK 0x00ff");
+    expect(f, "inw 0x80", "OK 0xffff");
+    expect(f, "inl 0xffff", "OK 0xffffffff");
+    expect(f, "outl 0x80 1", "OK");
+    expect_prefix(f, "inb 0x10000", "FAIL");
+}
+
+static void test_pc_hole(Fixture *f, gconstpointer data)
+{
+    expect(f, "writeb 0xbfffffff 1", "OK");
+    expect(f, "readw 0xbfffffff", "OK 0x0000000000000001");
+    expect(f, "writel 0xc0000000 1", "OK");
+    expect(f, "readl 0xc0000000", "OK 0x0000000000000000");
+    expect(f, "writel 0x100000000 2", "OK");
+    expect(f, "readl 0x100000000", "OK 0x0000000000000002");
+}
+
+static void test_virt(Fixture *f, gconstpointer data)
+{
+    expect(f, "writel 0x40000000 1", "OK");
+    expect(f, "readl 0x40000000", "OK 0x0000000000000001");
+    expect(f, "readq 0x3ffffffc", "OK 0x0000000100000000");
+    expect(f, "readl 0x44000000", "OK 0x0000000000000000");
+}
+
 static void test_clock(Fixture *f, gconstpointer data)
 {
     expect(f, "clock_step 1000", "OK 1000");
@@ -300,6 +332,9 @@ int main(int argc, char **argv)
     ADD("event-channels", NULL, test_event_channels);
     ADD("store", NULL, test_store);
     ADD("guest-dies-and-another-comes", NULL, test_guest_dies_and_another_comes);
+    ADD("pc", "-machine pc", test_pc);
+    ADD("pc-hole", "-machine pc-i440fx-7.2 -m 4G", test_pc_hole);
+    ADD("virt", "-machine virt -m 64", test_virt);
     ADD("without-xen", "-machine none", test_without_xen);
     return g_test_run();
 }

@@ -1,0 +1,91 @@
+/*
+ * The machines pc and virt: their memory is a file without a name, which devices map, too, and may
+ * share with somebody else.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "board.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "system.h"
+#include "util/fd.h"
+
+/* pc: where QEMU splits memory, if it does not fit below that address. */
+#define PC_LOW_MAX     0xe0000000ull
+#define PC_LOW_SPLIT   0xc0000000ull
+#define PC_HIGH        (4ull << 30)
+/* More is not memory of a test, and no address of a guest's. */
+#define BOARD_RAM_MAX  (1ull << 40)
+
+static void board_add_ram(Board *b, uint64_t base, uint64_t offset, uint64_t size)
+{
+    address_space_add_ram(b->memory, &(RamRegion){
+        .base = base,
+        .size = size,
+        .fd = b->ram_fd,
+        .offset = offset,
+        .host = (uint8_t *)b->ram + offset,
+    });
+}
+
+static bool board_make_ram(Board *b, uint64_t size, GError **error)
+{
+    b->ram_fd = memfd_create("ram", MFD_CLOEXEC);
+    if (b->ram_fd >= 0 && ftruncate(b->ram_fd, (off_t)size) == 0) {
+        b->ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, b->ram_fd, 0);
+        if (b->ram != MAP_FAILED) {
+            b->ram_size = size;
+            return true;
+        }
+    }
+    b->ram = NULL;
+    return system_set_error(error, "cannot set up guest memory: %s", g_strerror(errno));
+}
+
+static void board_free(Board *b)
+{
+    address_space_free(b->memory);
+    address_space_free(b->ports);
+    if (b->ram) {
+        munmap(b->ram, b->ram_size);
+    }
+    fd_close(&b->ram_fd);
+    g_free(b);
+}
+
+bool board_open(System *s, GError **error)
+{
+    uint64_t page = (uint64_t)getpagesize();
+    uint64_t size = (machine_ram_size(s) + page - 1) / page * page;
+    Board *b;
+
+    if (!s->machine->has_pci && !s->machine->has_mmio) {
+        return true;
+    }
+    if (size == 0 || size > BOARD_RAM_MAX) {
+        return system_set_error(error, "-m: memory of this machine must be from 1 byte to 1 TiB");
+    }
+    b = g_new0(Board, 1);
+    b->ram_fd = -1;
+    b->memory = address_space_new(UINT64_MAX, 0);
+    b->ports = address_space_new(UINT16_MAX, 0xff);
+    s->board = b;
+    if (!board_make_ram(b, size, error)) {
+        return false;
+    }
+    if (s->machine->has_pci && size > PC_LOW_MAX) {
+        board_add_ram(b, 0, 0, PC_LOW_SPLIT);
+        board_add_ram(b, PC_HIGH, PC_LOW_SPLIT, size - PC_LOW_SPLIT);
+    } else {
+        board_add_ram(b, s->machine->ram_base, 0, size);
+    }
+    return true;
+}
+
+void board_close(System *s)
+{
+    g_clear_pointer(&s->board, board_free);
+}

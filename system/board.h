@@ -1,0 +1,28 @@
+/*
+ * What a machine without Xen is made of: memory, and the buses by which its devices are reached.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef SYSTEM_BOARD_H
+#define SYSTEM_BOARD_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "hw/core/address-space.h"
+
+struct System;
+
+typedef struct Board {
+    AddressSpace *memory;
+    AddressSpace *ports;
+    int ram_fd;
+    void *ram;
+    size_t ram_size;
+} Board;
+
+/* s->board, if the machine has one; before there are devices. */
+bool board_open(struct System *s, GError **error);
+void board_close(struct System *s); /* after the devices */
+
+#endif
