@@ -47,6 +47,20 @@ static const OptMember no_members[] = { { 0 } };
 static const OptTable xen_options = { "xen", sizeof(NoConfig), no_members };
 static const OptTable qtest_options = { "qtest", sizeof(NoConfig), no_members };
 
+static const OptMember kvm_members[] = {
+    { "kernel-irqchip", OPT_STR, .ignored = true },
+    { "dirty-ring-size", OPT_UINT32, .ignored = true },
+    { 0 },
+};
+static const OptTable kvm_options = { "kvm", sizeof(NoConfig), kvm_members };
+static const OptMember tcg_members[] = {
+    { "split-wx", OPT_BOOL, .ignored = true },
+    { "tb-size", OPT_UINT32, .ignored = true },
+    { "thread", OPT_STR, .ignored = true },
+    { 0 },
+};
+static const OptTable tcg_options = { "tcg", sizeof(NoConfig), tcg_members };
+
 static const struct {
     const char *name;
     AccelKind kind;
@@ -55,7 +69,25 @@ static const struct {
     { "xen", ACCEL_XEN, &xen_options },
     { "xenemu", ACCEL_XENEMU, &xenemu_options },
     { "qtest", ACCEL_QTEST, &qtest_options },
+    /* what runs processors: there are none, and the choice of a Xen is as it was */
+    { "tcg", ACCEL_DEFAULT, &tcg_options },
+    { "kvm", ACCEL_DEFAULT, &kvm_options },
 };
+
+static void accel_choose(System *s, size_t i)
+{
+    if (accels[i].kind != ACCEL_DEFAULT) {
+        s->accel.kind = accels[i].kind;
+    } else if (!s->accel.no_processor) {
+        s->accel.no_processor = true;
+        info_report("accelerator %s has no effect: there is no processor", accels[i].name);
+    }
+}
+
+bool accel_enable_kvm(System *s, const char *arg, GError **error)
+{
+    return accel_set(s, "kvm", error);
+}
 
 static bool accel_set_xenemu(System *s, XenemuConfig *config, GError **error)
 {
@@ -95,7 +127,7 @@ bool accel_set(System *s, const char *arg, GError **error)
         if (!config) {
             return false;
         }
-        s->accel.kind = accels[i].kind;
+        accel_choose(s, i);
         if (accels[i].kind == ACCEL_XENEMU) {
             ok = accel_set_xenemu(s, config, error);
         }
@@ -105,20 +137,28 @@ bool accel_set(System *s, const char *arg, GError **error)
     return name ? system_set_error(error, "invalid accelerator %s", name) : false;
 }
 
-/* "xen:tcg": the first that we know. */
-bool accel_set_names(System *s, const char *names, GError **error)
+/* Of @list the first name that is one of the kind; false: there is none. */
+static bool accel_choose_of(System *s, char **list, bool processor)
 {
-    g_auto(GStrv) list = g_strsplit(names, ":", -1);
-
     for (unsigned n = 0; list[n]; n++) {
         for (size_t i = 0; i < G_N_ELEMENTS(accels); i++) {
-            if (g_str_equal(accels[i].name, list[n])) {
-                s->accel.kind = accels[i].kind;
+            if (g_str_equal(accels[i].name, list[n]) &&
+                (accels[i].kind == ACCEL_DEFAULT) == processor) {
+                accel_choose(s, i);
                 return true;
             }
         }
     }
-    return system_set_error(error, "invalid accelerator %s", names);
+    return false;
+}
+
+/* "kvm:xen": the first that is a Xen, or if there is none, one that would run a processor. */
+bool accel_set_names(System *s, const char *names, GError **error)
+{
+    g_auto(GStrv) list = g_strsplit(names, ":", -1);
+
+    return accel_choose_of(s, list, false) || accel_choose_of(s, list, true) ||
+           system_set_error(error, "invalid accelerator %s", names);
 }
 
 char *accel_help(const char *arg, GError **error)

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "objects.h"
+
 /* "driver", "file.driver", "file.file.driver"... */
 static bool is_driver(const char *key)
 {

@@ -27,6 +27,7 @@ typedef struct SocketConfig {
 } SocketConfig;
 
 extern const OptTable socket_options;
+extern const OptTable mon_options; /* monitor.c */
 
 typedef struct ChardevObject {
     char *id;

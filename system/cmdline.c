@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "compat.h"
+#include "objects.h"
 #include "settings.h"
 
 #define HELP_COLUMN 16 /* where the explanation of an option starts, as in QEMU */
@@ -61,7 +62,8 @@ static const CmdOption options[] = {
     { "accel", "[accel=]NAME[,prop=value]",
       "which Xen: xen, xenemu or qtest ('-accel help' for list,\n"
       "'-accel xenemu,help' for its properties). Default: xen where\n"
-      "/dev/xen/evtchn opens, else xenemu; none if no -device is on it",
+      "/dev/xen/evtchn opens, else xenemu; none if no -device is on it.\n"
+      "tcg and kvm are accepted, without effect",
       .handle = accel_set, .topic = accel_help },
     { "xen-domid", "N", "serve the devices of domain N; 1 with an emulated Xen",
       .handle = set_domid },
@@ -118,6 +120,7 @@ static const CmdOption options[] = {
 
     { "", .help = "Accepted for QEMU's callers, without effect:" },
     { "nodefaults", .help = "" },
+    { "enable-kvm", .help = "", .handle = accel_enable_kvm },
     { "no-user-config", .help = "" },
     { "nographic", .help = "" },
     { "no-shutdown", .help = "" },

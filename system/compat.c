@@ -17,7 +17,7 @@ static const OptMember smp_members[] = {
     { "maxcpus", OPT_UINT64, offsetof(SmpConfig, n) },
     { 0 },
 };
-static const OptTable smp_options = { "smp", sizeof(SmpConfig), smp_members };
+const OptTable smp_options = { "smp", sizeof(SmpConfig), smp_members };
 
 typedef struct SandboxConfig {
     bool enable;

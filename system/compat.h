@@ -9,6 +9,7 @@
 
 #include "system.h"
 
+extern const OptTable smp_options;
 bool compat_smp(System *s, const char *arg, GError **error);
 bool compat_uuid(System *s, const char *arg, GError **error);
 bool compat_sandbox(System *s, const char *arg, GError **error);

@@ -5,6 +5,7 @@
  */
 #include "system.h"
 
+#include "objects.h"
 #include "tables.h"
 
 static IoThread *devices_find_thread(void *opaque, const char *id)

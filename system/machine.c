@@ -41,9 +41,9 @@ static const OptMember machine_members[] = {
 static const OptTable none_options = { "none-machine", sizeof(MachineConfig), machine_members };
 static const OptTable pc_options = { "pc-machine", sizeof(MachineConfig), machine_members };
 static const OptTable virt_options = { "virt-machine", sizeof(MachineConfig), machine_members };
-static const OptTable xenpv_options = { "xenpv-machine", sizeof(MachineConfig), machine_members };
+const OptTable xenpv_options = { "xenpv-machine", sizeof(MachineConfig), machine_members };
 
-static const OptTable *machine_options(const MachineType *m)
+const OptTable *machine_options(const MachineType *m)
 {
     if (m->has_pci) {
         return &pc_options;

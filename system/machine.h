@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "util/options.h"
+
 struct System;
 
 /* A row of machine.c. */
@@ -29,6 +31,8 @@ bool machine_set(struct System *s, const char *arg, GError **error);
 char *machine_help(const char *arg, GError **error);
 const MachineType *machine_types(void); /* ends with a NULL name; the first one is the default */
 const MachineType *machine_default(void);
+extern const OptTable xenpv_options; /* as query-command-line-options shows those of a machine */
+const OptTable *machine_options(const MachineType *m);
 uint64_t machine_ram_size(const struct System *s);
 
 #endif

@@ -21,7 +21,7 @@ static const OptMember mon_members[] = {
     { "pretty", OPT_BOOL, .ignored = true, .help = "accepted for compatibility, no effect" },
     { 0 },
 };
-static const OptTable mon_options = { "mon", sizeof(MonConfig), mon_members };
+const OptTable mon_options = { "mon", sizeof(MonConfig), mon_members };
 
 char *monitor_help(const char *arg, GError **error)
 {

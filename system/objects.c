@@ -1,9 +1,9 @@
 /*
- * -object: iothreads; secrets are in secrets.c.
+ * -object: which kinds there are, and iothreads; secrets are in secrets.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "system.h"
+#include "objects.h"
 
 #define MAX_IOTHREADS 256u
 
@@ -56,7 +56,7 @@ IoThreadObject *object_of_thread(System *s, const IoThread *thread)
 
 bool object_check_id(System *s, const char *id, GError **error)
 {
-    if (!object_find(s, id) && !secret_find(s, id)) {
+    if (!object_find(s, id) && !secret_find(s, id) && !system_find(s->inert_objects, id)) {
         return true;
     }
     return system_set_error(error, s->up ? "attempt to add duplicate property '%s' to object (type "
@@ -64,7 +64,7 @@ bool object_check_id(System *s, const char *id, GError **error)
                                          : "Duplicate ID '%s' for object", id);
 }
 
-static bool iothread_add(System *s, IoThreadConfig *config, GError **error)
+static bool iothread_make(System *s, IoThreadConfig *config, GError **error)
 {
     g_autofree char *name = g_strdup_printf("IO %s", config->id);
     IoThread *thread;
@@ -94,35 +94,70 @@ static bool iothread_add(System *s, IoThreadConfig *config, GError **error)
     return true;
 }
 
+static bool iothread_add(System *s, OptDict *args, GError **error)
+{
+    IoThreadConfig *config = opt_config_new(&iothread_options, args, OPT_PARAMETERS, error);
+    bool ok = config && iothread_make(s, config, error);
+
+    opt_config_free(&iothread_options, config);
+    return ok;
+}
+
+/* In the order of object_kinds. */
+const char *const object_types[] = {
+    "iothread", "memory-backend-file", "memory-backend-memfd", "memory-backend-ram",
+    "rng-builtin", "rng-random", "secret", NULL
+};
+const OptEnum object_type = { "ObjectType", object_types };
+
+typedef struct ObjectKind {
+    const OptTable *options; /* its name is the kind's */
+    bool (*add)(System *s, OptDict *args, GError **error); /* NULL: an inert one */
+} ObjectKind;
+
+static const ObjectKind object_kinds[] = {
+    { &iothread_options, iothread_add }, { &memory_file_options }, { &memory_memfd_options },
+    { &memory_ram_options },             { &rng_builtin_options }, { &rng_random_options },
+    { &secret_options, secret_add },
+};
+
+static const ObjectKind *object_kind_find(const char *type)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(object_kinds); i++) {
+        if (g_str_equal(object_kinds[i].options->name, type)) {
+            return &object_kinds[i];
+        }
+    }
+    return NULL;
+}
+
+const OptTable *object_options(const char *type)
+{
+    const ObjectKind *kind = object_kind_find(type);
+
+    return kind ? kind->options : NULL;
+}
+
 bool object_add(System *s, OptDict *args, GError **error)
 {
     g_autofree char *type = opt_dict_take(args, "qom-type", error);
-    IoThreadConfig *config;
-    bool ok;
+    const ObjectKind *kind = type ? object_kind_find(type) : NULL;
 
     if (!type) {
         return false;
     }
-    if (g_str_equal(type, "secret")) {
-        return secret_add(s, args, error);
-    }
-    if (!g_str_equal(type, "iothread")) {
+    if (!kind) {
         return system_set_error(error, "Parameter 'qom-type' does not accept value '%s'", type);
     }
-    config = opt_config_new(&iothread_options, args, OPT_PARAMETERS, error);
-    if (!config) {
-        return false;
-    }
-    ok = iothread_add(s, config, error);
-    opt_config_free(&iothread_options, config);
-    return ok;
+    return kind->add ? kind->add(s, args, error) : inert_object_add(s, kind->options, args, error);
 }
 
 bool object_del(System *s, const char *id, GError **error)
 {
     IoThreadObject *o = object_find(s, id);
 
-    if (g_ptr_array_remove(s->secrets, secret_find(s, id))) {
+    if (g_ptr_array_remove(s->secrets, secret_find(s, id)) ||
+        g_ptr_array_remove(s->inert_objects, system_find(s->inert_objects, id))) {
         return true;
     }
     if (!o) {
@@ -140,10 +175,9 @@ char *object_help(const char *arg, GError **error)
     g_autofree char *topic = system_help_topic(arg, "qom-type");
 
     if (topic && topic[0] == '\0') {
-        return g_strdup("List of user creatable objects:\n  iothread\n  secret\n");
+        g_autofree char *names = g_strjoinv("\n  ", (char **)(void *)object_types);
+
+        return g_strdup_printf("List of user creatable objects:\n  %s\n", names);
     }
-    if (g_strcmp0(topic, "secret") == 0) {
-        return opt_table_help(&secret_options);
-    }
-    return g_strcmp0(topic, "iothread") == 0 ? opt_table_help(&iothread_options) : NULL;
+    return topic && object_options(topic) ? opt_table_help(object_options(topic)) : NULL;
 }

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "system.h"
+#include "objects.h"
 
 typedef struct IoThreadInfo {
     char *id;
@@ -53,8 +53,6 @@ typedef struct ObjectArgs {
     void *u;
 } ObjectArgs;
 
-static const char *const object_types[] = { "iothread", "secret", NULL };
-static const OptEnum object_type = { "ObjectType", object_types };
 static const OptMember object_members[] = {
     { "qom-type", OPT_ENUM, offsetof(ObjectArgs, qom_type), .required = true,
       .values = &object_type },
@@ -62,7 +60,14 @@ static const OptMember object_members[] = {
     { 0 },
 };
 static const OptBranch object_branches[] = {
-    { "iothread", &iothread_options }, { "secret", &secret_options }, { 0 }
+    { "iothread", &iothread_options },
+    { "memory-backend-file", &memory_file_options },
+    { "memory-backend-memfd", &memory_memfd_options },
+    { "memory-backend-ram", &memory_ram_options },
+    { "rng-builtin", &rng_builtin_options },
+    { "rng-random", &rng_random_options },
+    { "secret", &secret_options },
+    { 0 }
 };
 static const OptTable object_args = { "ObjectOptions", sizeof(ObjectArgs), object_members,
                                       "qom-type", object_branches, offsetof(ObjectArgs, u) };

@@ -15,7 +15,7 @@ static const OptMember name_members[] = {
     { "process", OPT_STR, .ignored = true },
     { 0 },
 };
-static const OptTable name_options = { "name", sizeof(NameConfig), name_members };
+const OptTable name_options = { "name", sizeof(NameConfig), name_members };
 
 typedef struct MemoryConfig {
     char *size;
@@ -27,7 +27,7 @@ static const OptMember memory_members[] = {
     { "slots", OPT_STR, .ignored = true },
     { 0 },
 };
-static const OptTable memory_options = { "m", sizeof(MemoryConfig), memory_members };
+const OptTable memory_options = { "m", sizeof(MemoryConfig), memory_members };
 
 typedef struct MsgConfig {
     bool timestamp;
@@ -39,7 +39,7 @@ static const OptMember msg_members[] = {
     { "guest-name", OPT_BOOL, .ignored = true },
     { 0 },
 };
-static const OptTable msg_options = { "msg", sizeof(MsgConfig), msg_members };
+const OptTable msg_options = { "msg", sizeof(MsgConfig), msg_members };
 
 static void *settings_parse(const OptTable *table, const char *arg, const char *implied,
                             GError **error)

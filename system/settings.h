@@ -8,6 +8,11 @@
 
 #include "system.h"
 
+/* For query-command-line-options, as are those of other headers. */
+extern const OptTable name_options;
+extern const OptTable memory_options;
+extern const OptTable msg_options;
+
 /* The options that -name or -msg takes, if @arg asks; "-name help" is a name, as in QEMU. */
 char *name_help(const char *arg, GError **error);
 char *messages_help(const char *arg, GError **error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "system.h"
 
+#include "objects.h"
 #include "tables.h"
 
 #define DEFAULT_RAM (256u << 20)
@@ -16,6 +17,7 @@ void system_init(System *s)
     s->loop = g_main_loop_new(NULL, FALSE);
     s->iothreads = g_ptr_array_new_with_free_func(iothread_object_free);
     s->secrets = g_ptr_array_new_with_free_func(secret_free);
+    s->inert_objects = g_ptr_array_new_with_free_func(inert_object_free);
     s->netdev_jobs = g_ptr_array_new();
     s->netdevs = g_ptr_array_new_with_free_func((GDestroyNotify)netdev_free);
     s->chardevs = g_ptr_array_new_with_free_func(chardev_object_free);
@@ -40,6 +42,7 @@ void system_done(System *s)
     netdevs_free(s);
     g_ptr_array_unref(s->iothreads);
     g_ptr_array_unref(s->secrets);
+    g_ptr_array_unref(s->inert_objects);
     g_clear_pointer(&s->qtest_server, qtest_free);
     board_close(s);
     accel_close(s);

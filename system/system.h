@@ -42,6 +42,7 @@ typedef struct AccelConfig {
     char *connect;     /* xenemu: the host that we are a guest of */
     int domid;         /* then: our domid, -1: the host's choice */
     uint64_t ram;
+    bool no_processor; /* tcg or kvm was named, and that said */
 } AccelConfig;
 
 typedef struct Daemon {
@@ -84,6 +85,7 @@ typedef struct System {
     bool patient; /* a program that is just ending may have what is wanted */
     bool log_open;       /* there is a log apart from stderr */
     bool ended;          /* the main loop has nothing left to do */
+    bool migrate_events; /* migrate-set-capabilities asked for them */
     bool failed;         /* and that is an error */
     guint lost_tag;      /* the emulated host that we are a guest of goes */
     guint close_tag;     /* time-out of RUN_SHUTDOWN */
@@ -96,6 +98,7 @@ typedef struct System {
     char *private_dir;   /* of the emulated host's socket, made by us */
     GPtrArray *iothreads;
     GPtrArray *secrets;  /* secrets.c */
+    GPtrArray *inert_objects; /* inert-objects.c */
     GPtrArray *netdevs;
     GPtrArray *netdev_jobs; /* NetdevJob *: netdevs that are coming or going */
     GPtrArray *chardevs;
@@ -166,10 +169,14 @@ void qmp_query_devices_register(System *s);
 void qmp_device_events_register(System *s);
 void qmp_event_device(System *s, const Device *d, const DeviceEvent *e);
 void qmp_vif_register(System *s);
+void qmp_qom_register(System *s);
+void qmp_machine_register(System *s);
+void qmp_options_register(System *s);
 bool qmp_vif_shows(const Device *d);
 
 /* accel.c */
 bool accel_set(System *s, const char *arg, GError **error);      /* -accel */
+bool accel_enable_kvm(System *s, const char *arg, GError **error);  /* -enable-kvm */
 bool accel_set_names(System *s, const char *names, GError **error); /* -machine accel= */
 bool accel_is_asked_for(const System *s); /* by other options than -device */
 bool accel_open(System *s, GError **error);
@@ -177,29 +184,6 @@ void accel_close(System *s);
 extern const DeviceBus xen_bus;
 void accel_record_running(System *s);
 char *accel_help(const char *arg, GError **error);
-
-/* objects.c: iothreads */
-typedef struct IoThreadObject {
-    char *id;
-    IoThread *thread;
-    unsigned users; /* devices */
-} IoThreadObject;
-
-extern const OptTable iothread_options;
-bool object_add(System *s, OptDict *args, GError **error);
-bool object_del(System *s, const char *id, GError **error);
-IoThreadObject *object_find(System *s, const char *id);
-IoThreadObject *object_of_thread(System *s, const IoThread *thread); /* there is one */
-char *object_help(const char *arg, GError **error);
-bool object_check_id(System *s, const char *id, GError **error); /* no other object has it */
-void iothread_object_free(gpointer opaque);
-
-/* secrets.c */
-extern const OptTable secret_options;
-bool secret_add(System *s, OptDict *args, GError **error);
-void *secret_find(System *s, const char *id); /* NULL: there is none */
-GPtrArray *secret_arguments(System *s); /* char * for --object of a daemon, the system's; NULL */
-void secret_free(gpointer opaque);
 
 /* netdev-types.c: what each takes is a config struct whose first member is the id */
 extern const char *const netdev_types[]; /* ends with NULL */

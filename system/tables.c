@@ -50,5 +50,8 @@ SystemQmpRegister *const system_qmp[] = {
     qmp_query_devices_register,
     qmp_device_events_register,
     qmp_vif_register,
+    qmp_qom_register,
+    qmp_machine_register,
+    qmp_options_register,
     NULL
 };

@@ -19,8 +19,7 @@ static int opt_member_compare(const void *a, const void *b)
     return strcmp((*x)->name, (*y)->name);
 }
 
-/* QEMU's name of the type. */
-static char *opt_type_name(const OptMember *m)
+char *opt_type_name(const OptMember *m)
 {
     g_autofree char *item = NULL;
 

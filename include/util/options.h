@@ -145,6 +145,8 @@ char *opt_json_text(struct json_object *json);
 /* The other way; what else is no UTF-8 is U+FFFD. */
 struct json_object *opt_json_string(const char *text);
 
+/* QEMU's name of the member's type: "uint32". Free it. */
+char *opt_type_name(const OptMember *m);
 /* "X options:" and a line for each member, sorted by name, as -device X,help of QEMU. */
 char *opt_table_help(const OptTable *table);
 /* The same of the branch of a union whose tag is @value, with what all have; NULL: none. */

@@ -21,9 +21,10 @@ LIST = re.compile(r'(?<=\n\.\. from: query-qmp-schema\n\n::\n\n).*', re.S)
 
 
 def table(heading):
-    """First words of the rows of the table whose first column has the heading."""
-    body = re.search(rf'^=+ =+\n{heading} [^\n]*\n=+ =+\n(.*?)^=+ =+$', TEXT, re.M | re.S).group(1)
-    return set(re.findall(r'^``([\w-]+)``', body, re.M))
+    """First words of the rows of the tables whose first column has the heading."""
+    bodies = re.findall(rf'^=+ =+\n{heading} [^\n]*\n=+ =+\n(.*?)^=+ =+$', TEXT, re.M | re.S)
+    assert bodies, heading
+    return set(re.findall(r'^``([\w-]+)``', '\n'.join(bodies), re.M))
 
 
 class Schema:

@@ -14,6 +14,7 @@
 #include "chardev.h"
 #include "hw/net/classes.h"
 #include "hw/net/nic-stats.h"
+#include "objects.h"
 #include "session.h"
 #include "system.h"
 #include "util/json.h"
@@ -33,7 +34,24 @@ const MachineType *machine_types(void)
 static const OptMember option_members[] = { { "id", OPT_STR }, { "x", OPT_BOOL }, { 0 } };
 const OptTable tap_options = { "tap", sizeof(char *), option_members };
 const OptTable iothread_options = { "iothread", sizeof(char *), option_members };
+const OptTable memory_file_options = { "memory-backend-file", sizeof(char *), option_members };
+const OptTable memory_memfd_options = { "memory-backend-memfd", sizeof(char *), option_members };
+const OptTable memory_ram_options = { "memory-backend-ram", sizeof(char *), option_members };
+const OptTable rng_builtin_options = { "rng-builtin", sizeof(char *), option_members };
+const OptTable rng_random_options = { "rng-random", sizeof(char *), option_members };
 const OptTable secret_options = { "secret", sizeof(char *), option_members };
+const char *const object_types[] = { "iothread", "secret", NULL };
+const OptEnum object_type = { "ObjectType", object_types };
+
+const OptTable *object_options(const char *type)
+{
+    return &iothread_options;
+}
+
+const OptTable *machine_options(const MachineType *m)
+{
+    return &iothread_options;
+}
 const char *const netdev_types[] = { "tap", NULL };
 const OptBranch netdev_branches[] = { { "tap", &tap_options }, { 0 } };
 
@@ -331,6 +349,8 @@ static void fake_system_init(System *s)
     qmp_query_devices_register(s);
     qmp_device_events_register(s);
     qmp_vif_register(s);
+    qmp_qom_register(s);
+    qmp_machine_register(s);
 }
 
 static void fake_system_done(System *s)

@@ -46,9 +46,9 @@ def test_names():
     blockdevs = set(said('-blockdev', 'help').split('\n')[1:]) - {''}
     assert blockdevs > {'file', 'host_device', 'nbd', 'raw', 'qcow2'}
     for option, names in (('netdev', {'tap'}), ('chardev', {'socket'}),
-                          ('object', {'iothread', 'secret'}),
+                          ('object', set(said('-object', 'help').split()[5:])),
                           ('machine', {'xenpv', 'none', 'pc', 'pc-i440fx-10.0',
-                                       'virt', 'virt-10.0'}), ('accel', {'xen', 'xenemu', 'qtest'}),
+                                       'virt', 'virt-10.0'}), ('accel', {'xen', 'xenemu', 'qtest', 'tcg', 'kvm'}),
                           ('blockdev', blockdevs)):
         assert offered(f'-{option} ') == names, (option, offered(f'-{option} '))
         for name in names:

@@ -49,6 +49,9 @@ SystemQmpRegister *const system_qmp[] = {
     qmp_query_devices_register,
     qmp_device_events_register,
     qmp_vif_register,
+    qmp_qom_register,
+    qmp_machine_register,
+    qmp_options_register,
     toy_qmp_register,
     NULL
 };

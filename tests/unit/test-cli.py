@@ -111,9 +111,9 @@ TOPICS = (
     (['-device', 'xen-net-device,help'], ['xen-net-device options:', '  netdev=<str>']),
     (['-device', 'xen-netfront,help'], ['xen-netfront options:', '  queues=<uint32>']),
     (['-device', 'xen-net-device,netdev=n0,help'], ['xen-net-device options:']),
-    (['-object', 'help'], ['List of user creatable objects:\n  iothread\n  secret\n']),
+    (['-object', 'help'], ['List of user creatable objects:\n  iothread\n', '\n  secret\n']),
     (['-object', 'iothread,help'], ['iothread options:', '  poll-max-ns=<size>']),
-    (['-accel', 'help'], ['xen\nxenemu\nqtest\n']),
+    (['-accel', 'help'], ['xen\nxenemu\nqtest\ntcg\nkvm\n']),
     (['-accel', 'xenemu,help'], ['  socket=<str>']),
     (['-machine', 'help'], ['Supported machines are:', 'xenpv']),
     (['-machine', 'xenpv,help'], ['xenpv-machine options:', '  accel=<str>']),
@@ -201,8 +201,8 @@ def test_machine_errors():
                    'Use -machine help to list supported machines\n'), err
     assert_refused(['-machine', 'none,foo=1'],
                    "-machine none,foo=1: Property 'none-machine.foo' not found")
-    assert_refused(['-machine', 'xenpv,accel=kvm'],
-                   '-machine xenpv,accel=kvm: invalid accelerator kvm')
+    assert_refused(['-machine', 'xenpv,accel=hvf'],
+                   '-machine xenpv,accel=hvf: invalid accelerator hvf')
 
 
 def test_accel_errors():
@@ -324,6 +324,7 @@ def test_device_without_netdev():
 def test_object_errors():
     for arg, text in (
             ('iothread', "Parameter 'id' is missing"),
+            ('rng-random,id=a,foo=1', "Invalid parameter 'foo'"),
             ('foo,id=a', "Parameter 'qom-type' does not accept value 'foo'"),
             ('id=a', "Parameter 'qom-type' is missing"),
             ('iothread,id=a,foo=1', "Invalid parameter 'foo'"),

@@ -1,0 +1,132 @@
+/*
+ * QMP: what callers ask of a machine, of jobs and of migration before they do anything, and that
+ * is short to answer here.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "system.h"
+
+static const OptMember string_item = { .type = OPT_STR };
+
+/* --- query-jobs --- */
+
+typedef struct JobInfo {
+    char *id;
+    char *type;
+    char *status;
+    int64_t current;
+    int64_t total;
+    char *error;
+} JobInfo;
+
+static const OptMember job_members[] = {
+    { "id", OPT_STR, offsetof(JobInfo, id), .required = true },
+    { "type", OPT_STR, offsetof(JobInfo, type), .required = true },
+    { "status", OPT_STR, offsetof(JobInfo, status), .required = true },
+    { "current-progress", OPT_INT64, offsetof(JobInfo, current), .required = true },
+    { "total-progress", OPT_INT64, offsetof(JobInfo, total), .required = true },
+    { "error", OPT_STR, offsetof(JobInfo, error) },
+    { 0 },
+};
+static const OptTable job_table = { "JobInfo", sizeof(JobInfo), job_members };
+static const OptMember job_item = { .type = OPT_STRUCT, .table = &job_table };
+static const OptMember jobs_result = { .type = OPT_LIST, .item = &job_item };
+
+/* Lists that are always empty. */
+static bool query_none(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
+{
+    return true;
+}
+
+/* --- migration: its events can be asked for; there is none to tell of --- */
+
+static const char *const capability_names[] = { "events", NULL };
+static const OptEnum capability_enum = { "MigrationCapability", capability_names };
+
+typedef struct CapabilityStatus {
+    int capability;
+    bool state;
+} CapabilityStatus;
+
+static const OptMember capability_members[] = {
+    { "capability", OPT_ENUM, offsetof(CapabilityStatus, capability), .required = true,
+      .values = &capability_enum },
+    { "state", OPT_BOOL, offsetof(CapabilityStatus, state), .required = true },
+    { 0 },
+};
+static const OptTable capability_table = { "MigrationCapabilityStatus", sizeof(CapabilityStatus),
+                                           capability_members };
+static const OptMember capability_item = { .type = OPT_STRUCT, .table = &capability_table };
+static const OptMember capabilities_result = { .type = OPT_LIST, .item = &capability_item };
+
+typedef struct CapabilitiesArgs {
+    GArray *capabilities; /* CapabilityStatus * */
+} CapabilitiesArgs;
+
+static const OptMember capabilities_members[] = {
+    { "capabilities", OPT_LIST, offsetof(CapabilitiesArgs, capabilities), .required = true,
+      .item = &capability_item },
+    { 0 },
+};
+static const OptTable capabilities_args = { "migrate-set-capabilities", sizeof(CapabilitiesArgs),
+                                            capabilities_members };
+
+static bool query_migrate_capabilities(void *opaque, QmpMonitor *m, const void *args, void *ret,
+                                       GError **error)
+{
+    CapabilityStatus *status = g_new0(CapabilityStatus, 1);
+    GArray *list = g_array_new(FALSE, FALSE, sizeof(CapabilityStatus *));
+
+    status->state = ((const System *)opaque)->migrate_events;
+    g_array_append_val(list, status);
+    *(GArray **)ret = list;
+    return true;
+}
+
+static bool migrate_set_capabilities(void *opaque, QmpMonitor *m, const void *args, void *ret,
+                                     GError **error)
+{
+    const GArray *list = ((const CapabilitiesArgs *)args)->capabilities;
+
+    for (guint i = 0; i < list->len; i++) {
+        ((System *)opaque)->migrate_events = g_array_index(list, CapabilityStatus *, i)->state;
+    }
+    return true;
+}
+
+typedef struct MigrationInfo {
+    char *status; /* never: there was none */
+} MigrationInfo;
+
+static const OptMember migration_members[] = {
+    { "status", OPT_STR, offsetof(MigrationInfo, status) },
+    { 0 },
+};
+static const OptTable migration_table = { "MigrationInfo", sizeof(MigrationInfo),
+                                          migration_members };
+static const OptMember migration_result = { .type = OPT_STRUCT, .table = &migration_table };
+
+static bool query_migrate(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
+{
+    *(MigrationInfo **)ret = g_new0(MigrationInfo, 1);
+    return true;
+}
+
+/* --- TPMs: there are none --- */
+
+static const OptMember tpm_result = { .type = OPT_LIST, .item = &string_item };
+
+void qmp_machine_register(System *s)
+{
+    static const QmpCommand commands[] = {
+        { "query-jobs", NULL, &jobs_result, query_none },
+        { "query-migrate", NULL, &migration_result, query_migrate },
+        { "query-migrate-capabilities", NULL, &capabilities_result, query_migrate_capabilities },
+        { "migrate-set-capabilities", &capabilities_args, .run = migrate_set_capabilities },
+        { "query-tpm-models", NULL, &tpm_result, query_none },
+        { "query-tpm-types", NULL, &tpm_result, query_none },
+        { 0 },
+    };
+
+    qmp_register(s->qmp, commands, s);
+}
