@@ -112,6 +112,24 @@ static bool query_migrate(void *opaque, QmpMonitor *m, const void *args, void *r
     return true;
 }
 
+/* --- processors: there are none, which libvirt takes as those of TCG without threads --- */
+
+typedef struct CpuInfo {
+    int64_t index;
+    int64_t thread_id;
+    char *qom_path;
+} CpuInfo;
+
+static const OptMember cpu_members[] = {
+    { "cpu-index", OPT_INT64, offsetof(CpuInfo, index), .required = true },
+    { "thread-id", OPT_INT64, offsetof(CpuInfo, thread_id), .required = true },
+    { "qom-path", OPT_STR, offsetof(CpuInfo, qom_path), .required = true },
+    { 0 },
+};
+static const OptTable cpu_table = { "CpuInfoFast", sizeof(CpuInfo), cpu_members };
+static const OptMember cpu_item = { .type = OPT_STRUCT, .table = &cpu_table };
+static const OptMember cpus_result = { .type = OPT_LIST, .item = &cpu_item };
+
 /* --- TPMs: there are none --- */
 
 static const OptMember tpm_result = { .type = OPT_LIST, .item = &string_item };
@@ -123,6 +141,7 @@ void qmp_machine_register(System *s)
         { "query-migrate", NULL, &migration_result, query_migrate },
         { "query-migrate-capabilities", NULL, &capabilities_result, query_migrate_capabilities },
         { "migrate-set-capabilities", &capabilities_args, .run = migrate_set_capabilities },
+        { "query-cpus-fast", NULL, &cpus_result, query_none },
         { "query-tpm-models", NULL, &tpm_result, query_none },
         { "query-tpm-types", NULL, &tpm_result, query_none },
         { 0 },

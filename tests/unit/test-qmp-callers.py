@@ -102,7 +102,7 @@ def test_migration_is_asked_for_only():
 def test_nothing_of_the_kind():
     with none() as r:
         q = r.qmp()
-        for command in ('query-jobs', 'query-tpm-models', 'query-tpm-types'):
+        for command in ('query-cpus-fast', 'query-jobs', 'query-tpm-models', 'query-tpm-types'):
             assert q.command(command) == []
 
 
