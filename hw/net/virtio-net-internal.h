@@ -77,6 +77,7 @@ typedef struct VirtioNetRx {
     unsigned n_iov;
     struct iovec iov[VIRTIO_NET_IOV];
 
+    const struct VirtioNetFilter *filter; /* the main thread's; NULL: all is wanted */
     unsigned n_awake;   /* packets since the thread slept */
 
     /* of the round under way */
@@ -110,9 +111,11 @@ struct VirtioNet {
     IoThread **threads;
     bool has_mac;
     uint8_t mac[6];
+    uint8_t first_mac[6];    /* before a driver set another */
     uint64_t features;       /* negotiated */
     bool guest_gso;          /* packets to the guest may be of up to 64 KiB, by these */
     uint16_t status;         /* of the config space: VIRTIO_NET_S_* */
+    struct VirtioNetCtrl *ctrl; /* the control queue; NULL: the transport's other side has it */
     guint update_tag;        /* pairs in use are looked at soon */
     bool carrier;            /* the netdev was told that there is one */
     uint16_t host_mtu;       /* the config's, before a transport set another */
@@ -120,9 +123,23 @@ struct VirtioNet {
     bool peer_failed;        /* the netdev's error was reported */
     DeviceFaults faults;
     VirtioNetQueue **queue;  /* of each pair; NULL: none of its rings ever ran */
-    bool *enabled;           /* of each ring that runs */
+    bool *asked;             /* of each ring that runs: ring_enable() was told so */
+    bool *enabled;           /* and its pair is one of those that the driver uses */
     NicQueueStats *stats;
 };
+
+/* --- virtio-net.c: main thread --- */
+
+/* The number of pairs that the driver uses is another one. False: the netdev could not follow. */
+bool virtio_net_follow_pairs(VirtioNet *vn);
+/* What packets to the guest may leave to it: @features are VIRTIO_NET_F_GUEST_*. */
+bool virtio_net_set_offloads(VirtioNet *vn, uint64_t features, GError **error);
+void virtio_net_config_changed(VirtioNet *vn);
+
+/* --- virtio-net-ctrl.c: main thread --- */
+
+/* What the queues' threads filter by; NULL: nothing. */
+const struct VirtioNetFilter *virtio_net_live_filter(const VirtioNet *vn);
 
 /* --- virtio-net-queue.c: main thread --- */
 
@@ -133,6 +150,8 @@ bool virtio_net_queue_start_ring(VirtioNetQueue *q, bool tx, const VirtioRing *r
 uint32_t virtio_net_queue_stop_ring(VirtioNetQueue *q, bool tx);
 void virtio_net_queue_enable_ring(VirtioNetQueue *q, bool tx, bool on);
 void virtio_net_queue_set_call(VirtioNetQueue *q, bool tx, int fd);
+/* Its thread goes by what the driver set up since its rings started. */
+void virtio_net_queue_update(VirtioNetQueue *q);
 /* Its thread gives the guest all that the netdev has for it, as far as there are buffers. */
 void virtio_net_queue_drain(VirtioNetQueue *q);
 /* A frame without anything left to do, to the netdev. Lost if that is full. */

@@ -95,6 +95,16 @@ typedef struct RingTask {
     uint32_t base;        /* stop */
 } RingTask;
 
+/* What the driver may change at any time. */
+static void queue_update(void *opaque)
+{
+    VirtioNetQueue *q = opaque;
+
+    /* with two VLAN tags, which an MTU does not count */
+    q->rx.b.usual_len = q->vn->guest_gso ? 0 : q->vn->env.peer->mtu + ETH_HLEN + 8;
+    q->rx.filter = virtio_net_live_filter(q->vn);
+}
+
 /* How packets lie in buffers; the same for both rings of a pair. */
 static void queue_set_layout(VirtioNetQueue *q)
 {
@@ -105,8 +115,7 @@ static void queue_set_layout(VirtioNetQueue *q)
     q->rx.b.merge = mergeable;
     q->rx.b.headroom = q->hdr_len;
     q->rx.b.max_len = PKT_MAX_LEN;
-    /* with two VLAN tags, which an MTU does not count */
-    q->rx.b.usual_len = q->vn->guest_gso ? 0 : q->vn->env.peer->mtu + ETH_HLEN + 8;
+    queue_update(q);
 }
 
 static void ring_start(void *opaque)
@@ -269,6 +278,13 @@ void virtio_net_queue_set_call(VirtioNetQueue *q, bool tx, int fd)
 
     g_assert(queue_ring(q, tx)->running);
     io_thread_call(q->dq.thread, ring_set_call, &t);
+}
+
+void virtio_net_queue_update(VirtioNetQueue *q)
+{
+    if (q->dq.running) {
+        io_thread_call(q->dq.thread, queue_update, q);
+    }
 }
 
 /* More than a tap's queue holds, in rounds of VIRTIO_NET_BATCH. */

@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "virtio-net-internal.h"
+#include "virtio-net-ctrl.h"
 
 #include <linux/if_ether.h>
 #include <linux/virtio_config.h>
@@ -64,15 +64,28 @@ static uint64_t features_guest(const VirtioNet *vn)
     return bits;
 }
 
+/* What the control queue can do; where it is not ours, whoever has it takes from this. */
+static uint64_t features_ctrl(const VirtioNet *vn)
+{
+    const VirtioNetFeatures *f = &vn->config.f;
+    bool ours = vn->ctrl != NULL;
+    uint64_t bits = 0;
+
+    bits |= f->ctrl_rx || !ours ? BIT(VIRTIO_NET_F_CTRL_RX) : 0;
+    bits |= f->ctrl_vlan || !ours ? BIT(VIRTIO_NET_F_CTRL_VLAN) : 0;
+    bits |= f->ctrl_mac_addr || !ours ? BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) : 0;
+    bits |= f->ctrl_rx_extra && ours ? BIT(VIRTIO_NET_F_CTRL_RX_EXTRA) : 0;
+    bits |= f->ctrl_guest_offloads && ours ? BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) : 0;
+    return bits;
+}
+
 static uint64_t virtio_net_features(VirtioDevice *d)
 {
     VirtioNet *vn = virtio_net_of(d);
     const VirtioNetFeatures *f = &vn->config.f;
     uint64_t bits = features_host(vn) | features_guest(vn) | BIT(VIRTIO_F_VERSION_1) |
                     BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_NET_F_STATUS) |
-                    BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) |
-                    BIT(VIRTIO_NET_F_CTRL_VLAN) | BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) |
-                    BIT(VIRTIO_NET_F_MTU);
+                    BIT(VIRTIO_NET_F_CTRL_VQ) | features_ctrl(vn) | BIT(VIRTIO_NET_F_MTU);
 
     bits |= vn->has_mac ? BIT(VIRTIO_NET_F_MAC) : 0;
     bits |= f->mrg_rxbuf ? BIT(VIRTIO_NET_F_MRG_RXBUF) : 0;
@@ -107,16 +120,31 @@ static unsigned offload_of(uint64_t features)
     return offload;
 }
 
-static bool virtio_net_set_features(VirtioDevice *d, uint64_t features, GError **error)
+bool virtio_net_set_offloads(VirtioNet *vn, uint64_t features, GError **error)
 {
-    VirtioNet *vn = virtio_net_of(d);
     Netdev *peer = vn->env.peer;
 
     if (!peer->ops->set_offload(peer, offload_of(features), error)) {
         return false;
     }
-    vn->features = features;
     vn->guest_gso = (offload_of(features) & GSO) != 0;
+    for (unsigned i = 0; i < vn->dev.n_rings / 2; i++) {
+        if (vn->queue[i]) {
+            virtio_net_queue_update(vn->queue[i]);
+        }
+    }
+    return true;
+}
+
+static bool virtio_net_set_features(VirtioDevice *d, uint64_t features, GError **error)
+{
+    VirtioNet *vn = virtio_net_of(d);
+
+    if (!virtio_net_set_offloads(vn, features, error)) {
+        return false;
+    }
+    vn->features = features;
+    virtio_net_ctrl_negotiated(vn->ctrl);
     return true;
 }
 
@@ -141,16 +169,22 @@ static void virtio_net_get_config(VirtioDevice *d, uint32_t offset, uint8_t *ret
     }
 }
 
-/* Legacy drivers write their MAC address here. */
+/* Legacy drivers write their MAC address here, some of them byte by byte. */
 static bool virtio_net_set_config(VirtioDevice *d, uint32_t offset, const uint8_t *data,
                                   uint32_t len)
 {
     VirtioNet *vn = virtio_net_of(d);
+    uint64_t modern = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_CTRL_MAC_ADDR);
 
-    if (offset != 0 || len != sizeof(vn->mac)) {
+    if (!vn->ctrl && (offset != 0 || len != sizeof(vn->mac))) {
         return false;
     }
-    memcpy(vn->mac, data, len);
+    if (offset >= sizeof(vn->mac) || len > sizeof(vn->mac) - offset ||
+        (vn->ctrl && (vn->features & modern))) {
+        return false;
+    }
+    memcpy(vn->mac + offset, data, len);
+    virtio_net_ctrl_set_mac(vn->ctrl);
     return true;
 }
 
@@ -199,8 +233,8 @@ static unsigned virtio_net_pairs_wanted(const VirtioNet *vn)
     return n;
 }
 
-/* As many pairs have a queue of the netdev, one at least. */
-static void virtio_net_update_active(VirtioNet *vn)
+/* As many pairs have a queue of the netdev, one at least. False: it has another number of them. */
+static bool virtio_net_update_active(VirtioNet *vn)
 {
     g_autoptr(GError) error = NULL;
     Netdev *peer = vn->env.peer;
@@ -216,6 +250,7 @@ static void virtio_net_update_active(VirtioNet *vn)
         vn->carrier = wanted > 0;
         netdev_set_carrier(peer, vn->carrier);
     }
+    return peer->n_active == n;
 }
 
 static gboolean virtio_net_update_now(gpointer opaque)
@@ -242,20 +277,66 @@ static void virtio_net_follow_rings(VirtioNet *vn)
     }
 }
 
+/* The transport enabled it, and its pair is one that the driver uses. */
+static bool virtio_net_ring_wanted(const VirtioNet *vn, unsigned index)
+{
+    return vn->asked[index] && index / 2 < virtio_net_pairs(vn);
+}
+
+static void virtio_net_ring_follow(VirtioNet *vn, unsigned index, bool on)
+{
+    VirtioNetQueue *q = vn->queue[index / 2];
+
+    if (virtio_net_ring_wanted(vn, index) == on) {
+        vn->enabled[index] = on;
+        if (q) {
+            virtio_net_queue_enable_ring(q, index % 2, on);
+        }
+    }
+}
+
+/* What the netdev's queues have for pairs that go is the guest's still: they go first. */
+bool virtio_net_follow_pairs(VirtioNet *vn)
+{
+    unsigned n = vn->dev.n_rings & ~1u;
+
+    for (unsigned i = 0; i < n; i++) {
+        vn->enabled[i] &= virtio_net_ring_wanted(vn, i);
+    }
+    virtio_net_update_active(vn);
+    for (unsigned i = 0; i < n; i++) {
+        virtio_net_ring_follow(vn, i, false);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        virtio_net_ring_follow(vn, i, true);
+    }
+    return virtio_net_update_active(vn);
+}
+
 static bool virtio_net_ring_start(VirtioDevice *d, unsigned index, const VirtioRing *ring,
                                   GError **error)
 {
     VirtioNet *vn = virtio_net_of(d);
     unsigned pair = index / 2;
+    VirtioRing r = *ring;
 
+    if (index == virtio_net_ctrl_index(vn)) {
+        return virtio_net_ctrl_start(vn->ctrl, ring, error);
+    }
+    if (pair >= virtio_net_max_pairs(vn)) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                    "there is no ring %u with the features that were negotiated", index);
+        return false;
+    }
+    vn->asked[index] = ring->enabled;
+    r.enabled = virtio_net_ring_wanted(vn, index);
     if (!vn->queue[pair]) {
         vn->queue[pair] = virtio_net_queue_new(vn, pair, error);
     }
-    if (!vn->queue[pair] ||
-        !virtio_net_queue_start_ring(vn->queue[pair], index % 2, ring, error)) {
+    if (!vn->queue[pair] || !virtio_net_queue_start_ring(vn->queue[pair], index % 2, &r, error)) {
         return false;
     }
-    vn->enabled[index] = ring->enabled;
+    vn->enabled[index] = r.enabled;
     virtio_net_follow_rings(vn);
     return true;
 }
@@ -264,6 +345,10 @@ static uint32_t virtio_net_ring_stop(VirtioDevice *d, unsigned index)
 {
     VirtioNet *vn = virtio_net_of(d);
 
+    if (index == virtio_net_ctrl_index(vn)) {
+        return virtio_net_ctrl_stop(vn->ctrl);
+    }
+    vn->asked[index] = false;
     vn->enabled[index] = false;
     virtio_net_follow_rings(vn);
     return virtio_net_queue_stop_ring(vn->queue[index / 2], index % 2);
@@ -273,6 +358,12 @@ static void virtio_net_ring_enable(VirtioDevice *d, unsigned index, bool on)
 {
     VirtioNet *vn = virtio_net_of(d);
 
+    if (index == virtio_net_ctrl_index(vn)) {
+        virtio_net_ctrl_enable(vn->ctrl, on);
+        return;
+    }
+    vn->asked[index] = on;
+    on = virtio_net_ring_wanted(vn, index);
     vn->enabled[index] = on;
     if (!on) {
         virtio_net_update_active(vn); /* what its queue of the netdev has is the guest's still */
@@ -285,7 +376,13 @@ static void virtio_net_ring_enable(VirtioDevice *d, unsigned index, bool on)
 
 static void virtio_net_ring_set_call(VirtioDevice *d, unsigned index, int call_fd)
 {
-    virtio_net_queue_set_call(virtio_net_of(d)->queue[index / 2], index % 2, call_fd);
+    VirtioNet *vn = virtio_net_of(d);
+
+    if (index == virtio_net_ctrl_index(vn)) {
+        virtio_net_ctrl_set_call(vn->ctrl, call_fd);
+    } else {
+        virtio_net_queue_set_call(vn->queue[index / 2], index % 2, call_fd);
+    }
 }
 
 /* RARP (RFC 903): a request of @mac for its own address, as QEMU's announce_self sends. */
@@ -312,8 +409,14 @@ static void virtio_net_reset(VirtioDevice *d)
     for (unsigned i = 0; i < d->n_rings / 2; i++) {
         virtio_net_queue_free(g_steal_pointer(&vn->queue[i]));
     }
+    memset(vn->asked, 0, d->n_rings * sizeof(vn->asked[0]));
     memset(vn->enabled, 0, d->n_rings * sizeof(vn->enabled[0]));
     vn->features = 0;
+    if (vn->ctrl) {
+        memcpy(vn->mac, vn->first_mac, sizeof(vn->mac));
+        vn->status &= (uint16_t)~VIRTIO_NET_S_ANNOUNCE;
+        virtio_net_ctrl_reset(vn->ctrl);
+    }
     vn->config.host_mtu = vn->host_mtu;
     virtio_net_update_active(vn);
 }
@@ -351,7 +454,7 @@ static void virtio_net_fault(void *opaque)
     }
 }
 
-static void virtio_net_config_changed(VirtioNet *vn)
+void virtio_net_config_changed(VirtioNet *vn)
 {
     if (vn->dev.transport) {
         vn->dev.transport->config_changed(vn->dev.transport_opaque);
@@ -362,7 +465,8 @@ static void virtio_net_peer_changed(void *opaque)
 {
     VirtioNet *vn = opaque;
     const char *error = vn->env.peer->error;
-    uint16_t status = vn->env.peer->link_off || error ? 0 : VIRTIO_NET_S_LINK_UP;
+    uint16_t link = vn->env.peer->link_off || error ? 0 : VIRTIO_NET_S_LINK_UP;
+    uint16_t status = (uint16_t)((vn->status & ~VIRTIO_NET_S_LINK_UP) | link);
 
     if (error && !vn->peer_failed && vn->env.failed) {
         vn->env.failed(vn->env.opaque, error);
@@ -407,7 +511,7 @@ VirtioNet *virtio_net_new(const VirtioNetConfig *config, const VirtioNetEnv *env
     g_autoptr(VirtioNet) vn = g_new0(VirtioNet, 1);
     unsigned pairs = config->f.mq ? MIN(env->peer->n_queues, VIRTIO_NET_MAX_PAIRS) : 1;
 
-    vn->dev = (VirtioDevice){ .ops = &virtio_net_ops, .n_rings = 2 * pairs };
+    vn->dev = (VirtioDevice){ .ops = &virtio_net_ops, .n_rings = 2 * pairs + config->ctrl };
     vn->config = *config;
     vn->config.mac = NULL;
     vn->host_mtu = config->host_mtu;
@@ -417,7 +521,8 @@ VirtioNet *virtio_net_new(const VirtioNetConfig *config, const VirtioNetEnv *env
     vn->name = g_strdup(env->name);
     vn->threads = g_memdup2(env->threads, vn->env.n_threads * sizeof(vn->threads[0]));
     vn->queue = g_new0(VirtioNetQueue *, pairs);
-    vn->enabled = g_new0(bool, 2 * pairs);
+    vn->asked = g_new0(bool, vn->dev.n_rings);
+    vn->enabled = g_new0(bool, vn->dev.n_rings);
     vn->stats = g_aligned_alloc0(pairs, sizeof(NicQueueStats), 64);
     vn->status = VIRTIO_NET_S_LINK_UP;
     if (!virtio_net_set_mac(vn, config->mac, error) ||
@@ -425,6 +530,8 @@ VirtioNet *virtio_net_new(const VirtioNetConfig *config, const VirtioNetEnv *env
         !device_faults_init(&vn->faults, virtio_net_fault, vn, error)) {
         return NULL;
     }
+    memcpy(vn->first_mac, vn->mac, sizeof(vn->mac));
+    vn->ctrl = config->ctrl ? virtio_net_ctrl_new(vn) : NULL;
     env->peer->changed = virtio_net_peer_changed;
     env->peer->reopened = virtio_net_peer_reopened;
     env->peer->changed_opaque = vn;
@@ -445,8 +552,10 @@ void virtio_net_free(VirtioNet *vn)
         vn->env.peer->reopened = NULL;
     }
     device_faults_done(&vn->faults);
+    virtio_net_ctrl_free(vn->ctrl);
     g_aligned_free(vn->stats);
     g_free(vn->enabled);
+    g_free(vn->asked);
     g_free(vn->queue);
     g_free(vn->threads);
     g_free(vn->name);
@@ -461,6 +570,7 @@ void virtio_net_pause(VirtioNet *vn, bool paused)
             device_queue_set_paused(&vn->queue[i]->dq, paused);
         }
     }
+    virtio_net_ctrl_resume(vn->ctrl);
 }
 
 void virtio_net_info(VirtioNet *vn, VirtioNetInfo *ret_info)

@@ -13,9 +13,9 @@
 
 #define BIT(n)     (1ull << (n))
 #define RING_SIZE  0x400000ull
-#define DATA       0x4000000ull
+#define DATA       0x8000000ull
 #define DATA_SIZE  (512ull * VIRTIO_GUEST_SLOT)
-#define MEM_SIZE   (DATA + 2 * VIRTIO_GUEST_MAX_PAIRS * DATA_SIZE)
+#define MEM_SIZE   (DATA + (2 * VIRTIO_GUEST_MAX_PAIRS + 1) * DATA_SIZE)
 #define INDIRECT   32u
 
 uint8_t *virtio_guest_host(VirtioGuest *g, uint64_t gpa)
@@ -90,7 +90,8 @@ void virtio_guest_stop_ring(VirtioGuest *g, unsigned index)
 static void guest_add_device(VirtioGuest *g)
 {
     g_autoptr(GError) error = NULL;
-    VirtioNetConfig config = { .mac = "52:54:00:12:34:56" };
+    VirtioNetConfig config = { .mac = "52:54:00:12:34:56", .ctrl = g->c.ctrl };
+    bool mq;
     VirtioNetEnv env = { .name = "nic" };
     VirtioNetInfo info;
 
@@ -102,8 +103,10 @@ static void guest_add_device(VirtioGuest *g)
     g->dev = virtio_net_device(g->vn);
     virtio_net_info(g->vn, &info);
     g->vn_stats = info.stats;
-    g_assert_cmpuint(g->dev->n_rings, ==, 2 * g->c.pairs);
+    g_assert_cmpuint(g->dev->n_rings, ==, 2 * g->c.pairs + g->c.ctrl);
     g->features = g->dev->ops->features(g->dev) & g->c.features;
+    mq = !g->c.ctrl || (g->features & BIT(VIRTIO_NET_F_MQ));
+    g->n_rings = (mq ? 2 * g->c.pairs : 2) + g->c.ctrl;
     g_assert_true(g->dev->ops->set_features(g->dev, g->features, &error));
 }
 
@@ -115,7 +118,7 @@ void virtio_guest_up(VirtioGuest *g, const VirtioGuestConfig *c)
     guest_add_memory(g);
     g->hdr_len = g->features & (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF))
                      ? PKT_HDR_LEN : sizeof(struct virtio_net_hdr);
-    for (unsigned i = 0; i < 2 * c->pairs; i++) {
+    for (unsigned i = 0; i < g->n_rings; i++) {
         guest_add_ring(g, i);
         virtio_guest_start_ring(g, i);
     }
@@ -127,7 +130,7 @@ void virtio_guest_kill(VirtioGuest *g)
     g->killed = (VirtioGuestHost){ g->nd, g->vn };
     guest_add_device(g);
     g->dev->mem = g->mem;
-    for (unsigned i = 0; i < 2 * g->c.pairs; i++) {
+    for (unsigned i = 0; i < g->n_rings; i++) {
         virtio_guest_start_ring(g, i);
     }
 }
@@ -136,7 +139,7 @@ static void guest_drop_killed(VirtioGuest *g)
 {
     VirtioDevice *dev = virtio_net_device(g->killed.vn);
 
-    for (unsigned i = 0; i < dev->n_rings; i++) {
+    for (unsigned i = 0; i < g->n_rings; i++) {
         dev->ops->ring_stop(dev, i);
     }
     virtio_net_free(g->killed.vn);
@@ -145,7 +148,7 @@ static void guest_drop_killed(VirtioGuest *g)
 
 void virtio_guest_down(VirtioGuest *g)
 {
-    for (unsigned i = 0; i < 2 * g->c.pairs; i++) {
+    for (unsigned i = 0; i < g->n_rings; i++) {
         if (g->ring[i].running) {
             virtio_guest_stop_ring(g, i);
         }
@@ -155,7 +158,7 @@ void virtio_guest_down(VirtioGuest *g)
     if (g->killed.vn) {
         guest_drop_killed(g);
     }
-    for (unsigned i = 0; i < 2 * g->c.pairs; i++) {
+    for (unsigned i = 0; i < g->n_rings; i++) {
         virtq_driver_free(g->ring[i].driver);
         close(g->ring[i].kick_fd);
         close(g->ring[i].call_fd);
@@ -167,7 +170,7 @@ void virtio_guest_down(VirtioGuest *g)
 void virtio_guest_enable(VirtioGuest *g, bool on)
 {
     g->enabled = on;
-    for (unsigned i = 0; i < 2 * g->c.pairs; i++) {
+    for (unsigned i = 0; i < g->n_rings; i++) {
         g->dev->ops->ring_enable(g->dev, i, on);
     }
 }

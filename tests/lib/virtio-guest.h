@@ -11,7 +11,7 @@
 #include "hw/net/virtio-net.h"
 #include "virtq-driver.h"
 
-#define VIRTIO_GUEST_MAX_PAIRS 4u
+#define VIRTIO_GUEST_MAX_PAIRS 8u
 #define VIRTIO_GUEST_SLOT      0x20000u /* bytes of memory that each buffer id of a ring has */
 #define VIRTIO_GUEST_WAIT_MS   10000u
 
@@ -22,6 +22,7 @@ typedef struct VirtioGuestConfig {
     uint64_t features;     /* wanted, of those that are offered; VIRTIO_F_... */
     bool no_vnet_hdr;      /* of the netdev */
     bool inflight;         /* rings have a region of inflight memory */
+    bool ctrl;             /* the device has the control queue */
     bool split_header;     /* tx: the header in a piece of its own */
     uint32_t rx_len;       /* of an rx buffer */
     unsigned rx_pieces;    /* that it is in; 0: 1 */
@@ -55,8 +56,12 @@ typedef struct VirtioGuest {
     uint8_t *host;         /* of gpa 0 */
     bool enabled;
     VirtioGuestHost killed; /* see virtio_guest_kill() */
-    VirtioGuestRing ring[2 * VIRTIO_GUEST_MAX_PAIRS]; /* rx, tx, rx, tx, ... */
+    VirtioGuestRing ring[2 * VIRTIO_GUEST_MAX_PAIRS + 1]; /* rx, tx, rx, tx, ..., control */
+    unsigned n_rings;      /* that there are with these features */
 } VirtioGuest;
+
+/* An answer of a control queue that is none. */
+#define VIRTIO_GUEST_NO_ACK 0xee
 
 /* Offered features are taken as far as @c wants them; all rings run, none is enabled. */
 void virtio_guest_up(VirtioGuest *g, const VirtioGuestConfig *c);
@@ -84,5 +89,19 @@ void virtio_guest_wait_sent(VirtioGuest *g, unsigned pair, unsigned n);
 void virtio_guest_post(VirtioGuest *g, unsigned pair, unsigned n);
 /* The next packet, waited for; its buffers are not posted again. False: there is none in time. */
 bool virtio_guest_recv(VirtioGuest *g, unsigned pair, FakePkt *ret_pkt, unsigned timeout_ms);
+
+/* --- the control ring, the last one: virtio-guest-ctrl.c --- */
+
+/*
+ * Puts a command on it, in pieces of @piece_len bytes (0: one piece), with @ack_len bytes to write;
+ * false: there is no room.
+ */
+bool virtio_guest_command_add(VirtioGuest *g, const void *data, size_t len, size_t piece_len,
+                              size_t ack_len);
+/* Kicks, and runs the main loop until @n commands came back. The last one's answer. */
+uint8_t virtio_guest_command_wait(VirtioGuest *g, unsigned n);
+/* One command, to its end: VIRTIO_NET_OK, _ERR. @len bytes behind class and command. */
+uint8_t virtio_guest_command(VirtioGuest *g, uint8_t class, uint8_t command, const void *data,
+                             size_t len);
 
 #endif

@@ -24,6 +24,8 @@ typedef struct VirtioNetFeatures {
     bool csum, gso, host_tso4, host_tso6, host_ecn, host_ufo, host_uso;
     bool guest_csum, guest_tso4, guest_tso6, guest_ecn, guest_ufo, guest_uso4, guest_uso6;
     bool mrg_rxbuf, mq, guest_announce;
+    /* With a control queue of ours only; else whoever has it says what it can. */
+    bool ctrl_rx, ctrl_rx_extra, ctrl_vlan, ctrl_mac_addr, ctrl_guest_offloads;
     bool indirect_desc, event_idx, packed, in_order, queue_reset;
 } VirtioNetFeatures;
 
@@ -31,6 +33,11 @@ typedef struct VirtioNetConfig {
     VirtioNetFeatures f;
     const char *mac;   /* NULL: the other side of the transport has one */
     uint16_t host_mtu; /* 0: not told */
+    /*
+     * The control queue is ours: ring 2 * pairs if the driver took VIRTIO_NET_F_MQ, else ring 2.
+     * False: the transport's other side has it, and says by ring_enable() which pairs are used.
+     */
+    bool ctrl;
 } VirtioNetConfig;
 
 /* What the system gives to a NIC. Everything outlives it. */
