@@ -20,6 +20,7 @@ static const OptMember dir_members[] = {
     { "drop-grant", OPT_UINT64, offsetof(NicDirStats, drop_grant), .required = true },
     { "drop-peer", OPT_UINT64, offsetof(NicDirStats, drop_peer), .required = true },
     { "drop-full", OPT_UINT64, offsetof(NicDirStats, drop_full), .required = true },
+    { "drop-filter", OPT_UINT64, offsetof(NicDirStats, drop_filter), .required = true },
     { 0 },
 };
 static const OptTable dir_table = { "VifDirStats", sizeof(NicDirStats), dir_members };

@@ -26,6 +26,8 @@ static const Counter dir_counters[] = {
     { "drop-peer", "packets", "that the netdev did not take", offsetof(NicDirStats, drop_peer) },
     { "drop-full", "packets", "for which the guest had no room for too long",
       offsetof(NicDirStats, drop_full) },
+    { "drop-filter", "packets", "that the guest does not want, by the filter it set",
+      offsetof(NicDirStats, drop_filter) },
     { NULL },
 };
 

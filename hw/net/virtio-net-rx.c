@@ -11,6 +11,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "virtio-net-filter.h"
 #include "virtio-net-internal.h"
 
 #include <linux/if_ether.h>
@@ -115,6 +116,56 @@ static bool rx_reserve(VirtioNetQueue *q)
 
 /* --- read --- */
 
+/* @len bytes behind the first @skip of the pieces; what is not there stays as it is. */
+static void rx_peek(const struct iovec *iov, unsigned n_iov, size_t skip, uint8_t *to, size_t len)
+{
+    for (; n_iov > 0 && len > 0; n_iov--, iov++) {
+        size_t here = iov->iov_len > skip ? MIN(iov->iov_len - skip, len) : 0;
+
+        if (here > 0) {
+            memcpy(to, (const uint8_t *)iov->iov_base + skip, here);
+        }
+        skip -= MIN(skip, iov->iov_len);
+        to += here;
+        len -= here;
+    }
+}
+
+static bool rx_wanted(const VirtioNetQueue *q, const Pkt *pkt)
+{
+    uint8_t frame[VIRTIO_NET_FILTER_BYTES] = { 0 };
+
+    rx_peek(pkt->iov, pkt->n_iov, q->hdr_len, frame, MIN(sizeof(frame), pkt->len));
+    return virtio_net_filter_takes(q->rx.filter, frame);
+}
+
+/* One by one: the next packet is read into the buffers of one that is not wanted. */
+static unsigned rx_read_wanted(VirtioNetQueue *q)
+{
+    VirtioNetRx *rx = &q->rx;
+    PktBuffers *b = &rx->b;
+    unsigned n = 0;
+    unsigned i;
+
+    for (i = 0; i < VIRTIO_NET_BATCH; i++) {
+        Pkt *pkt = &rx->pkt[n];
+
+        b->last &= b->next == rx->first; /* buffers of this round come back */
+        if (netdev_recv_into(q->peer.q, b, pkt, 1) == 0) {
+            break;
+        }
+        if (rx_wanted(q, pkt)) {
+            n++;
+        } else {
+            b->next -= pkt->hdr->num_buffers;
+        }
+    }
+    if (n < i) {
+        counter_add(&q->stats->rx.drop_filter, i - n);
+    }
+    return n;
+}
+
 static void rx_read(VirtioNetQueue *q)
 {
     VirtioNetRx *rx = &q->rx;
@@ -127,7 +178,8 @@ static void rx_read(VirtioNetQueue *q)
         rx->starved = true;
         return;
     }
-    rx->n = netdev_recv_into(q->peer.q, b, rx->pkt, VIRTIO_NET_BATCH);
+    rx->n = rx->filter ? rx_read_wanted(q)
+                       : netdev_recv_into(q->peer.q, b, rx->pkt, VIRTIO_NET_BATCH);
     rx->starved = b->starved;
     q->peer.ready = b->starved || b->more; /* else it is empty; its fd says when that changes */
     if (b->too_long > 0) {

@@ -222,6 +222,7 @@ static void test_legacy(void)
     g_assert_cmpmem(config, 6, mac, 6);
     g_assert_cmpuint(virtio_guest_command(&g, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, &on,
                                           1), ==, VIRTIO_NET_OK);
+    give(&g, 0, 0x40); /* to 40:40:40:... */
     give(&g, 0, 0xff); /* to all */
     recv_one(&g, 0, 0xff);
     send_and_take(&g, 0, 7);

@@ -747,7 +747,7 @@ def test_vif_from_start_to_end():
             assert [queue['queue'] for queue in vif['queues']] == [0, 1]
             assert set(vif['queues'][0]['tx']) == set(vif['queues'][0]['rx']) == {
                 'packets', 'direct', 'bytes', 'slots', 'batches', 'events-sent', 'events-received',
-                'drop-malformed', 'drop-grant', 'drop-peer', 'drop-full'}
+                'drop-malformed', 'drop-grant', 'drop-peer', 'drop-full', 'drop-filter'}
             (vif,) = p.command('query-vif')
             assert vif['type'] == 'xen-netfront' and len(vif['queues']) == 2
             assert 'frontend-id' not in vif

@@ -22,6 +22,7 @@ typedef struct NicDirStats {
     uint64_t drop_grant;     /* a grant could not be copied */
     uint64_t drop_peer;      /* the netdev did not take it */
     uint64_t drop_full;      /* the guest had no room for too long */
+    uint64_t drop_filter;    /* the guest does not want them: virtio-net's rx modes and tables */
 } NicDirStats;
 
 /* One cache line's owner is one queue thread; readers use relaxed loads. */
