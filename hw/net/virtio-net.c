@@ -385,6 +385,13 @@ static void virtio_net_ring_set_call(VirtioDevice *d, unsigned index, int call_f
     }
 }
 
+void virtio_net_config_changed(VirtioNet *vn)
+{
+    if (vn->dev.transport) {
+        vn->dev.transport->config_changed(vn->dev.transport_opaque);
+    }
+}
+
 /* RARP (RFC 903): a request of @mac for its own address, as QEMU's announce_self sends. */
 static void virtio_net_announce(VirtioDevice *d, const uint8_t mac[6])
 {
@@ -399,6 +406,11 @@ static void virtio_net_announce(VirtioDevice *d, const uint8_t mac[6])
     memcpy(frame + 32, mac, 6);  /* target */
     if (vn->queue[0]) {
         virtio_net_queue_send_frame(vn->queue[0], frame, sizeof(frame));
+    }
+    /* the guest knows of VLANs and IP addresses, too; where the ring is not ours, nor is the bit */
+    if (vn->ctrl && (vn->features & BIT(VIRTIO_NET_F_GUEST_ANNOUNCE))) {
+        vn->status |= VIRTIO_NET_S_ANNOUNCE;
+        virtio_net_config_changed(vn);
     }
 }
 
@@ -451,13 +463,6 @@ static void virtio_net_fault(void *opaque)
             vn->dev.transport->ring_broken(vn->dev.transport_opaque,
                                            2 * i + (q->tx.ring.vq.violation != NULL), fault);
         }
-    }
-}
-
-void virtio_net_config_changed(VirtioNet *vn)
-{
-    if (vn->dev.transport) {
-        vn->dev.transport->config_changed(vn->dev.transport_opaque);
     }
 }
 

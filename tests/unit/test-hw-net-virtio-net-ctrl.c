@@ -443,6 +443,60 @@ static void on_config(void *opaque)
 {
 }
 
+static void on_config_counted(void *opaque)
+{
+    (*(unsigned *)opaque)++;
+}
+
+static void on_never_broken(void *opaque, unsigned index, const char *reason)
+{
+    g_assert_not_reached();
+}
+
+static bool announce_is_due(VirtioGuest *g)
+{
+    uint16_t status;
+
+    g->dev->ops->get_config(g->dev, offsetof(struct virtio_net_config, status), (uint8_t *)&status,
+                            sizeof(status));
+    g_assert_true(GUINT16_FROM_LE(status) & VIRTIO_NET_S_LINK_UP);
+    return GUINT16_FROM_LE(status) & VIRTIO_NET_S_ANNOUNCE;
+}
+
+/* The guest is asked to announce itself until it says that it did. */
+static void test_announce(gconstpointer opaque)
+{
+    static const VirtioTransportOps counting = {
+        .config_changed = on_config_counted, .ring_broken = on_never_broken,
+    };
+    VirtioGuestConfig c = *(const VirtioGuestConfig *)opaque;
+    unsigned changes = 0;
+    VirtioGuest g;
+
+    virtio_guest_up(&g, &c);
+    g.dev->transport = &counting;
+    g.dev->transport_opaque = &changes;
+    virtio_guest_enable(&g, true);
+    for (unsigned i = 1; i < 4; i++) {
+        command(&g, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, NULL, 0,
+                VIRTIO_NET_ERR);
+        g.dev->ops->announce(g.dev, g.vn->mac);
+        g_assert_cmpuint(changes, ==, i);
+        g_assert_true(announce_is_due(&g));
+        command(&g, VIRTIO_NET_CTRL_ANNOUNCE, 1, NULL, 0, VIRTIO_NET_ERR);
+        g_assert_true(announce_is_due(&g));
+        command(&g, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, NULL, 0,
+                VIRTIO_NET_OK);
+        g_assert_false(announce_is_due(&g));
+    }
+    virtio_guest_down(&g);
+    c.features &= ~BIT(VIRTIO_NET_F_GUEST_ANNOUNCE);
+    virtio_guest_up(&g, &c);
+    g.dev->ops->announce(g.dev, g.vn->mac);
+    g_assert_false(announce_is_due(&g));
+    virtio_guest_down(&g);
+}
+
 static const VirtioTransportOps transport = {
     .config_changed = on_config, .ring_broken = on_broken,
 };
@@ -505,6 +559,7 @@ int main(int argc, char **argv)
         { "bad-mac-table", test_bad_mac_table },
         { "vlans", test_vlans },
         { "offloads", test_offloads },
+        { "announce", test_announce },
         { "lengths", test_lengths },
         { "features", test_features },
         { "unknown", test_unknown },

@@ -42,7 +42,10 @@ typedef struct VirtioDeviceOps {
     void (*ring_enable)(VirtioDevice *d, unsigned index, bool on);
     /* Another call descriptor for a running ring; -1: none. The former is not used any more. */
     void (*ring_set_call)(VirtioDevice *d, unsigned index, int call_fd);
-    /* Packets for @mac come here from now on: the host's switches are to learn it. */
+    /*
+     * Packets for @mac come here from now on: the host's switches are to learn it. A driver that
+     * can tell them more is asked to, by config_changed().
+     */
     void (*announce)(VirtioDevice *d, const uint8_t mac[6]);      /* optional */
     bool (*set_mtu)(VirtioDevice *d, uint16_t mtu, GError **error); /* optional */
     /* No ring is running, nothing is negotiated: as it was when it was made. */
