@@ -246,7 +246,9 @@ static bool opt_set_enum(const OptCtx *c, GError **error)
             return true;
         }
     }
-    opt_error(error, "Parameter '%s' does not accept value '%s'", c->name, s);
+    /* QEMU leaves out where it is */
+    opt_error(error, "Parameter '%s' does not accept value '%s'",
+              c->m->name ? c->m->name : c->name, s);
     return false;
 }
 

@@ -93,7 +93,7 @@ static bool opt_check_unknown(const OptCtx *c, const OptTable *branch, GError **
         name = opt_path(c->path, e->key);
         if (c->words == OPT_PROPERTIES) {
             opt_error(error, "Property '%s.%s' not found", c->table->name, name);
-        } else if (e->text) {
+        } else if (e->text && !c->table->keyval) {
             opt_error(error, "Invalid parameter '%s'", name);
         } else {
             opt_error(error, "Parameter '%s' is unexpected", name);

@@ -85,6 +85,7 @@ struct OptTable {
     const OptBranch *branches; /* ends with a NULL value; a value of the tag may have none */
     size_t branch_offset;      /* of a void *: the struct of the branch's table, or NULL */
     const char *ref;           /* what an OPT_REF with this table is called; NULL: there is none */
+    bool keyval;               /* QEMU reads its key=value as if it were JSON, and says so */
 };
 
 /*

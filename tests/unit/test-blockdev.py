@@ -142,7 +142,7 @@ def test_servers_that_are_wrong():
                 ('nbd,node-name=n,server.type=inet,server.host=::1',
                  "Parameter 'server.port' is missing"),
                 ('nbd,node-name=n,server.type=fd,server.str=1',
-                 "Parameter 'server.type' does not accept value 'fd'"),
+                 "Parameter 'type' does not accept value 'fd'"),
                 (f'{there}x,export=e', f"Failed to connect to 'nbd+unix:///e?socket={path}x': "
                  'No such file or directory'),
                 ('nbd,node-name=n,server.type=inet,server.host=127.0.0.1,server.port=1',
