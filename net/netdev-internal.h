@@ -21,6 +21,21 @@ void netdev_remove_scratch(Netdev *nd);
  */
 void netdev_fail(Netdev *nd, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
+/* Sets the error, with strerror(@err) behind it unless @err is 0. Always false. */
+bool netdev_set_error(GError **error, int err, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
+
+/*
+ * For netdevs of one queue and no vnet header: @nd, zeroed and with @queue as its only one, gets
+ * what all of them have, a link that is down among it. What it cannot do it does not:
+ * netdev_one_set_offload() and netdev_one_set_active() are for NetdevOps. netdev_one_done() is
+ * for the half-built, too, and closes no descriptor.
+ */
+bool netdev_one_init(Netdev *nd, const NetdevOps *ops, const char *id, NetdevQueue *queue,
+                     GError **error);
+void netdev_one_done(Netdev *nd);
+bool netdev_one_set_offload(Netdev *nd, unsigned offload, GError **error);
+bool netdev_one_set_active(Netdev *nd, unsigned n, GError **error);
+
 /* What was learned of the interface; calls nd->changed if it makes a difference. */
 void netdev_set_state(Netdev *nd, unsigned mtu, bool carrier);
 

@@ -95,6 +95,9 @@ void netdev_send_stop(NetdevQueue *q)
         q->scratch->n = 0;
         q->scratch->next = 0;
     }
+    if (q->nd->ops->send_stop) {
+        q->nd->ops->send_stop(q);
+    }
     q->full = false;
 }
 

@@ -39,6 +39,8 @@ typedef struct NetdevOps {
      * that the netdev refuses (bad header) is counted in q->refused and dealt with.
      */
     unsigned (*send)(NetdevQueue *q, Pkt *pkt, unsigned n);
+    /* What was not sent will not come again, as netdev_send_stop(). Optional. */
+    void (*send_stop)(NetdevQueue *q);
     /*
      * Reads up to @max packets into @arena (one iovec of @iov each) until there are no more, @max
      * is reached or the arena is too full. Returns how many.
