@@ -79,8 +79,8 @@ static const CmdOption options[] = {
     { "", .help = "Devices:" },
     { "object", "TYPENAME[,prop=value]", "create an iothread or a secret ('-object help' for list)",
       .phase = CMD_OBJECT, .add = object_add, .implied = "qom-type", .topic = object_help },
-    { "netdev", "tap,id=ID[,prop=value]",
-      "the host's side of a NIC ('-netdev tap,help' for properties)",
+    { "netdev", "TYPE,id=ID[,prop=value]",
+      "the host's side of a NIC ('-netdev help' for list,\n'-netdev tap,help' for properties)",
       .phase = CMD_NETDEV, .add = netdev_add, .implied = "type", .topic = netdev_help },
     { "blockdev", "DRIVER,node-name=NAME[,prop=value]",
       "the host's side of a disk ('-blockdev help' for list,\n"

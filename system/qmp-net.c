@@ -33,6 +33,39 @@ static const OptMember netdev_members[] = {
 static const OptTable netdev_args = { "Netdev", sizeof(NetdevArgs), netdev_members, "type",
                                       netdev_branches, offsetof(NetdevArgs, u) };
 
+typedef struct StreamEvent {
+    char *id;
+    SocketAddress *addr;
+} StreamEvent;
+
+static const OptMember connected_members[] = {
+    { "netdev-id", OPT_STR, offsetof(StreamEvent, id), .required = true },
+    { "addr", OPT_STRUCT, offsetof(StreamEvent, addr), .required = true,
+      .table = &socket_address_options },
+    { 0 },
+};
+static const OptMember disconnected_members[] = {
+    { "netdev-id", OPT_STR, offsetof(StreamEvent, id), .required = true },
+    { 0 },
+};
+static const OptTable connected_data = { "NetdevStreamConnected", sizeof(StreamEvent),
+                                         connected_members };
+static const OptTable disconnected_data = { "NetdevStreamDisconnected", sizeof(StreamEvent),
+                                            disconnected_members };
+static const QmpEvent stream_events[] = {
+    { "NETDEV_STREAM_CONNECTED", &connected_data },
+    { "NETDEV_STREAM_DISCONNECTED", &disconnected_data },
+    { 0 },
+};
+
+void qmp_event_netdev_stream(void *opaque, const Netdev *nd, const SocketAddress *peer)
+{
+    System *s = opaque;
+
+    qmp_event_send(s->qmp, &stream_events[peer ? 0 : 1],
+                   &(StreamEvent){ .id = nd->id, .addr = (SocketAddress *)peer });
+}
+
 static void netdev_reply(void *opaque, const GError *error)
 {
     qmp_reply_send(opaque, error);
@@ -130,5 +163,6 @@ void qmp_net_register(System *s)
     };
 
     qmp_register(s->qmp, commands, s);
+    qmp_register_events(s->qmp, stream_events);
     qmp_register_hmp(s->qmp, hmp, s);
 }

@@ -15,6 +15,7 @@
 #include "hw/xen/xen-device.h"
 #include "machine.h"
 #include "net/tap.h"
+#include "util/socket-address.h"
 #include "qmp/qmp.h"
 #include "qtest/qtest.h"
 #include "util/iothread.h"
@@ -160,6 +161,8 @@ void qmp_event_resume(System *s);
 void qmp_objects_register(System *s);
 void qmp_chardev_register(System *s);
 void qmp_net_register(System *s);
+/* NetSocketEnv.stream_changed, with the System as @opaque. */
+void qmp_event_netdev_stream(void *opaque, const Netdev *nd, const SocketAddress *peer);
 void qmp_block_register(System *s);
 void qmp_query_block_register(System *s);
 void qmp_query_blockstats_register(System *s);

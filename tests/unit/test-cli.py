@@ -96,7 +96,7 @@ def test_version():
 TOPICS = (
     (['-help'], ['usage: ringtap [options]']),
     (['-version'], ['ringtap version ']),
-    (['-netdev', 'help'], ['Available netdev backend types:\ntap\n']),
+    (['-netdev', 'help'], ['Available netdev backend types:\nsocket\nstream\ndgram\ntap\n']),
     (['-netdev', 'tap,help'], ['tap options:\n', '  queues=<uint32>']),
     (['-netdev', 'tap,?'], ['tap options:']),
     # what is tried by itself is no value: see test_netdev_errors
