@@ -17,21 +17,24 @@ static const VbdBackConfig least = { 0 };
 
 /* --- what is replayed --- */
 
-/* Writes on all queues, of which the backend answers @answered requests of its rings. */
-static void submit_writes(VbdTest *t, VbdJob *jobs, int answered)
+/*
+ * Writes on all queues, of which the backend answers @answered requests of its rings; there is one
+ * more at least.
+ */
+static void submit_writes(VbdTest *t, VbdJob *jobs, unsigned answered)
 {
-    vbd_back_set_budget(&t->b, answered);
+    vbd_back_set_budget(&t->b, (int)answered);
     for (unsigned i = 0; i < N; i++) {
         vbd_submit(&t->v, i % t->v.config.queues, &jobs[i], BLOCK_WRITE, i * BYTES,
                    t->buf + i * BYTES, BYTES);
     }
-    VBD_WAIT(vbd_back_budget(&t->b) == 0);
+    VBD_WAIT(vbd_back_budget(&t->b) == 0 && VBD_COUNT(&t->v, requests) > answered);
 }
 
 typedef struct Handover {
     const VbdBackConfig *from;
     const VbdBackConfig *to;
-    int answered;
+    unsigned answered;
 } Handover;
 
 static void test_handover(gconstpointer data)
