@@ -14,8 +14,12 @@
 #include <unistd.h>
 
 #include "util/fd.h"
+#include "util/process.h"
 
-#define LISTEN_WAIT_MS 1000 /* for another process to let go of the socket */
+/* For another process to let go of the socket... */
+#define LISTEN_WAIT_MS 1000
+/* ...and for one that was killed: with requests of a slow disk under way that may take long. */
+#define ENDING_WAIT_MS 30000
 #define RETRY_MS       20
 
 static bool G_GNUC_PRINTF(2, 3) chardev_socket_set_error(GError **error, const char *fmt, ...)
@@ -56,15 +60,20 @@ static int chardev_socket_new(const char *path, struct sockaddr_un *ret_addr, GE
 
 /*
  * True if nobody listens at @addr any more. Else our connection has ended, with whoever listened,
- * or there is none, or @wait_ms are over.
+ * or there is none, or @wait_ms are over. Whom it was made to is noted in @owner.
  */
-static bool chardev_socket_is_dead(const struct sockaddr_un *addr, int wait_ms)
+static bool chardev_socket_is_dead(const struct sockaddr_un *addr, int wait_ms, pid_t *owner)
 {
     AUTO_FD int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     struct pollfd end = { .fd = probe };
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
 
     if (probe < 0 || connect(probe, (const struct sockaddr *)addr, sizeof(*addr)) < 0) {
         return probe >= 0 && errno == ECONNREFUSED;
+    }
+    if (getsockopt(probe, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
+        *owner = peer.pid;
     }
     poll(&end, 1, wait_ms);
     return false;
@@ -72,21 +81,27 @@ static bool chardev_socket_is_dead(const struct sockaddr_un *addr, int wait_ms)
 
 /*
  * A socket that nobody listens on any more is in the way of a new one. A process that was killed
- * lets go of its own a little later than it is gone, so one of a process is waited for, too, until
- * @end; a living one has a connection to serve for that, if it ends those at once a few more.
+ * lets go of its own a little later than it is gone, so one of a process is waited for, too, if
+ * that is wanted; a living one has a connection to serve for that, if it ends those at once a few
+ * more.
  */
-static void chardev_socket_remove_stale(const struct sockaddr_un *addr, gint64 end)
+static void chardev_socket_remove_stale(const struct sockaddr_un *addr, bool wait)
 {
+    gint64 start = g_get_monotonic_time();
+    gint64 end = start + (wait ? LISTEN_WAIT_MS * 1000 : 0);
+    gint64 last = start + (wait ? ENDING_WAIT_MS * 1000 : 0);
+    pid_t owner = 0;
     struct stat st;
 
     while (stat(addr->sun_path, &st) == 0 && S_ISSOCK(st.st_mode)) {
-        int left_ms = (int)(MAX(end - g_get_monotonic_time(), 0) / 1000);
+        gint64 now = g_get_monotonic_time();
 
-        if (chardev_socket_is_dead(addr, left_ms)) {
+        if (chardev_socket_is_dead(addr, (int)(MAX(end - now, 0) / 1000), &owner)) {
             unlink(addr->sun_path);
             return;
         }
-        if (g_get_monotonic_time() >= end) {
+        now = g_get_monotonic_time();
+        if (now >= last || (now >= end && !(owner > 0 && process_is_ending(owner)))) {
             return;
         }
         poll(NULL, 0, RETRY_MS);
@@ -95,14 +110,13 @@ static void chardev_socket_remove_stale(const struct sockaddr_un *addr, gint64 e
 
 int chardev_socket_listen(const char *path, bool wait, BoundPath *bound, GError **error)
 {
-    gint64 end = g_get_monotonic_time() + (wait ? LISTEN_WAIT_MS * 1000 : 0);
     struct sockaddr_un addr;
     AUTO_FD int fd = chardev_socket_new(path, &addr, error);
 
     if (fd < 0) {
         return -1;
     }
-    chardev_socket_remove_stale(&addr, end);
+    chardev_socket_remove_stale(&addr, wait);
     if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
         chardev_socket_set_error(error, "Failed to bind socket to %s: %s", path,
                                  g_strerror(errno));

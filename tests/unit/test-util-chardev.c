@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/process.h"
 
 typedef struct Fixture {
     char *dir;
@@ -705,6 +707,52 @@ static void test_waits_for_one_that_is_busy(Fixture *f, gconstpointer data)
     g_assert_cmpint(exit_status(pid), ==, 0);
 }
 
+/*
+ * One that was killed has the kernel's work to wait for: as long as it is ending, it is waited for
+ * beyond the second that any owner has. Here it is a zombie, whose child has its socket.
+ */
+static void test_waits_long_for_one_that_was_killed(Fixture *f, gconstpointer data)
+{
+    int fd = server(f);
+    GPid pid = fork();
+
+    g_assert_cmpint(pid, >=, 0);
+    if (pid == 0) {
+        g_assert_cmpint(listen(fd, 1), ==, 0); /* it is the owner from now on */
+        if (fork() != 0) {
+            raise(SIGKILL);
+        }
+        g_usleep(3 * G_USEC_PER_SEC);
+        _exit(0);
+    }
+    close(fd);
+    while (!process_is_ending(pid)) {
+        g_usleep(1000);
+    }
+    open_path(f, true);
+    close(client(f));
+    g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
+}
+
+static void test_knows_who_is_ending(Fixture *f, gconstpointer data)
+{
+    GPid pid = fork();
+
+    g_assert_cmpint(pid, >=, 0);
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    g_assert_false(process_is_ending(getpid()));
+    g_assert_false(process_is_ending(pid));
+    kill(pid, SIGKILL);
+    while (!process_is_ending(pid)) { /* it was woken, and the kernel has not begun */
+        g_usleep(1000);
+    }
+    g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
+    g_assert_false(process_is_ending(pid));
+}
+
 /* One that lives keeps its socket, and is asked once or twice. */
 static void test_takes_no_living_one(Fixture *f, gconstpointer data)
 {
@@ -754,6 +802,8 @@ int main(int argc, char **argv)
     ADD("no-file-is-left-of-a-failure", test_no_file_is_left_of_a_failure);
     ADD("waits-for-one-that-ends", test_waits_for_one_that_ends);
     ADD("waits-for-one-that-is-busy", test_waits_for_one_that_is_busy);
+    ADD("waits-long-for-one-that-was-killed", test_waits_long_for_one_that_was_killed);
+    ADD("knows-who-is-ending", test_knows_who_is_ending);
     ADD("takes-no-living-one", test_takes_no_living_one);
     return g_test_run();
 }
