@@ -7,12 +7,10 @@
 declare -A log_pid
 log_lines=0
 
-# log_start NAME FIRST-BYTE BLOCKS SIZE DEPTH: on xvda, until log_end
+# log_start NAME FIRST-BYTE BLOCKS SIZE DEPTH [DISK]: on xvda if no other one is named, until log_end
 log_start() {
-    local name=$1
-    shift
-    disk-log /dev/xvda "$@" > "/tmp/log.$name" 2>&1 &
-    log_pid[$name]=$!
+    disk-log "/dev/${6:-xvda}" "${@:2:4}" > "/tmp/log.$1" 2>&1 &
+    log_pid[$1]=$!
 }
 
 # log_ask: all of them are to end what they do, and to compare; nobody waits for it

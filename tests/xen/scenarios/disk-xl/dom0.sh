@@ -2,11 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Disks that xl makes: of a guest's configuration, whose device model is ringtap, and by block-attach
-# and block-detach while it runs. Nobody tells ringtap of them but XenStore.
+# and block-detach while it runs. Nobody tells ringtap of them but XenStore. And ringtap killed under
+# load, and started again with the words of xl.
+# Argument: kills=N
 
 # shellcheck source=tests/xen/lib/dom0-disk.sh
 . /lab/dom0-disk.sh
 
+kills=5
+for argument; do
+    case $argument in
+        kills=*) declare "$argument" ;;
+        *) echo "no such argument: $argument"; exit 2 ;;
+    esac
+done
 backends=/local/domain/0/backend/qdisk
 xvda=51712
 xvdb=51728
@@ -75,6 +84,45 @@ attach_in_vain() {
     check "and the reason" wait_for 5 not xenstore_has "$why"
 }
 
+# Killed, and started again with the same words, at once or a little later.
+model_again() {
+    local pid words
+    pid=$(model_pid u1)
+    mapfile -d '' words < "/proc/$pid/cmdline"
+    kill -KILL "$pid"
+    sleep "0.$((RANDOM % 2 * 5))"
+    "${words[@]}" >> /tmp/again.log 2>&1 &
+    disown
+    xenstore-write "/local/domain/${guest_domid[u1]}/image/device-model-pid" $!
+}
+
+# killed N: under the load of both disks
+killed() {
+    guest u1 log_ask
+    model_again
+    check "kill $1: both disks go on, and nothing was lost" guest u1 'log_answers 60'
+    sleep "0.$((RANDOM % 9))"
+}
+
+# What waits for a disk that does not answer would wait for minutes.
+ends_if_bad() { [ "$failures" = 0 ] || the_end; }
+
+killed_under_load() {
+    local n
+    check "another disk, to be written to" xl block-attach u1 "$(xl_disk u2 xvdb rw)"
+    check "the guest has it" guest u1 'disk_appears xvdb'
+    check "a load of both" guest u1 \
+        'log_start a 0 512 4096 24; log_start b 0 512 4096 16 xvdb; log_start c 8388608 8 1048576 2'
+    sleep 1
+    for ((n = 1; n <= kills; n++)); do
+        killed "$n"
+        ends_if_bad
+    done
+    check "nothing was lost at all" guest u1 log_end
+    check "xl block-detach" xl block-detach u1 xvdb
+    check "the guest has it no more" guest u1 'disk_gone xvdb'
+}
+
 domain_gone() { ! xl domid "$1" > /dev/null 2>&1; }
 
 # shut_down NAME: by itself, and what is left of it
@@ -98,6 +146,14 @@ root_image() {
     mkfs.ext4 -q -d /tmp/root "/tmp/$1.img" "${2}M" && rm -rf /tmp/root
 }
 
+the_end() {
+    local log
+    for log in /var/log/xen/qemu-dm-u?.log /tmp/again.log; do
+        [ ! -s "$log" ] || { echo "what ringtap said in $log:"; cat "$log"; }
+    done
+    scenario_end
+}
+
 # shellcheck disable=SC2034 # guest reads it
 guest_timeout=300
 messages_start dom0
@@ -116,6 +172,7 @@ check "they are counted for xentop" written u1
 attach_and_detach
 attach_in_vain
 check "other files are written" guest u1 'files_make 4 && files_same'
+killed_under_load
 check "the guest's kernel is content" messages_clean u1
 shut_down u1
 
@@ -128,7 +185,4 @@ check "from the disk" guest u3 "grep -q '^/dev/xvda / ext4' /proc/mounts"
 check "xl destroy" guest_destroy u3
 check "no device model is left" wait_for 10 not pidof ringtap
 check "dom0's kernel is content" messages_clean dom0
-for name in u1 u3; do
-    [ ! -s "/var/log/xen/qemu-dm-$name.log" ] || cat "/var/log/xen/qemu-dm-$name.log"
-done
-scenario_end
+the_end
