@@ -68,6 +68,7 @@ static bool is_cdrom(const Device *d)
 static bool blkback_class_identify(Device *d, GError **error)
 {
     const XenBlkbackConfig *config = d->config;
+    g_autofree char *name = NULL;
     uint32_t number;
     int32_t idx = -1;
 
@@ -76,6 +77,8 @@ static bool blkback_class_identify(Device *d, GError **error)
             return device_set_error(error, "invalid virtual disk specifier '%s'", config->vdev);
         }
         idx = (int32_t)number;
+        name = xen_vdev_name(number);
+        g_snprintf(d->place, sizeof(d->place), "vdev %s", name);
     }
     return xen_device_identify(d, config->frontend_id, idx, error);
 }

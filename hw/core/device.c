@@ -129,7 +129,10 @@ static bool device_identify(Device *d, GError **error)
         const Device *other = g_ptr_array_index(r->devices, i);
 
         if (other->class == d->class && other->guest == d->guest && other->idx == d->idx) {
-            return device_set_error(error, "idx %d is in use by device '%s'", d->idx, other->id);
+            g_autofree char *idx = g_strdup_printf("idx %d", d->idx);
+
+            return device_set_error(error, "%s is in use by device '%s'",
+                                    d->place[0] != '\0' ? d->place : idx, other->id);
         }
     }
     return true;

@@ -219,6 +219,11 @@ def test_not_one_that_is_there():
         assert t.state(XVDA) == '2'
         assert devices(q) == {'mine': 'xen-disk'}
         shutil.copy(f'{r.dir}/a', f'{r.dir}/b')
+        q.command('blockdev-add', driver='file', node_name='m', filename=f'{r.dir}/b')
+        for vdev in ('xvda', str(XVDA)):
+            assert q.error('device_add', driver='xen-disk', id='two', drive='m', vdev=vdev) == \
+                "vdev xvda is in use by device 'mine'"
+        q.command('blockdev-del', node_name='m')
         t.attach(XVDB, f'aio:{r.dir}/b')
         wait_state(t, XVDB, '2')
         assert devices(q) == {'mine': 'xen-disk', 'xvdb': 'xen-disk'}

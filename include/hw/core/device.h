@@ -80,8 +80,8 @@ typedef struct DeviceClass {
     const CounterGroup *counters; /* in there; ends with a NULL name. NULL: none */
 
     /*
-     * Sets guest and idx from the config. No two devices of a class have both in common. NULL:
-     * a device of this class has no number.
+     * Sets guest, idx, and maybe place from the config. No two devices of a class have both guest
+     * and idx in common. NULL: a device of this class has no number.
      */
     bool (*identify)(Device *d, GError **error);
     /* Sets impl, and idx if it was -1. Back ends are claimed, nothing is offered to a guest yet. */
@@ -146,6 +146,7 @@ struct Device {
     const char *id;      /* the config's; "#..." if the user gave none */
     int guest;           /* domain id or the like */
     int idx;             /* number in the guest; -1: none */
+    char place[32];      /* the same as a user writes it: "vdev xvda"; "": "idx N" */
     void *bus;           /* what its bus gave; NULL: the class has none */
     void *backend[DEVICE_MAX_BACKENDS]; /* in the order of the class's backends; claimed */
     void *impl;          /* the class's */
