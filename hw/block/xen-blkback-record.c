@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hw/xen/xen-queues.h"
 #include "util/fd.h"
 #include "util/options.h"
 
@@ -83,6 +84,15 @@ int xen_blkback_record_dir(bool make, GError **error)
 char *xen_blkback_record_name(uint16_t domid, unsigned number, unsigned queue)
 {
     return g_strdup_printf("vbd-%u-%u-%u", domid, number, queue);
+}
+
+void xen_blkback_record_remove(int dir, uint16_t domid, unsigned number, unsigned first)
+{
+    for (unsigned i = first; dir >= 0 && i < XEN_MAX_QUEUES; i++) {
+        g_autofree char *name = xen_blkback_record_name(domid, number, i);
+
+        unlinkat(dir, name, 0);
+    }
 }
 
 bool xen_blkback_record_domid(const char *name, uint16_t *ret)

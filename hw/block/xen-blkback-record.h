@@ -40,6 +40,8 @@ int xen_blkback_record_dir(bool make, GError **error);
 
 /* A file's name, of the queue @queue of the disk @number of the domain @domid. Free it. */
 char *xen_blkback_record_name(uint16_t domid, unsigned number, unsigned queue);
+/* Removes the files of its queues from @first on, if there are any. @dir -1 is fine. */
+void xen_blkback_record_remove(int dir, uint16_t domid, unsigned number, unsigned first);
 /* False: @name is not one of these. */
 bool xen_blkback_record_domid(const char *name, uint16_t *ret);
 

@@ -50,10 +50,22 @@ static bool blkback_stop_queue(XenBackQueues *qs, XenQueue *q)
     return blkback_queue_stop(container_of(q, BlkbackQueue, base));
 }
 
+/* What a backend that was killed had under way on rings that there are no more, nobody asks for. */
+static void blkback_forget_rings(XenBlkback *d, unsigned first)
+{
+    xen_blkback_record_remove(d->env.record_dir, d->bus.frontend_id, d->bus.idx, first);
+}
+
+static void blkback_queues_connected(XenBackQueues *qs, const XenKeys *k)
+{
+    blkback_forget_rings(container_of(qs, XenBlkback, queues), k->n_queues);
+}
+
 static const XenBackQueuesOps blkback_queues_ops = {
     .keys_new = blkback_keys_new,
     .keys_free = blkback_store_keys_free,
     .start = blkback_start_queue,
+    .connected = blkback_queues_connected,
     .stop = blkback_stop_queue,
 };
 
@@ -79,7 +91,12 @@ static bool blkback_take_over(XenbusBack *b, GError **error)
 
 static bool blkback_publish(XenbusBack *b, XenTx tx)
 {
-    return blkback_store_publish(blkback_of(b), tx);
+    XenBlkback *d = blkback_of(b);
+
+    if (!b->goes_on) {
+        blkback_forget_rings(d, 0); /* the frontend begins anew */
+    }
+    return blkback_store_publish(d, tx);
 }
 
 static bool blkback_publish_connected(XenbusBack *b, XenTx tx)

@@ -427,6 +427,60 @@ static void test_frontend_that_closed(Kill *k, gconstpointer data)
     expect_once(r, 0, ids[0], 4);
 }
 
+static unsigned records(const Kill *k)
+{
+    g_autoptr(GDir) dir = g_dir_open(k->dir, 0, NULL);
+    unsigned n = 0;
+
+    g_assert_nonnull(dir);
+    while (g_dir_read_name(dir)) {
+        n++;
+    }
+    return n;
+}
+
+/* The next connection has fewer rings: of the others nothing is kept. */
+static void test_fewer_rings(Kill *k, gconstpointer data)
+{
+    VbdRaw *r = &k->r;
+    XenBlkifRequest req;
+
+    r->n_queues = 4;
+    vbd_raw_up(r);
+    g_assert_cmpuint(records(k), ==, 4);
+    kill_back(k);
+    vbd_raw_state(r, 6);
+    open_dir(k);
+    vbd_raw_back(r);
+    VBD_WAIT(vbd_raw_back_is(r, 6));
+    vbd_raw_front_free(r);
+    vbd_raw_state(r, 1);
+    VBD_WAIT(vbd_raw_back_is(r, 2));
+    g_assert_cmpuint(records(k), ==, 0);
+    r->n_queues = 1;
+    vbd_raw_front(r);
+    vbd_raw_connect(r);
+    req = vbd_raw_rw(r, BLKIF_OP_READ, 0, 1, 10);
+    g_assert_cmpint(vbd_raw_do(r, 0, &req), ==, BLKIF_RSP_OKAY);
+    g_assert_cmpuint(records(k), ==, 1);
+}
+
+/* The frontend goes on with one ring, and there is a record of another one. */
+static void test_rings_of_nobody(Kill *k, gconstpointer data)
+{
+    g_autofree char *name = NULL;
+    g_autofree char *path = NULL;
+
+    vbd_raw_up(&k->r);
+    name = xen_blkback_record_name(k->r.d->bus.frontend_id, k->r.d->bus.idx, 2);
+    path = g_build_filename(k->dir, name, NULL);
+    g_assert_true(g_file_set_contents(path, "ringtap vbd 001", -1, NULL));
+    kill_back(k);
+    g_assert_cmpuint(records(k), ==, 2);
+    start_next(k);
+    g_assert_cmpuint(records(k), ==, 1);
+}
+
 typedef struct Test {
     const char *name;
     void (*run)(Kill *k, gconstpointer data);
@@ -442,6 +496,8 @@ static const Test tests[] = {
     { "damaged-record", test_damaged_record },
     { "other-options", test_other_options },
     { "frontend-that-closed", test_frontend_that_closed },
+    { "fewer-rings", test_fewer_rings },
+    { "rings-of-nobody", test_rings_of_nobody },
 };
 
 int main(int argc, char **argv)
