@@ -62,6 +62,7 @@ static void blkback_queues_connected(XenBackQueues *qs, const XenKeys *k)
 }
 
 static const XenBackQueuesOps blkback_queues_ops = {
+    .keys_may_be_stale = true,
     .keys_new = blkback_keys_new,
     .keys_free = blkback_store_keys_free,
     .start = blkback_start_queue,

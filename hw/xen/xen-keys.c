@@ -73,7 +73,8 @@ static bool keys_read_device(XenKeys *k, const XenKeysDir *fe, GError **error)
 {
     uint64_t n = 1;
 
-    if (!xen_keys_optional(fe, "multi-queue-num-queues", UINT32_MAX, &n, error)) {
+    if (!k->single &&
+        !xen_keys_optional(fe, "multi-queue-num-queues", UINT32_MAX, &n, error)) {
         return false;
     }
     if (n == 0 || n > k->max_queues) {

@@ -124,6 +124,13 @@ static const Bad odd[] = {
     { "huge-key", "feature-large-sector-size", "99999999999999999999", 1, -1 },
 };
 
+static const Bad stale[] = {
+    { "number-alone", NULL, NULL, 1, -1 },
+    { "number-alone-of-long-rings", NULL, NULL, 1, 1 },
+    { "ring", "queue-0/ring-ref", "60000", 1, -1 },
+    { "port", "queue-0/event-channel", "200", 1, -1 },
+};
+
 /* What another frontend left is not looked at (firmware, kexec). */
 static void test_odd(VbdRaw *r, gconstpointer data)
 {
@@ -136,6 +143,47 @@ static void test_odd(VbdRaw *r, gconstpointer data)
         g_assert_cmpint(vbd_raw_do(r, q, &req), ==, BLKIF_RSP_OKAY);
     }
     g_assert_cmpuint(r->errors, ==, 0);
+}
+
+/*
+ * A frontend with one ring, and what one with two left: keys without queues, a ring that is not
+ * granted any more, a port that nobody waits at.
+ */
+static void test_stale_number(VbdRaw *r, gconstpointer data)
+{
+    const Bad *b = data;
+    XenBlkifRequest req = vbd_raw_rw(r, BLKIF_OP_READ, 0, 1, 10);
+
+    vbd_raw_key(r, "multi-queue-num-queues", "2");
+    if (b->key) {
+        make_bad(r, &(Bad){ .key = "queue-0/ring-ref", .value = "=ring-ref" });
+        make_bad(r, &(Bad){ .key = "queue-0/event-channel", .value = "=event-channel" });
+        vbd_raw_key(r, "queue-1/ring-ref", "60001");
+        vbd_raw_key(r, "queue-1/event-channel", "201");
+        make_bad(r, b);
+    }
+    vbd_raw_connect(r);
+    g_assert_cmpuint(r->warnings, ==, 1);
+    g_assert_nonnull(strstr(r->error, "one ring is tried"));
+    g_assert_cmpint(vbd_raw_do(r, 0, &req), ==, BLKIF_RSP_OKAY);
+    vbd_raw_close(r);
+    g_assert_cmpuint(vbd_raw_mapped(r), ==, 0);
+}
+
+/* If that does not do either, the reason is that of the first try. */
+static void test_stale_all(VbdRaw *r, gconstpointer data)
+{
+    vbd_raw_key(r, "multi-queue-num-queues", "2");
+    vbd_raw_key(r, "queue-0/ring-ref", "60001");
+    vbd_raw_key(r, "queue-0/event-channel", "201");
+    vbd_raw_key(r, "queue-1/ring-ref", "60002");
+    vbd_raw_key(r, "queue-1/event-channel", "202");
+    vbd_raw_key(r, "ring-ref", "60000");
+    vbd_raw_state(r, 3);
+    VBD_WAIT(r->errors == 1);
+    g_assert_nonnull(strstr(r->error, "60001"));
+    g_assert_true(vbd_raw_back_is(r, 5));
+    g_assert_cmpuint(vbd_raw_mapped(r), ==, 0);
 }
 
 /* A ring whose indices are impossible from the beginning. */
@@ -176,6 +224,12 @@ int main(int argc, char **argv)
 
         g_test_add(path, VbdRaw, &odd[i], setup, test_odd, teardown);
     }
+    for (unsigned i = 0; i < G_N_ELEMENTS(stale); i++) {
+        g_autofree char *path = g_strdup_printf("/xen-blkback/keys/stale/%s", stale[i].name);
+
+        g_test_add(path, VbdRaw, &stale[i], setup, test_stale_number, teardown);
+    }
+    g_test_add("/xen-blkback/keys/stale/all", VbdRaw, &none, setup, test_stale_all, teardown);
     g_test_add("/xen-blkback/keys/impossible-ring", VbdRaw, &none, setup, test_impossible_ring,
                teardown);
     g_test_add("/xen-blkback/keys/requests-before-connection", VbdRaw, &none, setup,

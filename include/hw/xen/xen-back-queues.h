@@ -18,6 +18,8 @@ typedef struct XenBackQueues XenBackQueues;
 
 /* What a kind of device does. @qs is embedded in the device: container_of(). */
 typedef struct XenBackQueuesOps {
+    /* A frontend with one ring removes nothing that one with several left: see the source. */
+    bool keys_may_be_stale;
     /* For a connection, to be read: xen_keys_init(). */
     XenKeys *(*keys_new)(XenBackQueues *qs);
     void (*keys_free)(XenKeys *k);

@@ -65,6 +65,7 @@ typedef struct XenKeysOps {
 struct XenKeys {
     const XenKeysOps *ops;
     unsigned max_queues;  /* that were offered */
+    bool single;          /* multi-queue-num-queues does not count: there is one */
     unsigned n_queues;    /* 0: nothing is read yet */
     unsigned n_read;      /* of them */
     XenQueueKeys *queue;  /* max_queues */
