@@ -21,6 +21,7 @@ typedef struct BlockDriver {
     /* How long it is, in bytes; or -errno. */
     int64_t (*measure)(const BlockNode *node);
     bool (*resize)(BlockNode *node, uint64_t bytes, GError **error);
+    bool may_shrink; /* anybody may make it shorter meanwhile, and a write longer again */
     /* A device has it from now on. Optional. */
     void (*claimed)(BlockNode *node);
 
@@ -85,6 +86,8 @@ void block_notice_error(BlockNotice *n, BlockOp op, int err);
 void block_notice_failed(BlockNotice *n);
 /* The node has failed: its server is gone. Any thread. */
 void block_notice_lost(BlockNotice *n);
+/* The node has failed: somebody else made its file shorter. Any thread. */
+void block_notice_shrunk(BlockNotice *n);
 
 /* --- locks --- */
 

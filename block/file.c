@@ -149,6 +149,7 @@ const BlockDriver block_file = {
     .open = open_image,
     .measure = file_measure,
     .resize = file_resize,
+    .may_shrink = true,
     .accepts = file_accepts,
     .find_limits = file_find_limits,
     .discard = file_discard,

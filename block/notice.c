@@ -15,12 +15,18 @@
 
 #define ERROR_INTERVAL_MS 10000
 
+typedef enum NodeFailure {
+    FLUSH_FAILED,
+    SERVER_LOST,
+    FILE_SHRUNK,
+} NodeFailure;
+
 struct BlockNotice {
     BlockNode *node;
     int fd;
     GSource *source;
     unsigned error; /* atomic: its errno, and the operation in the upper half; 0: none to tell */
-    bool lost;      /* atomic: why it failed */
+    unsigned why;   /* atomic: NodeFailure, why it failed */
     bool failed;    /* was told */
     LogLimit limit;
 };
@@ -38,6 +44,11 @@ static void tell_error(BlockNotice *n)
 
 static gboolean notice_ready(gint fd, GIOCondition condition, gpointer opaque)
 {
+    static const char *const why[] = {
+        [FLUSH_FAILED] = "data that was written may be lost",
+        [SERVER_LOST] = "the connection to the image's server is lost",
+        [FILE_SHRUNK] = "somebody made the image shorter",
+    };
     BlockNotice *n = opaque;
     BlockNode *node = n->node;
     uint64_t count;
@@ -49,9 +60,7 @@ static gboolean notice_ready(gint fd, GIOCondition condition, gpointer opaque)
     if (block_node_failed(node) && !n->failed) {
         n->failed = true;
         error_report("block node '%s': %s: all requests fail from now on", node->node_name,
-                     __atomic_load_n(&n->lost, __ATOMIC_RELAXED)
-                         ? "the connection to the image's server is lost"
-                         : "data that was written may be lost");
+                     why[__atomic_load_n(&n->why, __ATOMIC_RELAXED)]);
         if (node->changed) {
             node->changed(node->changed_opaque);
         }
@@ -115,10 +124,20 @@ void block_notice_failed(BlockNotice *n)
     }
 }
 
-void block_notice_lost(BlockNotice *n)
+static void notice_failed_for(BlockNotice *n, NodeFailure why)
 {
     if (!block_node_failed(n->node)) {
-        __atomic_store_n(&n->lost, true, __ATOMIC_RELAXED);
+        __atomic_store_n(&n->why, why, __ATOMIC_RELAXED);
     }
     block_notice_failed(n);
+}
+
+void block_notice_lost(BlockNotice *n)
+{
+    notice_failed_for(n, SERVER_LOST);
+}
+
+void block_notice_shrunk(BlockNotice *n)
+{
+    notice_failed_for(n, FILE_SHRUNK);
 }

@@ -12,6 +12,7 @@
 #include "util/container-of.h"
 
 #define IO_MAX (1u << 30) /* of one piece in one go; the result is an int */
+#define MEASURE_NS 1000000u /* a file is measured so often */
 
 /* --- its end --- */
 
@@ -173,6 +174,34 @@ static int check_memory(const BlockRequest *req)
     return bytes == req->bytes ? 0 : -EINVAL;
 }
 
+/*
+ * Somebody made the file shorter. What was behind its new end is lost, and the next write there
+ * makes a hole before it, which reads as zeros. Nothing tells of it, so the file is measured: not
+ * for each request, which would cost too much, but before those that would hide it. A write up to
+ * the end makes the file as long as it was, a flush says that all is there.
+ */
+static bool has_shrunk(BlockQueue *q, const BlockRequest *req)
+{
+    const BlockNode *node = q->node;
+    uint64_t before = block_node_bytes(node);
+    bool hides = req->op == BLOCK_FLUSH ||
+                 (req->op == BLOCK_WRITE && req->offset + req->bytes == before);
+    uint64_t now;
+    int64_t bytes;
+
+    if (!node->driver->may_shrink) {
+        return false;
+    }
+    now = io_clock_ns();
+    if (!hides && now - q->measured_ns < MEASURE_NS) {
+        return false;
+    }
+    q->measured_ns = now;
+    bytes = node->driver->measure(node);
+    /* twice: a resize is no fault, whichever of length and node->bytes it changes first */
+    return bytes >= 0 && (uint64_t)bytes < MIN(before, block_node_bytes(node));
+}
+
 /* 1: go on; 0 or -errno: that is its result. */
 static int check(const BlockRequest *req)
 {
@@ -180,6 +209,10 @@ static int check(const BlockRequest *req)
     int r;
 
     if (block_node_failed(node)) {
+        return -EIO;
+    }
+    if (has_shrunk(req->queue, req)) {
+        block_notice_shrunk(node->notice);
         return -EIO;
     }
     if (req->op == BLOCK_FLUSH) {

@@ -125,6 +125,7 @@ struct BlockQueue {
     IoThread *thread;
     IoInflight inflight;
     bool use_ring;
+    uint64_t measured_ns;  /* io_clock_ns() at which the file was as long as it should be */
     unsigned under_way;    /* in the ring, or with the workers */
     BlockRequest *waiting; /* for room in the ring */
     BlockRequest **waiting_end;
@@ -164,8 +165,8 @@ static inline uint64_t block_node_bytes(const BlockNode *node)
 int64_t block_node_allocated(const BlockNode *node);
 
 /*
- * A flush failed, or the server of the image is gone: what was written before may be lost, and a
- * later flush would not know of it.
+ * A flush failed, the server of the image is gone, or its file was made shorter by somebody else:
+ * what was written before may be lost, and a later flush would not know of it.
  * All requests fail from then on, until the image is opened again. Any thread.
  */
 static inline bool block_node_failed(const BlockNode *node)

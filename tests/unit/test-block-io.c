@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "block-rig.h"
+#include "test-log.h"
 
 #define ALIGN 4096u
 
@@ -122,16 +123,60 @@ static void test_last_block(BlockRig *r, gconstpointer data)
     g_assert_cmpint(block_rig_io(r, BLOCK_READ, 8192 + 1024, buf, 512), ==, -EIO);
 }
 
-static void test_truncated(BlockRig *r, gconstpointer data)
+/* What was there and is not any more is never read as zeros: @op, the first one, finds it out. */
+static void truncated(BlockRig *r, BlockOp op, uint64_t offset, size_t bytes)
 {
-    uint8_t buf[1024];
+    g_autofree char *log = test_log_open();
+    uint8_t buf[1024] = { 0 };
+    struct stat st;
 
     open_aligned(r, 1);
+    g_assert_cmpint(block_rig_io(r, BLOCK_WRITE, 16384, buf, sizeof(buf)), ==, 0);
     g_assert_cmpint(truncate(r->path, 8192 + 512), ==, 0);
-    g_assert_cmpint(block_rig_io(r, BLOCK_READ, 8192, buf, 512), ==, 0);
-    g_assert_cmpint(block_rig_io(r, BLOCK_READ, 8192, buf, 1024), ==, -EIO);
-    g_assert_cmpint(block_rig_io(r, BLOCK_READ, 8192 + 512, buf, 512), ==, -EIO);
-    g_assert_cmpint(block_rig_io(r, BLOCK_READ, 16384 + 512, buf, 512), ==, -EIO);
+    g_usleep(2000); /* it is looked for once a millisecond */
+    g_assert_cmpint(block_rig_io(r, op, offset, op == BLOCK_FLUSH ? NULL : buf, bytes), ==, -EIO);
+    g_assert_true(block_node_failed(r->node));
+    g_assert_cmpint(stat(r->path, &st), ==, 0);
+    g_assert_cmpint(st.st_size, ==, 8192 + 512);
+    g_assert_cmpint(block_rig_io(r, BLOCK_READ, 16384, buf, 512), ==, -EIO);
+    g_assert_cmpint(block_rig_io(r, BLOCK_READ, 0, buf, 512), ==, -EIO);
+    g_assert_cmpint(block_rig_io(r, BLOCK_FLUSH, 0, NULL, 0), ==, -EIO);
+    while (g_main_context_iteration(NULL, FALSE)) {
+        continue;
+    }
+    g_assert_cmpint(test_log_count(log, "\n"), ==, 1);
+    g_assert_cmpint(test_log_count(log, "block node 'disk0': somebody made the image shorter: all "
+                                        "requests fail from now on\n"), ==, 1);
+    test_log_close(log);
+}
+
+static void test_truncated_and_read(BlockRig *r, gconstpointer data)
+{
+    truncated(r, BLOCK_READ, 8192, 1024);
+}
+
+static void test_truncated_and_written(BlockRig *r, gconstpointer data)
+{
+    truncated(r, BLOCK_WRITE, 32768, 1024);
+}
+
+static void test_truncated_and_flushed(BlockRig *r, gconstpointer data)
+{
+    truncated(r, BLOCK_FLUSH, 0, 0);
+}
+
+/* Such a write makes the file as long as it was: the file is measured before each of them. */
+static void test_truncated_and_written_to_the_end(BlockRig *r, gconstpointer data)
+{
+    uint8_t buf[512] = { 0 };
+
+    open_aligned(r, 1);
+    for (int i = 0; i < 100; i++) {
+        g_assert_cmpint(block_rig_io(r, BLOCK_WRITE, BLOCK_RIG_BYTES - 512, buf, 512), ==, 0);
+    }
+    g_assert_cmpint(truncate(r->path, 8192), ==, 0);
+    g_assert_cmpint(block_rig_io(r, BLOCK_WRITE, BLOCK_RIG_BYTES - 512, buf, 512), ==, -EIO);
+    g_assert_cmpint(block_rig_io(r, BLOCK_READ, 8192, buf, 512), ==, -EIO);
 }
 
 /* Sectors of the same blocks, from several threads at once: none is lost. */
@@ -205,7 +250,10 @@ static const BlockTest tests[] = {
     { "write-keeps-neighbours", test_write_keeps_neighbours },
     { "pieces-of-all-kinds", test_pieces_of_all_kinds },
     { "last-block", test_last_block },
-    { "truncated", test_truncated },
+    { "truncated-and-read", test_truncated_and_read },
+    { "truncated-and-written", test_truncated_and_written },
+    { "truncated-and-flushed", test_truncated_and_flushed },
+    { "truncated-and-written-to-the-end", test_truncated_and_written_to_the_end },
     { "neighbours-at-once", test_neighbours_at_once },
     { "direct", test_direct },
 };

@@ -163,16 +163,19 @@ static void test_read_only(BlockRig *r, gconstpointer data)
     block_rig_expect(r, 0, &byte, 1);
 }
 
-/* The image is made shorter by somebody else: nothing of it is taken for data. */
+/*
+ * The image is made shorter by somebody else: nothing of it is taken for data, whether the file was
+ * measured before that or not, as is likely right after another request.
+ */
 static void test_truncated(BlockRig *r, gconstpointer data)
 {
     uint8_t buf[4096];
 
     block_rig_open(r, 1);
+    g_assert_cmpint(block_rig_io(r, BLOCK_READ, 0, buf, sizeof(buf)), ==, 0);
     g_assert_cmpint(truncate(r->path, 6144), ==, 0);
     g_assert_cmpint(block_rig_io(r, BLOCK_READ, 4096, buf, sizeof(buf)), ==, -EIO);
     g_assert_cmpint(block_rig_io(r, BLOCK_READ, 8192, buf, sizeof(buf)), ==, -EIO);
-    g_assert_cmpint(block_rig_io(r, BLOCK_READ, 0, buf, sizeof(buf)), ==, 0);
 }
 
 /* More than the ring of the thread takes. */
