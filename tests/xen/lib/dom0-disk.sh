@@ -17,6 +17,18 @@ disk_image() {
     dd if=/dev/zero of="/tmp/$1.img" bs=1M count="$2" status=none
 }
 
+# root_image NAME MIB: /tmp/NAME.img with a root file system: dom0's own programs, which are a guest's as
+# well. guest_init=$root_init is for its guest.
+root_image() {
+    mkdir /tmp/root || return
+    cp -a /bin /etc /init /lab /lib /lib64 /sbin /usr /var /tmp/root/ 2> /tmp/cp.log
+    mkdir -p /tmp/root/{proc,sys,dev,run,tmp,root,mnt}
+    mkfs.ext4 -q -d /tmp/root "/tmp/$1.img" "${2}M" > /tmp/mkfs 2>&1 && rm -rf /tmp/root
+}
+
+# shellcheck disable=SC2034 # scenarios read it
+root_init=/lab/guest-root-init.sh
+
 # blkback_guest NAME VCPUS: a guest whose xvda is /tmp/NAME.img, by a loop device and xen-blkback.
 # Whatever the host has of udev and hotplug scripts, block-lab does not need it.
 blkback_guest() {

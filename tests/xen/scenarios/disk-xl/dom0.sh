@@ -138,14 +138,6 @@ shut_down() {
     check "$1: nor of its requests" [ -z "$(ls /run/ringtap)" ]
 }
 
-# root_image NAME MIB: dom0's own programs, which are a guest's as well
-root_image() {
-    mkdir /tmp/root || return
-    cp -a /bin /etc /init /lab /lib /lib64 /sbin /usr /var /tmp/root/ 2> /tmp/cp.log
-    mkdir -p /tmp/root/{proc,sys,dev,run,tmp,root,mnt}
-    mkfs.ext4 -q -d /tmp/root "/tmp/$1.img" "${2}M" && rm -rf /tmp/root
-}
-
 the_end() {
     local log
     for log in /var/log/xen/qemu-dm-u?.log /tmp/again.log; do
@@ -178,10 +170,10 @@ shut_down u1
 
 check "an image with a root file system" root_image u3 256
 # shellcheck disable=SC2034 # guest_config reads it
-guest_init=/lab/scenario/root-init
+guest_init=$root_init
 check "xl create" xl_guest u3
 check "it boots" guest_boot u3
-check "from the disk" guest u3 "grep -q '^/dev/xvda / ext4' /proc/mounts"
+check "from the disk" guest u3 root_is_disk
 check "xl destroy" guest_destroy u3
 check "no device model is left" wait_for 10 not pidof ringtap
 check "dom0's kernel is content" messages_clean dom0

@@ -11,8 +11,6 @@ disk_refuses() {
         ! dd if=/dev/zero of="/dev/$1" bs=4k count=1 oflag=direct 2> /dev/null
 }
 
-ext4_load() { modprobe crc32c_generic && modprobe ext4; }
-
 # files_make MIB: a file with random bytes on the filesystem of xvda, written to the disk
 files_make() {
     mount -t ext4 /dev/xvda /mnt &&

@@ -5,8 +5,7 @@
 
 # ext4_new: on xvda, mounted
 ext4_new() {
-    # what a kernel asks for itself, by a modprobe that is not where it looks
-    modprobe crc32c_generic && modprobe ext4 || return
+    ext4_load || return
     mkfs.ext4 -q -F /dev/xvda > /tmp/mkfs 2>&1 || { cat /tmp/mkfs; return 1; }
     mount -t ext4 /dev/xvda /mnt
 }
