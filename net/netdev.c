@@ -232,11 +232,12 @@ bool netdev_set_active(Netdev *nd, unsigned n, NetdevDrain *drain, void *opaque,
     return true;
 }
 
-static void update_link(Netdev *nd, bool mtu_changed)
+/* @changed: something else did, too. */
+static void update_link(Netdev *nd, bool changed)
 {
     bool up = nd->carrier && !nd->link_off;
 
-    if (up == nd->link_up && !mtu_changed) {
+    if (up == nd->link_up && !changed) {
         return;
     }
     nd->link_up = up;
@@ -319,9 +320,25 @@ void netdev_set_carrier(Netdev *nd, bool up)
 
 void netdev_set_link(Netdev *nd, bool up)
 {
+    bool changed = nd->link_off == up;
+
     __atomic_store_n(&nd->link_off, !up, __ATOMIC_RELAXED);
     netdev_set_carrier(nd, nd->nic_carrier);
-    update_link(nd, false);
+    update_link(nd, changed); /* who follows link_off hears of it if the carrier is off, too */
+}
+
+bool netdev_without_vhost(const Netdev *nd, const char *nic, const char *why, GError **error)
+{
+    if (nd->queue[0]->vhost_fd < 0) {
+        return true;
+    }
+    if (nd->vhost_forced) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                    "netdev '%s': vhost cannot be used: %s", nd->id, why);
+        return false;
+    }
+    warn_report("%s: netdev '%s': vhost cannot be used: %s", nic, nd->id, why);
+    return true;
 }
 
 void netdev_free(Netdev *nd)

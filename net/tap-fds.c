@@ -86,14 +86,16 @@ static bool adopt_flags(Tap *tap, unsigned i, const struct ifreq *ifr, GError **
     return true;
 }
 
-/* A name of getfd: the descriptor is ours from here on, good or bad. */
-static bool resolve_name(Tap *tap, unsigned i, const char *name, const TapFdLookup *lookup,
-                         GError **error)
+bool tap_resolve_fd(const char *id, const char *text, const TapFdLookup *lookup, TapGivenFd *ret,
+                    GError **error)
 {
-    int fd = lookup->by_name(lookup->opaque, name);
-
-    tap->nd.queue[i]->fd = fd;
-    return fd >= 0 || tap_fail(error, 0, "File descriptor named '%s' has not been found", name);
+    *ret = (TapGivenFd){ .fd = -1, .ours = lookup->by_name && !g_ascii_isdigit(text[0]) };
+    if (!ret->ours) {
+        return resolve_number(id, text, &ret->fd, error);
+    }
+    ret->fd = lookup->by_name(lookup->opaque, text);
+    return ret->fd >= 0 ||
+           tap_fail(error, 0, "File descriptor named '%s' has not been found", text);
 }
 
 static bool adopt_fd(Tap *tap, unsigned i, const char *text, const TapFdLookup *lookup,
@@ -101,17 +103,15 @@ static bool adopt_fd(Tap *tap, unsigned i, const char *text, const TapFdLookup *
 {
     Netdev *nd = &tap->nd;
     struct ifreq ifr = { 0 };
-    int fd = -1;
+    TapGivenFd given;
+    int fd;
     int r;
 
-    if (lookup->by_name && !g_ascii_isdigit(text[0])) {
-        if (!resolve_name(tap, i, text, lookup, error)) {
-            return false;
-        }
-        fd = nd->queue[i]->fd;
-    } else if (!resolve_number(nd->id, text, &fd, error)) {
+    if (!tap_resolve_fd(nd->id, text, lookup, &given, error)) {
         return false;
     }
+    fd = given.fd;
+    nd->queue[i]->fd = given.ours ? fd : -1;
     if (ioctl(fd, TUNGETIFF, &ifr) < 0) {
         /* What is no tap was a wrong number, and stays its owner's. */
         return tap_fail(error, errno, "Unable to query TUNGETIFF on FD %d", fd);

@@ -80,6 +80,21 @@ typedef struct TapFdLookup {
 char **tap_split_fds(const char *fds, unsigned *ret_n, GError **error);
 bool tap_adopt_fds(Tap *tap, char **fds, const TapFdLookup *lookup, GError **error);
 
+typedef struct TapGivenFd {
+    int fd;
+    bool ours; /* good or bad: it had a name of getfd; else it stays its owner's if it is bad */
+} TapGivenFd;
+/* The open descriptor that @text names; not one of this program's own. */
+bool tap_resolve_fd(const char *id, const char *text, const TapFdLookup *lookup, TapGivenFd *ret,
+                    GError **error);
+
+/*
+ * tap-vhost.c: what the options about vhost say of @n_queues, before anything is opened; and a
+ * descriptor of it for each queue if that is wanted, or for none with a warning if it may be.
+ */
+bool tap_vhost_check(const TapConfig *config, unsigned n_queues, GError **error);
+bool tap_vhost_open(Tap *tap, const TapConfig *config, const TapFdLookup *lookup, GError **error);
+
 /* tap-link.c: what the kernel says about an interface */
 typedef struct TapLink {
     int ifindex;

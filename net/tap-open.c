@@ -165,39 +165,12 @@ static bool check_exclusions(const TapConfig *c, GError **error)
     return true;
 }
 
-/* As many as queues. */
-static bool check_vhostfds(const char *vhostfds, unsigned n, GError **error)
-{
-    g_auto(GStrv) part = g_strsplit(vhostfds ? vhostfds : "", ":", -1);
-    unsigned given = g_strv_length(part);
-
-    if (given > 1 && part[given - 1][0] == '\0') {
-        given--; /* a ':' at the end is nothing */
-    }
-    return !vhostfds || given == n ||
-           tap_fail(error, 0, "The number of fds passed does not match the number of vhostfds "
-                    "passed");
-}
-
 /* What QEMU has and this program has not; what leaves it switched off is fine. */
 static bool check_missing(const TapConfig *c, GError **error)
 {
     if (c->helper) {
         return tap_fail(error, 0, "helper= is not supported: make the tap beforehand (ip tuntap "
                         "add) and name it with ifname=, or pass its descriptor with fd=");
-    }
-    if ((c->vhostfd || c->vhostfds) && c->vhost == ON_OFF_AUTO_OFF) {
-        return tap_fail(error, 0, "vhostfd(s)= is not valid without vhost");
-    }
-    if (c->vhostfd || c->vhostfds || c->vhost == ON_OFF_AUTO_ON ||
-        (c->vhostforce && c->vhost != ON_OFF_AUTO_OFF)) {
-        return tap_fail(error, 0, "vhost= is not supported: packets go through this program and "
-                        "not through the kernel's vhost-net; leave vhost=, vhostfd(s)= and "
-                        "vhostforce= out");
-    }
-    if (c->poll_us != 0) {
-        warn_report("%s: poll-us= has no effect without vhost, which is not supported: see "
-                    "poll-max-ns of -object iothread", c->id);
     }
     if (c->br) {
         warn_report("%s: br= has no effect without helper=, which is not supported: have "
@@ -407,11 +380,11 @@ Netdev *tap_new(const TapConfig *config, TapFdByName *by_name, void *opaque, GEr
         fds[0] = g_strdup(config->fd);
     } else if (config->fds) {
         fds = tap_split_fds(config->fds, &n, error);
-        if (!fds || !check_vhostfds(config->vhostfds, n, error)) {
+        if (!fds) {
             return NULL;
         }
     }
-    if (!check_missing(config, error)) {
+    if (!tap_vhost_check(config, n, error) || !check_missing(config, error)) {
         return NULL;
     }
     tap = tap_alloc(config->id, n);
@@ -420,5 +393,8 @@ Netdev *tap_new(const TapConfig *config, TapFdByName *by_name, void *opaque, GEr
     if (!(fds ? tap_adopt_fds(tap, fds, &lookup, error) : tap_open_all(tap, config, error))) {
         return NULL;
     }
-    return tap_set_up(tap, config, error) ? g_steal_pointer(&nd) : NULL;
+    if (!tap_set_up(tap, config, error) || !tap_vhost_open(tap, config, &lookup, error)) {
+        return NULL;
+    }
+    return g_steal_pointer(&nd);
 }

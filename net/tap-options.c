@@ -27,12 +27,15 @@ static const OptMember tap_members[] = {
     { "helper", OPT_STR, OFF(helper),
       .help = "not supported: make the tap beforehand and name it with ifname=, or pass fd=" },
     { "vhost", OPT_ON_OFF_AUTO, OFF(vhost),
-      .help = "off; the kernel's vhost-net is not supported" },
-    { "vhostfd", OPT_STR, OFF(vhostfd), .help = "not supported, as is vhost=on" },
-    { "vhostfds", OPT_STR, OFF(vhostfds), .help = "not supported, as is vhost=on" },
-    { "vhostforce", OPT_BOOL, OFF(vhostforce), .help = "off; on is not supported, as is vhost=on" },
+      .help = "the kernel's vhost-net moves a virtio-net guest's packets where it can; default: on "
+              "with vhostfd=, vhostfds= or vhostforce=on" },
+    { "vhostfd", OPT_STR, OFF(vhostfd),
+      .help = "an inherited descriptor of /dev/vhost-net, or a name of getfd" },
+    { "vhostfds", OPT_STR, OFF(vhostfds), .help = "the same for each of fds=: M:N:..:O" },
+    { "vhostforce", OPT_BOOL, OFF(vhostforce),
+      .help = "refuse what vhost cannot serve, instead of doing without it" },
     { "poll-us", OPT_UINT32, OFF(poll_us),
-      .help = "busy polling of vhost, no effect: see poll-max-ns of iothreads" },
+      .help = "how long vhost looks for packets before it waits for them, in microseconds" },
     { NULL },
 };
 

@@ -5,6 +5,7 @@
  */
 #include "system.h"
 
+#include "hw/virtio/vhost-kernel.h"
 #include "net/net-socket.h"
 
 typedef Netdev *NetdevOpen(System *s, void *config, TapFdByName *by_name, void *opaque,
@@ -16,6 +17,7 @@ static Netdev *open_tap(System *s, void *config, TapFdByName *by_name, void *opa
     TapConfig *tap = config;
 
     tap->at_start = !s->up;
+    tap->vhost_init = vhost_kernel_init;
     return tap_new(tap, by_name, opaque, error);
 }
 

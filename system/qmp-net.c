@@ -105,8 +105,9 @@ static void print_netdev_queue(GString *out, Netdev *nd, unsigned queue, const c
 {
     g_autofree char *info = nd->ops->info(nd, queue);
 
-    g_string_append_printf(out, "%s%s: index=%u,type=%s,%s\r\n", indent, nd->id, queue,
-                           nd->ops->type, info);
+    g_string_append_printf(out, "%s%s: index=%u,type=%s,%s%s\r\n", indent, nd->id, queue,
+                           nd->ops->type, info,
+                           nd->queue[queue]->vhost_serves ? ",vhost=on" : "");
 }
 
 /* As QEMU: a NIC and its netdev in pairs, one for each queue. */

@@ -35,7 +35,8 @@ static bool netback_class_realize(Device *d, GError **error)
     };
     NetbackInfo info;
 
-    if (!vq_mapping_resolve(d, n_queues, config->iothread, config->vq_mapping, threads, error)) {
+    if (!vq_mapping_resolve(d, n_queues, config->iothread, config->vq_mapping, threads, error) ||
+        !netdev_without_vhost(peer, d->id, NETDEV_NO_VHOST_XEN, error)) {
         return false;
     }
     if (threads[0]) {

@@ -30,6 +30,9 @@ static bool netfront_class_realize(Device *d, GError **error)
         .opaque = d,
     };
 
+    if (!netdev_without_vhost(env.peer, d->id, NETDEV_NO_VHOST_XEN, error)) {
+        return false;
+    }
     d->impl = netfront_new(d->config, &env, error);
     return d->impl != NULL;
 }

@@ -75,7 +75,9 @@ struct NetdevQueue {
     Netdev *nd;
     unsigned index;
     int fd;           /* readable when recv would find something; for epoll, edge or level */
-    int vhost_fd;     /* of /dev/vhost-net, for a NIC that lets the kernel serve it; -1: none */
+    /* Of /dev/vhost-net, for a NIC that lets the kernel serve it; -1: none. All or none. */
+    int vhost_fd;
+    bool vhost_serves; /* the NIC let the kernel have it; main thread */
     uint64_t refused; /* packets that the netdev did not take because of their form */
     bool full;        /* netdev_send() ended because of that */
     struct NetdevScratch *scratch; /* netdev_send()'s; NULL where packets may be unfinished */
@@ -95,6 +97,7 @@ struct Netdev {
     bool carrier;       /* of the interface, followed; on while it is us who set it off */
     bool link_off;      /* by netdev_set_link(); relaxed atomic */
     bool nic_carrier;   /* the NIC's last word to netdev_set_carrier() */
+    bool vhost_forced;  /* its queues have one each, and a NIC without use for them is refused */
     bool in_use;        /* a NIC has it */
     bool found;         /* its interface was there already */
     bool keep;          /* and what was made for it stays when it is freed: it will be back */
@@ -189,6 +192,13 @@ void netdev_set_carrier(Netdev *nd, bool up);
  * get lost on it both ways, as in QEMU. Main thread, queues may be running.
  */
 void netdev_set_link(Netdev *nd, bool up);
+
+/*
+ * For a NIC that cannot have vhost serve it. False: the netdev's was forced; else it is said that
+ * there is none, if it was asked for.
+ */
+bool netdev_without_vhost(const Netdev *nd, const char *nic, const char *why, GError **error);
+#define NETDEV_NO_VHOST_XEN "it serves virtio-net alone, and this is a NIC of Xen"
 
 /*
  * Puts @fresh, which is spent, in the place of @nd, which keeps its NIC. False: they do not

@@ -12,6 +12,12 @@
 
 #define TAP_MAX_QUEUES 256 /* MAX_TAP_QUEUES of drivers/net/tun.c */
 
+/*
+ * Makes @fd this process's if it is of /dev/vhost-net, its rings polled for @poll_us before it
+ * waits for a kick, 0: not at all. False: vhost is not there, or too old for that.
+ */
+typedef bool TapVhostInit(int fd, uint32_t poll_us, GError **error);
+
 typedef struct TapConfig {
     char *id;
     char *ifname;
@@ -25,14 +31,17 @@ typedef struct TapConfig {
     uint32_t queues;
     bool has_queues;
     bool persist;
-    /* what QEMU's other ways to open and to serve a tap say */
+    /* what QEMU's other way to open a tap says */
     char *br;
     char *helper;
+    /* vhost-net; see NetdevQueue.vhost_fd */
     OnOffAuto vhost;
     char *vhostfd;
     char *vhostfds;
     bool vhostforce;
     uint32_t poll_us;
+    TapVhostInit *vhost_init;   /* no option: hw/virtio has it; NULL: there is no vhost */
+    const char *vhost_path;     /* no option: for tests; NULL: /dev/vhost-net */
     unsigned script_timeout_ms; /* no option: for tests; 0: 30 s */
     bool at_start; /* no option: the caller may wait for a program that is just ending */
 } TapConfig;

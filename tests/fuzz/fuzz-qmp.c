@@ -210,9 +210,12 @@ static char *netdev_info(Netdev *nd, unsigned queue)
 }
 
 static const NetdevOps netdev_ops = { .type = "tap", .info = netdev_info };
+static NetdevQueue netdev_queue;
+static NetdevQueue *netdev_queues[] = { &netdev_queue, &netdev_queue };
 static Netdev netdevs[] = {
-    { .ops = &netdev_ops, .id = (char *)"n0", .n_queues = 2, .in_use = true },
-    { .ops = &netdev_ops, .id = (char *)"n1", .n_queues = 1 },
+    { .ops = &netdev_ops, .id = (char *)"n0", .n_queues = 2, .queue = netdev_queues,
+      .in_use = true },
+    { .ops = &netdev_ops, .id = (char *)"n1", .n_queues = 1, .queue = netdev_queues },
 };
 
 typedef struct FakeConfig {

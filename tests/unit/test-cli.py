@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -215,17 +216,68 @@ def test_accel_errors():
                    '-accel xenemu,domid=3: domid= and ram= are invalid without connect=')
 
 
-VHOST = ('vhost= is not supported: packets go through this program and not through the kernel\'s '
-         'vhost-net; leave vhost=, vhostfd(s)= and vhostforce= out')
-
-
 def test_netdev_without_effect():
     for option, text in (('br=b7', 'br= has no effect without helper=, which is not supported: '
                           'have script= put the tap into b7'),
-                         ('poll-us=50', 'poll-us= has no effect without vhost, which is not '
-                          'supported: see poll-max-ns of -object iothread')):
+                         ('poll-us=50', 'poll-us= has no effect without vhost: see poll-max-ns of '
+                          '-object iothread')):
         status, _, err = run(BINARY, *NONE, '-netdev', f'tap,id=a,{option},fd=foo')
         assert status == 1 and f'ringtap: warning: a: {text}\n' in err, err
+
+
+def can_make_taps():
+    return (os.access('/dev/net/tun', os.R_OK | os.W_OK) and
+            subprocess.run(['unshare', '-rn', 'true'], check=False).returncode == 0)
+
+
+def vhost_error(program, option):
+    """What is wrong with a tap's vhost, without the beginning of the line."""
+    arg = f'tap,id=a,ifname=vt0,script=no,downscript=no,{option}'
+    p = subprocess.run(['unshare', '-rn', *program, '-netdev', arg], stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    lines = [line.split(f'{arg}: ')[-1] for line in p.stderr.splitlines()]
+    return p.returncode, lines
+
+
+VHOST_REFUSED = (
+    ('vhostforce=on,vhostfd=0', 'vhost-net requested but could not be initialized'),
+    ('vhostfd=foo,vhostforce=on', "Invalid file descriptor number 'foo'"),
+    ('vhost=off,vhostfd=0', 'vhostfd(s)= is not valid without vhost'),
+    *(() if os.path.exists('/dev/vhost-net') else
+      (('vhost=on,vhostforce=on', 'tap: open vhost char device failed: No such file or directory'),
+       ('vhostforce=on', 'tap: open vhost char device failed: No such file or directory'))))
+
+
+def test_vhost_refused():
+    if not can_make_taps():
+        raise tap.Skip('no right to make a tap')
+    for option, text in VHOST_REFUSED:
+        status, lines = vhost_error([BINARY, *NONE], option)
+        assert status == 1 and lines[-1].startswith(text), (option, lines)
+    for option in ('vhostfd=foo', 'vhostfd=99'):  # where QEMU 7.2 aborts
+        status, lines = vhost_error([BINARY, *NONE], option)
+        assert status == 1 and 'file descriptor' in lines[-1], (option, lines)
+
+
+def test_vhost_refused_as_in_qemu():
+    qemu = shutil.which('qemu-system-x86_64')
+    if not qemu or not can_make_taps():
+        raise tap.Skip('no qemu-system-x86_64, or no right to make a tap')
+    for option, text in VHOST_REFUSED:
+        status, lines = vhost_error([qemu, '-nodefaults', '-display', 'none', '-M', 'none', '-S'],
+                                    option)
+        assert status == 1 and lines[-1] == text, (option, lines)
+
+
+def test_vhost_done_without():
+    if not can_make_taps() or os.path.exists('/dev/vhost-net'):
+        raise tap.Skip('no right to make a tap, or there is a vhost-net')
+    for option, text in (
+            ('vhost=on', 'tap: open vhost char device failed: No such file or directory'),
+            ('vhostfd=0', 'vhost-net requested but could not be initialized')):
+        status, lines = vhost_error([BINARY, *NONE, '-device', 'foo'], option)  # so it ends
+        assert status == 1, lines
+        assert any(f'warning: {text}' in line for line in lines), (option, lines)
 
 
 def test_nic_says_what_to_use():
@@ -269,9 +321,11 @@ def test_netdev_errors():
             ('tap,id=a,fds=77:78,vhostfds=1:2:3',
              'The number of fds passed does not match the number of vhostfds passed'),
             ('tap,id=a,vhost=off,vhostfd=3', 'vhostfd(s)= is not valid without vhost'),
-            ('tap,id=a,vhost=on', VHOST), ('tap,id=a,vhostforce=on', VHOST),
-            ('tap,id=a,vhostfd=3', VHOST), ('tap,id=a,fds=77:78,vhostfds=1:2:', VHOST),
-            ('{"type":"tap","id":"a","vhost":true}', VHOST),
+            ('tap,id=a,vhostfd=3,queues=2',
+             'vhostfd= is for one queue, and there are 2: use fds= and vhostfds='),
+            # a good one, so that the next fault is found
+            ('tap,id=a,fds=77:78,vhostfds=1:2:', "a: Can't use file descriptor 77: "
+             'Bad file descriptor'),
             ('tap,id=a,persist=on,fd=3', 'persist= is invalid with fd=, fds= and helper='),
             ('tap,id=a,persist=on', 'persist= is invalid without ifname='),
             ('tap,id=a,vhost=x', "Parameter 'vhost' expects 'on' or 'off'"),
