@@ -123,6 +123,7 @@ struct VirtioNet {
     bool peer_failed;        /* the netdev's error was reported */
     DeviceFaults faults;
     VirtioNetQueue **queue;  /* of each pair; NULL: none of its rings ever ran */
+    struct VirtioNetVhost *vhost; /* virtio-net-vhost.c's; NULL: threads have all pairs */
     bool *asked;             /* of each ring that runs: ring_enable() was told so */
     bool *enabled;           /* and its pair is one of those that the driver uses */
     NicQueueStats *stats;
@@ -152,6 +153,8 @@ void virtio_net_queue_enable_ring(VirtioNetQueue *q, bool tx, bool on);
 void virtio_net_queue_set_call(VirtioNetQueue *q, bool tx, int fd);
 /* Its thread goes by what the driver set up since its rings started. */
 void virtio_net_queue_update(VirtioNetQueue *q);
+/* Somebody else has both rings: its thread lets the netdev alone, or looks after it again. */
+void virtio_net_queue_rest(VirtioNetQueue *q, bool rest);
 /* Its thread gives the guest all that the netdev has for it, as far as there are buffers. */
 void virtio_net_queue_drain(VirtioNetQueue *q);
 /* A frame without anything left to do, to the netdev. Lost if that is full. */

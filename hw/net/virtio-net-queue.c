@@ -287,6 +287,27 @@ void virtio_net_queue_update(VirtioNetQueue *q)
     }
 }
 
+static void queue_rest(void *opaque)
+{
+    nic_peer_detach(&((VirtioNetQueue *)opaque)->peer);
+}
+
+static void queue_wake(void *opaque)
+{
+    VirtioNetQueue *q = opaque;
+
+    if (nic_peer_attach(&q->peer) < 0) {
+        device_queue_break(&q->dq, "its thread cannot wait for the netdev");
+    }
+}
+
+void virtio_net_queue_rest(VirtioNetQueue *q, bool rest)
+{
+    if (q->dq.running) {
+        io_thread_call(q->dq.thread, rest ? queue_rest : queue_wake, q);
+    }
+}
+
 /* More than a tap's queue holds, in rounds of VIRTIO_NET_BATCH. */
 #define DRAIN_ROUNDS 64
 

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "virtio-net-ctrl.h"
+#include "virtio-net-vhost.h"
 
 #include <linux/if_ether.h>
 #include <linux/virtio_config.h>
@@ -96,7 +97,7 @@ static uint64_t virtio_net_features(VirtioDevice *d)
     bits |= f->packed ? BIT(VIRTIO_F_RING_PACKED) : 0;
     bits |= f->in_order ? BIT(VIRTIO_F_IN_ORDER) : 0;
     bits |= f->queue_reset ? BIT(VIRTIO_F_RING_RESET) : 0;
-    return bits;
+    return virtio_net_vhost_features(vn, bits);
 }
 
 #define GSO (NETDEV_TSO4 | NETDEV_TSO6 | NETDEV_UFO | NETDEV_USO)
@@ -221,13 +222,18 @@ static void virtio_net_drain(void *opaque, unsigned pair)
     }
 }
 
+static bool virtio_net_rx_runs(const VirtioNet *vn, unsigned pair)
+{
+    return (vn->queue[pair] && vn->queue[pair]->rx.ring.running) ||
+           virtio_net_vhost_serves(vn, pair);
+}
+
 /* Pairs up to the last one that has an rx ring which runs and is wanted; 0: there is none. */
 static unsigned virtio_net_pairs_wanted(const VirtioNet *vn)
 {
     unsigned n = vn->dev.n_rings / 2;
 
-    while (n > 0 && !(vn->queue[n - 1] && vn->queue[n - 1]->rx.ring.running &&
-                      vn->enabled[2 * (n - 1)])) {
+    while (n > 0 && !(virtio_net_rx_runs(vn, n - 1) && vn->enabled[2 * (n - 1)])) {
         n--;
     }
     return n;
@@ -292,6 +298,7 @@ static void virtio_net_ring_follow(VirtioNet *vn, unsigned index, bool on)
         if (q) {
             virtio_net_queue_enable_ring(q, index % 2, on);
         }
+        virtio_net_vhost_enabled(vn, index, on);
     }
 }
 
@@ -303,6 +310,7 @@ bool virtio_net_follow_pairs(VirtioNet *vn)
     for (unsigned i = 0; i < n; i++) {
         vn->enabled[i] &= virtio_net_ring_wanted(vn, i);
     }
+    virtio_net_vhost_follow_all(vn);
     virtio_net_update_active(vn);
     for (unsigned i = 0; i < n; i++) {
         virtio_net_ring_follow(vn, i, false);
@@ -338,12 +346,14 @@ static bool virtio_net_ring_start(VirtioDevice *d, unsigned index, const VirtioR
     }
     vn->enabled[index] = r.enabled;
     virtio_net_follow_rings(vn);
+    virtio_net_vhost_started(vn, index, &r);
     return true;
 }
 
 static uint32_t virtio_net_ring_stop(VirtioDevice *d, unsigned index)
 {
     VirtioNet *vn = virtio_net_of(d);
+    uint32_t base;
 
     if (index == virtio_net_ctrl_index(vn)) {
         return virtio_net_ctrl_stop(vn->ctrl);
@@ -351,7 +361,9 @@ static uint32_t virtio_net_ring_stop(VirtioDevice *d, unsigned index)
     vn->asked[index] = false;
     vn->enabled[index] = false;
     virtio_net_follow_rings(vn);
-    return virtio_net_queue_stop_ring(vn->queue[index / 2], index % 2);
+    return virtio_net_vhost_stop(vn, index, &base)
+               ? base
+               : virtio_net_queue_stop_ring(vn->queue[index / 2], index % 2);
 }
 
 static void virtio_net_ring_enable(VirtioDevice *d, unsigned index, bool on)
@@ -366,12 +378,14 @@ static void virtio_net_ring_enable(VirtioDevice *d, unsigned index, bool on)
     on = virtio_net_ring_wanted(vn, index);
     vn->enabled[index] = on;
     if (!on) {
+        virtio_net_vhost_follow(vn, index / 2);
         virtio_net_update_active(vn); /* what its queue of the netdev has is the guest's still */
     }
     virtio_net_queue_enable_ring(vn->queue[index / 2], index % 2, on);
     if (on) {
         virtio_net_follow_rings(vn);
     }
+    virtio_net_vhost_enabled(vn, index, on);
 }
 
 static void virtio_net_ring_set_call(VirtioDevice *d, unsigned index, int call_fd)
@@ -380,7 +394,7 @@ static void virtio_net_ring_set_call(VirtioDevice *d, unsigned index, int call_f
 
     if (index == virtio_net_ctrl_index(vn)) {
         virtio_net_ctrl_set_call(vn->ctrl, call_fd);
-    } else {
+    } else if (!virtio_net_vhost_set_call(vn, index, call_fd)) {
         virtio_net_queue_set_call(vn->queue[index / 2], index % 2, call_fd);
     }
 }
@@ -477,6 +491,7 @@ static void virtio_net_peer_changed(void *opaque)
         vn->env.failed(vn->env.opaque, error);
     }
     vn->peer_failed = error != NULL;
+    virtio_net_vhost_follow_all(vn);
     if (status != vn->status) {
         vn->status = status;
         virtio_net_config_changed(vn);
@@ -487,11 +502,13 @@ static void virtio_net_peer_reopened(void *opaque)
 {
     VirtioNet *vn = opaque;
 
+    virtio_net_vhost_hold(vn);
     for (unsigned i = 0; i < vn->dev.n_rings / 2; i++) {
         if (vn->queue[i]) {
             nic_peer_reopened(&vn->queue[i]->peer);
         }
     }
+    virtio_net_vhost_follow_all(vn);
 }
 
 /* --- public --- */
@@ -532,6 +549,7 @@ VirtioNet *virtio_net_new(const VirtioNetConfig *config, const VirtioNetEnv *env
     vn->status = VIRTIO_NET_S_LINK_UP;
     if (!virtio_net_set_mac(vn, config->mac, error) ||
         (vn->host_mtu != 0 && !virtio_net_check_mtu(vn, vn->host_mtu, error)) ||
+        !virtio_net_vhost_init(vn, error) ||
         !device_faults_init(&vn->faults, virtio_net_fault, vn, error)) {
         return NULL;
     }
@@ -556,6 +574,7 @@ void virtio_net_free(VirtioNet *vn)
         vn->env.peer->changed = NULL;
         vn->env.peer->reopened = NULL;
     }
+    virtio_net_vhost_done(vn);
     device_faults_done(&vn->faults);
     virtio_net_ctrl_free(vn->ctrl);
     g_aligned_free(vn->stats);
@@ -570,10 +589,16 @@ void virtio_net_free(VirtioNet *vn)
 void virtio_net_pause(VirtioNet *vn, bool paused)
 {
     vn->paused = paused;
+    if (!paused) {
+        virtio_net_vhost_follow_all(vn); /* pairs of the kernel's are never their threads' */
+    }
     for (unsigned i = 0; i < vn->dev.n_rings / 2; i++) {
         if (vn->queue[i]) {
             device_queue_set_paused(&vn->queue[i]->dq, paused);
         }
+    }
+    if (paused) {
+        virtio_net_vhost_follow_all(vn); /* their threads take them, which rest */
     }
     virtio_net_ctrl_resume(vn->ctrl);
 }

@@ -98,6 +98,9 @@ static void guest_add_device(VirtioGuest *g)
     memset(&config.f, 1, sizeof(config.f)); /* all of them */
     g->nd = fake_netdev_new(g->c.pairs, !g->c.no_vnet_hdr);
     env.peer = g->nd;
+    if (g->c.prepare) {
+        g->c.prepare(g->nd);
+    }
     g->vn = virtio_net_new(&config, &env, &error);
     g_assert_no_error(error);
     g->dev = virtio_net_device(g->vn);

@@ -26,6 +26,7 @@ typedef struct VirtioGuestConfig {
     bool split_header;     /* tx: the header in a piece of its own */
     uint32_t rx_len;       /* of an rx buffer */
     unsigned rx_pieces;    /* that it is in; 0: 1 */
+    void (*prepare)(Netdev *nd); /* before the device has it; NULL: nothing to do */
 } VirtioGuestConfig;
 
 typedef struct VirtioGuestRing {

@@ -1,0 +1,344 @@
+/*
+ * Which of the two has a pair, its thread or the kernel, and how it moves from one to the other.
+ * What the kernel can't go on with, a bad ring for one, comes back to the thread, which judges it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "virtio-net-vhost.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <linux/virtio_config.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "hw/virtio/vhost-kernel.h"
+#include "util/fd.h"
+#include "util/log.h"
+
+#define BIT(n) (1ull << (n))
+#define RINGS VHOST_KERNEL_RINGS
+
+typedef struct VhostPair {
+    VirtioNet *vn;
+    unsigned index;
+    int err_fd;          /* the kernel found something that it can't go on with */
+    guint err_tag;
+    bool serves;         /* the kernel has both rings */
+    bool barred;         /* it could not: not again before one of them starts anew */
+    VirtioRing ring[RINGS]; /* as it was started, with the base that it would go on at */
+    bool runs[RINGS];    /* for the transport, whoever has it */
+    bool lost[RINGS];    /* its thread did not take it back: nobody has it */
+} VhostPair;
+
+typedef struct VirtioNetVhost {
+    uint64_t features;   /* the kernel's */
+    bool held;
+    LogLimit limit;      /* of what a driver can cause */
+    unsigned n;
+    VhostPair pair[];
+} VirtioNetVhost;
+
+/* NULL: no ring of a pair, or there is no vhost. */
+static VhostPair *pair_of(const VirtioNet *vn, unsigned pair)
+{
+    return vn->vhost && pair < vn->vhost->n ? &vn->vhost->pair[pair] : NULL;
+}
+
+/* --- where a pair belongs --- */
+
+/* The header as it is between us and the netdev: the kernel hands it through. */
+static bool has_long_header(const VirtioNet *vn)
+{
+    return vn->features & (BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_F_VERSION_1));
+}
+
+static bool ring_suits(const VhostPair *p, unsigned i)
+{
+    const VirtioRing *r = &p->ring[i];
+
+    /* nobody would look without kicks; and the kernel keeps no record of what is under way */
+    return p->runs[i] && !p->lost[i] && p->vn->enabled[RINGS * p->index + i] && r->kick_fd >= 0 &&
+           !r->setup.inflight;
+}
+
+static bool belongs_to_kernel(const VhostPair *p)
+{
+    const VirtioNet *vn = p->vn;
+    const Netdev *peer = vn->env.peer;
+
+    return !vn->vhost->held && !p->barred && !vn->paused && !peer->link_off && !peer->error &&
+           has_long_header(vn) && ring_suits(p, 0) && ring_suits(p, 1) &&
+           !device_queue_fault(&vn->queue[p->index]->dq);
+}
+
+/* --- from one to the other --- */
+
+/* What nobody serves any more: the transport is told, as of a ring whose driver broke it. */
+static void lose(VhostPair *p, unsigned i)
+{
+    VirtioDevice *d = &p->vn->dev;
+
+    p->lost[i] = true;
+    if (d->transport) {
+        d->transport->ring_broken(d->transport_opaque, RINGS * p->index + i,
+                                  "its thread could not take it back from vhost");
+    }
+}
+
+static void to_thread(VhostPair *p, unsigned i)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!virtio_net_queue_start_ring(p->vn->queue[p->index], i == 1, &p->ring[i], &error)) {
+        lose(p, i);
+    }
+}
+
+static void set_serves(VhostPair *p, bool serves)
+{
+    p->serves = serves;
+    p->vn->env.peer->queue[p->index]->vhost_serves = serves;
+}
+
+static void take_back(VhostPair *p, const uint32_t base[RINGS])
+{
+    set_serves(p, false);
+    virtio_net_queue_rest(p->vn->queue[p->index], false);
+    for (unsigned i = 0; i < RINGS; i++) {
+        p->ring[i].setup.base = base[i];
+        if (p->runs[i]) {
+            to_thread(p, i);
+        }
+    }
+}
+
+static VhostKernelPair kernel_pair(const VhostPair *p)
+{
+    const VirtioNet *vn = p->vn;
+
+    return (VhostKernelPair){
+        .mem = vn->dev.mem,
+        .features = vn->features,
+        .ring = p->ring,
+        .backend_fd = vn->env.peer->queue[p->index]->fd,
+        .err_fd = p->err_fd,
+    };
+}
+
+static int vhost_fd(const VhostPair *p)
+{
+    return p->vn->env.peer->queue[p->index]->vhost_fd;
+}
+
+static void to_kernel(VhostPair *p)
+{
+    g_autoptr(GError) error = NULL;
+    VirtioNet *vn = p->vn;
+    VirtioNetQueue *q = vn->queue[p->index];
+    uint32_t base[RINGS];
+    VhostKernelPair k;
+
+    for (unsigned i = 0; i < RINGS; i++) {
+        p->ring[i].setup.base = virtio_net_queue_stop_ring(q, i == 1);
+    }
+    virtio_net_queue_rest(q, true);
+    k = kernel_pair(p);
+    set_serves(p, vhost_kernel_start(vhost_fd(p), &k, base, &error));
+    if (!p->serves) {
+        p->barred = true;
+        warn_report_limited(&vn->vhost->limit, "%s: queue %u: unable to start vhost net: %s: "
+                            "falling back on userspace virtio", vn->name, p->index,
+                            error->message);
+        take_back(p, base);
+    }
+}
+
+static void from_kernel(VhostPair *p)
+{
+    const VhostKernelPair k = kernel_pair(p);
+    uint32_t base[RINGS];
+
+    vhost_kernel_stop(vhost_fd(p), &k, base);
+    take_back(p, base);
+}
+
+static void follow(VhostPair *p)
+{
+    bool wanted = belongs_to_kernel(p);
+
+    if (wanted && !p->serves) {
+        to_kernel(p);
+    } else if (!wanted && p->serves) {
+        from_kernel(p);
+    }
+}
+
+static gboolean ring_failed(gint fd, GIOCondition condition, gpointer opaque)
+{
+    VhostPair *p = opaque;
+    VirtioNet *vn = p->vn;
+    uint64_t n;
+
+    if (read(fd, &n, sizeof(n)) == sizeof(n) && p->serves) {
+        warn_report_limited(&vn->vhost->limit, "%s: queue %u: vhost net failed: falling back on "
+                            "userspace virtio", vn->name, p->index);
+        p->barred = true;
+        follow(p);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+/* --- what virtio-net.c tells --- */
+
+bool virtio_net_vhost_serves(const VirtioNet *vn, unsigned pair)
+{
+    const VhostPair *p = pair_of(vn, pair);
+
+    return p && p->serves;
+}
+
+void virtio_net_vhost_follow(VirtioNet *vn, unsigned pair)
+{
+    VhostPair *p = pair_of(vn, pair);
+
+    if (p) {
+        follow(p);
+    }
+}
+
+void virtio_net_vhost_follow_all(VirtioNet *vn)
+{
+    if (vn->vhost) {
+        vn->vhost->held = false;
+    }
+    for (unsigned i = 0; vn->vhost && i < vn->vhost->n; i++) {
+        follow(&vn->vhost->pair[i]);
+    }
+}
+
+void virtio_net_vhost_hold(VirtioNet *vn)
+{
+    if (vn->vhost) {
+        vn->vhost->held = true;
+    }
+    for (unsigned i = 0; vn->vhost && i < vn->vhost->n; i++) {
+        follow(&vn->vhost->pair[i]);
+    }
+}
+
+void virtio_net_vhost_started(VirtioNet *vn, unsigned index, const VirtioRing *ring)
+{
+    VhostPair *p = pair_of(vn, index / RINGS);
+
+    if (p) {
+        p->ring[index % RINGS] = *ring;
+        p->runs[index % RINGS] = true;
+        p->lost[index % RINGS] = false;
+        p->barred = false;
+        follow(p);
+    }
+}
+
+void virtio_net_vhost_enabled(VirtioNet *vn, unsigned index, bool on)
+{
+    VhostPair *p = pair_of(vn, index / RINGS);
+
+    if (p) {
+        p->ring[index % RINGS].enabled = on;
+        follow(p);
+    }
+}
+
+bool virtio_net_vhost_stop(VirtioNet *vn, unsigned index, uint32_t *ret_base)
+{
+    VhostPair *p = pair_of(vn, index / RINGS);
+    unsigned i = index % RINGS;
+    bool had;
+
+    if (!p) {
+        return false;
+    }
+    had = p->serves || p->lost[i];
+    p->runs[i] = false;
+    follow(p);
+    p->lost[i] = false;
+    *ret_base = p->ring[i].setup.base;
+    return had;
+}
+
+bool virtio_net_vhost_set_call(VirtioNet *vn, unsigned index, int call_fd)
+{
+    VhostPair *p = pair_of(vn, index / RINGS);
+    unsigned i = index % RINGS;
+
+    if (!p) {
+        return false;
+    }
+    p->ring[i].call_fd = call_fd;
+    if (p->serves && !vhost_kernel_set_call(vhost_fd(p), i, call_fd, NULL)) {
+        p->barred = true;
+        follow(p); /* its thread takes it with the new one */
+        return true;
+    }
+    return p->serves || p->lost[i];
+}
+
+/* --- its life --- */
+
+static bool pair_init(VhostPair *p, GError **error)
+{
+    p->err_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (p->err_fd < 0) {
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
+                    "cannot create an eventfd: %s", g_strerror(errno));
+        return false;
+    }
+    p->err_tag = g_unix_fd_add(p->err_fd, G_IO_IN, ring_failed, p);
+    return true;
+}
+
+bool virtio_net_vhost_init(VirtioNet *vn, GError **error)
+{
+    const Netdev *peer = vn->env.peer;
+    unsigned n = vn->dev.n_rings / RINGS;
+    VirtioNetVhost *v;
+
+    if (peer->queue[0]->vhost_fd < 0) {
+        return true;
+    }
+    if (!peer->has_vnet_hdr) {
+        return netdev_without_vhost(peer, vn->name, "the netdev has no vnet_hdr", error);
+    }
+    v = g_malloc0(sizeof(*v) + n * sizeof(v->pair[0]));
+    v->features = vhost_kernel_features(peer->queue[0]->vhost_fd);
+    v->limit = (LogLimit){ .burst = 5, .interval_ms = 60000 };
+    v->n = n;
+    vn->vhost = v;
+    for (unsigned i = 0; i < n; i++) {
+        v->pair[i] = (VhostPair){ .vn = vn, .index = i, .err_fd = -1 };
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (!pair_init(&v->pair[i], error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void virtio_net_vhost_done(VirtioNet *vn)
+{
+    for (unsigned i = 0; vn->vhost && i < vn->vhost->n; i++) {
+        VhostPair *p = &vn->vhost->pair[i];
+
+        g_assert(!p->serves);
+        g_clear_handle_id(&p->err_tag, g_source_remove);
+        fd_close(&p->err_fd);
+    }
+    g_clear_pointer(&vn->vhost, g_free);
+}
+
+uint64_t virtio_net_vhost_features(const VirtioNet *vn, uint64_t features)
+{
+    return vn->vhost ? features & (vn->vhost->features | ~vhost_kernel_feature_mask()) : features;
+}
