@@ -7,7 +7,7 @@
 #   run      what this run adds: functions for the guest, and the scenario's
 # The first two are kept in the cache.
 
-modules=(virtio_pci virtio_net sch_fq_codel 8021q)
+modules=(virtio_pci virtio_net sch_fq_codel 8021q tun vhost_net)
 
 programs=(
     /usr/bin/bash /usr/bin/iperf3 /usr/sbin/ip /usr/sbin/ethtool /usr/bin/ping /usr/bin/tcpdump
@@ -25,12 +25,25 @@ base_fill() {
 
 base_image() { cached base "$(root_key "$here"/lib/{init,image.sh})" base_fill; }
 
+# inside_fill ROOT: what a scenario needs that runs ringtap in the guest
+inside_fill() {
+    local front
+    front=$(dirname "$ringtap")/tests/bench/vhost-user-tap
+    [ -x "$front" ] || ninja -C "$(dirname "$ringtap")" tests/bench/vhost-user-tap > "$work/build.log" 2>&1 ||
+        { cat "$work/build.log" >&2; die "the build failed"; }
+    put "$1" "$ringtap" /usr/bin/ringtap
+    put "$1" "$front" /usr/bin/vhost-user-tap
+}
+
 # guest_image BASE KERNEL: $work/initrd
 guest_image() {
     local guest=$work/guest
     rm -rf "$guest"
     mkdir -p "$guest/lab"
-    cp "$lab"/{both,guest-side}.sh "$here/lib/guest.sh" "$guest/lab/"
+    cp "$lab"/{both,checks,guest-side}.sh "$here/lib/guest.sh" "$guest/lab/"
     cp -r "$scenario" "$guest/lab/scenario"
+    if grep -qx inside=yes "$scenario/settings"; then
+        inside_fill "$guest"
+    fi
     { cat "$1/image" "$2/image"; pack "$guest"; } > "$work/initrd"
 }
