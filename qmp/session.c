@@ -29,6 +29,7 @@ static const char *const error_classes[] = {
     [QMP_ERROR_GENERIC] = "GenericError",
     [QMP_ERROR_COMMAND_NOT_FOUND] = "CommandNotFound",
     [QMP_ERROR_DEVICE_NOT_FOUND] = "DeviceNotFound",
+    [QMP_ERROR_DEVICE_NOT_ACTIVE] = "DeviceNotActive",
 };
 
 static void qmp_session_json(void *opaque, struct json_object *value, GError *error);

@@ -5,6 +5,11 @@
  */
 #include "chardev.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "util/fd.h"
 #include "util/log.h"
 
 #define MAX_CHARDEVS 1024u
@@ -31,12 +36,26 @@ static const OptMember socket_members[] = {
 };
 const OptTable socket_options = { "socket", sizeof(SocketConfig), socket_members };
 
+/* -chardev pty and null: for devices that are only accepted. */
+typedef struct IdleConfig {
+    char *id;
+} IdleConfig;
+
+static const OptMember idle_members[] = {
+    { "id", OPT_STR, offsetof(IdleConfig, id), .required = true, .help = "name" },
+    { "logfile", OPT_STR, .ignored = true },
+    { "logappend", OPT_BOOL, .ignored = true },
+    { "mux", OPT_BOOL, .ignored = true },
+    { 0 },
+};
+static const OptTable idle_options = { "idle", sizeof(IdleConfig), idle_members };
+
 char *chardev_help(const char *arg, GError **error)
 {
     g_autofree char *topic = system_help_topic(arg, "backend");
 
     if (topic && topic[0] == '\0') {
-        return g_strdup("Available chardev backend types:\nsocket\n");
+        return g_strdup("Available chardev backend types:\nnull\npty\nsocket\n");
     }
     return g_strcmp0(topic, "socket") == 0 ? opt_table_help(&socket_options) : NULL;
 }
@@ -46,6 +65,7 @@ void chardev_object_free(gpointer opaque)
     ChardevObject *o = opaque;
 
     chardev_free(o->chardev);
+    fd_close(&o->fd);
     g_free(o->filename);
     g_free(o->id);
     g_free(o);
@@ -110,12 +130,13 @@ ChardevObject *chardev_find(System *s, const char *id)
     return system_find(s->chardevs, id);
 }
 
-ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError **error)
+/* With the id alone; NULL: it is taken, or there are too many. */
+static ChardevObject *chardev_object_new(System *s, const char *id, GError **error)
 {
     ChardevObject *o;
 
-    if (chardev_find(s, config->id)) {
-        system_set_error(error, "Duplicate ID '%s' for chardev", config->id);
+    if (chardev_find(s, id)) {
+        system_set_error(error, "Duplicate ID '%s' for chardev", id);
         return NULL;
     }
     if (s->chardevs->len >= MAX_CHARDEVS) {
@@ -123,7 +144,47 @@ ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError 
         return NULL;
     }
     o = g_new0(ChardevObject, 1);
-    o->id = g_strdup(config->id);
+    o->id = g_strdup(id);
+    o->fd = -1;
+    return o;
+}
+
+static bool chardev_open_pty(ChardevObject *o, GError **error)
+{
+    char name[64];
+
+    o->fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (o->fd < 0 || grantpt(o->fd) != 0 || unlockpt(o->fd) != 0 ||
+        ptsname_r(o->fd, name, sizeof(name)) != 0) {
+        return system_set_error(error, "Failed to create PTY: %s", g_strerror(errno));
+    }
+    o->filename = g_strdup_printf("pty:%s", name);
+    return true;
+}
+
+static bool chardev_add_idle(System *s, OptDict *args, bool pty, GError **error)
+{
+    IdleConfig *config = opt_config_new(&idle_options, args, OPT_PARAMETERS, error);
+    ChardevObject *o = config ? chardev_object_new(s, config->id, error) : NULL;
+    bool ok = o && (!pty || chardev_open_pty(o, error));
+
+    if (ok) {
+        o->filename = o->filename ? o->filename : g_strdup("null");
+        g_ptr_array_add(s->chardevs, o);
+    } else if (o) {
+        chardev_object_free(o);
+    }
+    opt_config_free(&idle_options, config);
+    return ok;
+}
+
+ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError **error)
+{
+    ChardevObject *o = chardev_object_new(s, config->id, error);
+
+    if (!o) {
+        return NULL;
+    }
     o->wait = config->server && config->wait && !config->nowait && !config->hotplug;
     o->filename = g_strdup_printf("%s:%s%s", config->path ? "unix" : "fd",
                                   config->path ? config->path : config->fd,
@@ -153,6 +214,9 @@ bool chardev_option(System *s, const char *arg, GError **error)
     backend = opt_dict_take(args, "backend", error);
     if (!backend) {
         return false;
+    }
+    if (g_str_equal(backend, "pty") || g_str_equal(backend, "null")) {
+        return chardev_add_idle(s, args, backend[0] == 'p', error);
     }
     if (!g_str_equal(backend, "socket")) {
         return system_set_error(error, "'%s' is not a valid char driver name", backend);

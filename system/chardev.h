@@ -32,7 +32,8 @@ extern const OptTable mon_options; /* monitor.c */
 typedef struct ChardevObject {
     char *id;
     char *filename; /* as query-chardev shows it */
-    Chardev *chardev;
+    Chardev *chardev; /* NULL: of a kind that nobody can use */
+    int fd;         /* of that: what is held open; -1: nothing */
     bool wait;      /* the start is to wait for its first client */
     bool in_use;    /* by a monitor or a device */
 } ChardevObject;

@@ -5,6 +5,7 @@
  */
 #include "system.h"
 
+#include "inert-devices.h"
 #include "objects.h"
 #include "tables.h"
 
@@ -142,13 +143,28 @@ static bool category_is_new(size_t n)
     return true;
 }
 
+/* Of an inert class all options, as there is nothing else to say of it. */
+static void help_inert(GString *out, const DeviceClass *c)
+{
+    g_string_append_printf(out, "name \"%s\", with ", device_class_name(c));
+    for (const OptMember *m = c->options->members; m->name; m++) {
+        g_string_append_printf(out, "%s%s", m == c->options->members ? "" : ", ", m->name);
+    }
+    g_string_append_c(out, '\n');
+}
+
 static void help_category(GString *out, const char *category)
 {
     g_string_append_printf(out, "%s%s devices:\n", out->len > 0 ? "\n" : "", category);
     for (size_t i = 0; system_classes[i]; i++) {
         const DeviceClass *c = system_classes[i];
 
-        if (g_str_equal(c->category, category)) {
+        if (!g_str_equal(c->category, category)) {
+            continue;
+        }
+        if (g_str_equal(category, INERT_CATEGORY)) {
+            help_inert(out, c);
+        } else {
             g_string_append_printf(out, "name \"%s\"%s%s, desc \"%s\"\n", device_class_name(c),
                                    c->bus ? ", bus " : "", c->bus ? c->bus : "", c->desc);
         }

@@ -41,6 +41,9 @@ char *monitor_qmp_help(const char *arg, GError **error)
 
 static bool monitor_attach(System *s, ChardevObject *o, GError **error)
 {
+    if (!o->chardev) {
+        return system_set_error(error, "chardev \"%s\" is no socket", o->id);
+    }
     if (o->in_use) {
         return system_set_error(error, "Device '%s' is in use", o->id);
     }

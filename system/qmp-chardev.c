@@ -33,7 +33,7 @@ static bool query_chardev(void *opaque, QmpMonitor *m, const void *args, void *r
 
     for (guint i = 0; i < s->chardevs->len; i++) {
         const ChardevObject *o = g_ptr_array_index(s->chardevs, i);
-        bool connected = chardev_is_connected(o->chardev);
+        bool connected = !o->chardev || chardev_is_connected(o->chardev);
         ChardevInfo *info = g_new0(ChardevInfo, 1);
 
         info->frontend_open = o->in_use;

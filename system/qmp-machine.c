@@ -130,6 +130,73 @@ static const OptTable cpu_table = { "CpuInfoFast", sizeof(CpuInfo), cpu_members 
 static const OptMember cpu_item = { .type = OPT_STRUCT, .table = &cpu_table };
 static const OptMember cpus_result = { .type = OPT_LIST, .item = &cpu_item };
 
+/* --- the balloon: an inert device, whose size is remembered --- */
+
+typedef struct BalloonArgs {
+    int64_t value;
+} BalloonArgs;
+
+static const OptMember balloon_members[] = {
+    { "value", OPT_INT64, offsetof(BalloonArgs, value), .required = true },
+    { 0 },
+};
+static const OptTable balloon_args = { "balloon", sizeof(BalloonArgs), balloon_members };
+
+typedef struct BalloonInfo {
+    uint64_t actual;
+} BalloonInfo;
+
+static const OptMember balloon_info_members[] = {
+    { "actual", OPT_UINT64, offsetof(BalloonInfo, actual), .required = true },
+    { 0 },
+};
+static const OptTable balloon_table = { "BalloonInfo", sizeof(BalloonInfo),
+                                        balloon_info_members };
+static const OptMember balloon_result = { .type = OPT_STRUCT, .table = &balloon_table };
+
+static bool balloon_is_there(const System *s, GError **error)
+{
+    for (unsigned i = 0; i < device_registry_count(s->devices); i++) {
+        const Device *d = device_registry_nth(s->devices, i);
+
+        if (g_str_equal(device_class_name(d->class), "virtio-balloon-pci")) {
+            return true;
+        }
+    }
+    g_set_error(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_ACTIVE,
+                "No balloon device has been activated");
+    return false;
+}
+
+static bool qmp_balloon(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
+{
+    System *s = opaque;
+    int64_t value = ((const BalloonArgs *)args)->value;
+
+    if (!balloon_is_there(s, error)) {
+        return false;
+    }
+    if (value <= 0) {
+        return system_set_error(error, "Parameter 'target' expects a size");
+    }
+    s->balloon = (uint64_t)value;
+    return true;
+}
+
+static bool query_balloon(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
+{
+    const System *s = opaque;
+    BalloonInfo *info;
+
+    if (!balloon_is_there(s, error)) {
+        return false;
+    }
+    info = g_new0(BalloonInfo, 1);
+    info->actual = s->balloon > 0 ? s->balloon : machine_ram_size(s);
+    *(BalloonInfo **)ret = info;
+    return true;
+}
+
 /* --- TPMs: there are none --- */
 
 static const OptMember tpm_result = { .type = OPT_LIST, .item = &string_item };
@@ -141,6 +208,8 @@ void qmp_machine_register(System *s)
         { "query-migrate", NULL, &migration_result, query_migrate },
         { "query-migrate-capabilities", NULL, &capabilities_result, query_migrate_capabilities },
         { "migrate-set-capabilities", &capabilities_args, .run = migrate_set_capabilities },
+        { "balloon", &balloon_args, .run = qmp_balloon },
+        { "query-balloon", NULL, &balloon_result, query_balloon },
         { "query-cpus-fast", NULL, &cpus_result, query_none },
         { "query-tpm-models", NULL, &tpm_result, query_none },
         { "query-tpm-types", NULL, &tpm_result, query_none },

@@ -86,6 +86,7 @@ typedef struct System {
     bool patient; /* a program that is just ending may have what is wanted */
     bool log_open;       /* there is a log apart from stderr */
     bool ended;          /* the main loop has nothing left to do */
+    uint64_t balloon;    /* its size, if that was set; else 0 */
     bool migrate_events; /* migrate-set-capabilities asked for them */
     bool failed;         /* and that is an error */
     guint lost_tag;      /* the emulated host that we are a guest of goes */

@@ -10,6 +10,7 @@
 #include "hw/block/classes.h"
 #include "hw/block/xen-blkback.h"
 #include "hw/net/classes.h"
+#include "inert-devices.h"
 
 const DeviceClass *const system_classes[] = {
     &vhost_user_net_class,
@@ -17,6 +18,26 @@ const DeviceClass *const system_classes[] = {
     &xen_disk_class,
     &xen_netback_class,
     &xen_netfront_class,
+    &inert_balloon,
+    &inert_cirrus_vga,
+    &inert_ehci,
+    &inert_i6300esb,
+    &inert_isa_serial,
+    &inert_pci_bridge,
+    &inert_piix3_uhci,
+    &inert_pvpanic,
+    &inert_qemu_xhci,
+    &inert_rng,
+    &inert_serial,
+    &inert_serialport,
+    &inert_uhci1,
+    &inert_uhci2,
+    &inert_uhci3,
+    &inert_usb_kbd,
+    &inert_usb_mouse,
+    &inert_usb_tablet,
+    &inert_vga,
+    &inert_virtconsole,
     NULL
 };
 

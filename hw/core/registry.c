@@ -97,14 +97,27 @@ static void *registry_get_bus(const DeviceRegistry *r, const DeviceClass *c)
     return (*bus)->get(r->opaque);
 }
 
-/* bus=, which is no property. A path that begins with another bus ends there. */
+static bool registry_has_option(const DeviceClass *c, const char *name)
+{
+    for (const OptMember *m = c->options->members; m->name; m++) {
+        if (g_str_equal(m->name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * bus=, which is no property unless the class makes it one of its own. A path that begins with
+ * another bus ends there.
+ */
 static bool registry_check_bus(const DeviceRegistry *r, const DeviceClass *c, OptDict *args,
                                GError **error)
 {
     g_autofree char *name = NULL;
     const DeviceBus *bus = NULL;
 
-    if (!opt_dict_get(args, "bus")) {
+    if (!opt_dict_get(args, "bus") || registry_has_option(c, "bus")) {
         return true;
     }
     name = opt_dict_take(args, "bus", error);

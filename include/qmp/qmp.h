@@ -26,6 +26,7 @@ typedef enum QmpError {
     QMP_ERROR_GENERIC,
     QMP_ERROR_COMMAND_NOT_FOUND,
     QMP_ERROR_DEVICE_NOT_FOUND,
+    QMP_ERROR_DEVICE_NOT_ACTIVE,
 } QmpError;
 
 /*

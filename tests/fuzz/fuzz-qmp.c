@@ -43,6 +43,11 @@ const OptTable secret_options = { "secret", sizeof(char *), option_members };
 const char *const object_types[] = { "iothread", "secret", NULL };
 const OptEnum object_type = { "ObjectType", object_types };
 
+uint64_t machine_ram_size(const System *s)
+{
+    return 1;
+}
+
 const OptTable *object_options(const char *type)
 {
     return &iothread_options;

@@ -46,7 +46,7 @@ def test_names():
     blockdevs = set(said('-blockdev', 'help').split('\n')[1:]) - {''}
     assert blockdevs > {'file', 'host_device', 'nbd', 'raw', 'qcow2'}
     for option, names in (('netdev', {'socket', 'stream', 'dgram', 'tap'}),
-                          ('chardev', {'socket'}),
+                          ('chardev', {'socket', 'pty', 'null'}),
                           ('object', set(said('-object', 'help').split()[5:])),
                           ('machine', {'xenpv', 'none', 'pc', 'pc-i440fx-10.0',
                                        'virt', 'virt-10.0'}), ('accel', {'xen', 'xenemu', 'qtest', 'tcg', 'kvm'}),

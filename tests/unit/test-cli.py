@@ -126,7 +126,7 @@ TOPICS = (
     (['-name', 'guest=a,help'], ['name options:\n', '  guest=<str>']),
     (['-msg', 'help'], ['msg options:\n', '  timestamp=<bool>']),
     (['-display', 'help'], ['Available display backend types:\nnone\n']),
-    (['-chardev', 'help'], ['Available chardev backend types:\nsocket\n']),
+    (['-chardev', 'help'], ['Available chardev backend types:\nnull\npty\nsocket\n']),
     (['-chardev', 'socket,help'], ['socket options:\n', '  wait=<bool>']),
     (['-mon', 'help'], ['mon options:\n', '  mode=<str>']),
     (['-mon', 'c,help'], ['mon options:\n']),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'lib'))
 # pylint: disable=wrong-import-position
-from program import Ringtap
+from program import Ringtap, run
 import tap
 
 BINARY = os.path.abspath(sys.argv[1])
@@ -117,6 +117,50 @@ def test_objects_without_effect():
             "Parameter 'nosuch' is unexpected"
         q.command('object-del', id='m0')
         q.command('object-add', qom_type='iothread', id='m0')
+
+
+def test_devices_without_effect():
+    with none('-device', 'virtio-balloon-pci,id=b0,bus=pci.0,addr=0x3', '-device',
+              '{"driver":"usb-tablet","bus":"usb.0","port":"1"}') as r:
+        q = r.qmp()
+        q.command('device_add', driver='virtio-serial-pci', id='s0', bus='pci.0')
+        found = {d['id']: (d['class'], d['state']) for d in q.command('query-devices')}
+        assert found == {'b0': ('virtio-balloon-pci', 'inert'), '#dev0': ('usb-tablet', 'inert'),
+                         's0': ('virtio-serial-pci', 'inert')}
+        assert q.error('device_add', driver='VGA', nosuch=1) == "Property 'VGA.nosuch' not found"
+        assert q.error('device_add', driver='VGA', id='s0') == "Duplicate device ID 's0'"
+        q.command('device_del', id='s0')
+        assert q.event('DEVICE_DELETED')['data']['device'] == 's0'
+        _, err = r.end()
+        assert err.count('has no effect') == 3, err
+        assert 'info: b0 has no effect: virtio-balloon-pci is accepted, and nothing else\n' in err
+
+
+def test_balloon():
+    with none('-m', '64') as r:
+        q = r.qmp()
+        reply = q.execute('query-balloon')
+        assert reply['error'] == {'class': 'DeviceNotActive',
+                                  'desc': 'No balloon device has been activated'}
+        q.command('device_add', driver='virtio-balloon-pci', id='b0')
+        assert q.command('query-balloon') == {'actual': 64 << 20}
+        assert q.error('balloon', value=0) == "Parameter 'target' expects a size"
+        q.command('balloon', value=1 << 20)
+        assert q.command('query-balloon') == {'actual': 1 << 20}
+
+
+def test_terminal_that_nobody_uses():
+    with none('-chardev', 'pty,id=p0', '-chardev', 'null,id=n0', '-device',
+              'isa-serial,chardev=p0') as r:
+        q = r.qmp()
+        names = {c['label']: c['filename'] for c in q.command('query-chardev')}
+        assert os.path.exists(names['p0'].removeprefix('pty:')) and names['n0'] == 'null'
+        q.command('chardev-remove', id='p0')
+    for args, text in ((['-chardev', 'null,id=n0', '-mon', 'n0,mode=control'], 'is no socket'),
+                       (['-chardev', 'pty,id=a', '-chardev', 'pty,id=a'], 'Duplicate ID'),
+                       (['-chardev', 'null,id=n0,foo=1'], "Invalid parameter 'foo'")):
+        status, _, err = run(BINARY, '-machine', 'none', *args)
+        assert status == 1 and text in err, err
 
 
 def test_accelerators_of_processors():
