@@ -9,17 +9,22 @@
 #include "netdev-internal.h"
 #include "util/fd.h"
 
-/* An inherited one has no FD_CLOEXEC; all that this program opened itself have it. */
-static bool check_number(const char *id, int fd, GError **error)
+bool given_number(const char *id, const char *text, int *ret_fd, GError **error)
 {
-    int flags = fcntl(fd, F_GETFD);
+    uint64_t n;
+    int flags;
 
+    if (!g_ascii_string_to_unsigned(text, 10, 0, INT_MAX, &n, NULL)) {
+        return netdev_set_error(error, 0, "Invalid file descriptor number '%s'", text);
+    }
+    *ret_fd = (int)n;
+    flags = fcntl(*ret_fd, F_GETFD);
     if (flags < 0) {
-        return netdev_set_error(error, errno, "%s: Can't use file descriptor %d", id, fd);
+        return netdev_set_error(error, errno, "%s: Can't use file descriptor %d", id, *ret_fd);
     }
     return !(flags & FD_CLOEXEC) ||
            netdev_set_error(error, 0, "%s: Can't use file descriptor %d: it was not inherited, or "
-                            "is in use", id, fd);
+                            "is in use", id, *ret_fd);
 }
 
 static bool check_socket(int fd, GError **error)
@@ -58,15 +63,11 @@ static int named_socket(const char *id, const char *name, const NetSocketEnv *en
 
 int given_socket(const char *id, const char *text, const NetSocketEnv *env, GError **error)
 {
-    uint64_t n;
+    int fd;
 
     if (env->fd_by_name && !g_ascii_isdigit(text[0])) {
         return named_socket(id, text, env, error);
     }
-    if (!g_ascii_string_to_unsigned(text, 10, 0, INT_MAX, &n, NULL)) {
-        netdev_set_error(error, 0, "Invalid file descriptor number '%s'", text);
-        return -1;
-    }
-    return check_number(id, (int)n, error) && check_socket((int)n, error)
-               ? prepare(id, (int)n, error) : -1;
+    return given_number(id, text, &fd, error) && check_socket(fd, error) ? prepare(id, fd, error)
+                                                                         : -1;
 }

@@ -1,5 +1,5 @@
 /*
- * Descriptors of sockets that somebody else opened.
+ * Descriptors that somebody else opened.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,6 +9,13 @@
 #include <glib.h>
 
 #include "net/net-socket.h"
+
+/*
+ * The open descriptor whose number @text is. One that was inherited has no FD_CLOEXEC, all that
+ * this program opened itself have it: so nobody takes the QMP socket for a netdev, or the same
+ * descriptor twice. False and the error.
+ */
+bool given_number(const char *id, const char *text, int *ret_fd, GError **error);
 
 /*
  * The socket that @text names for the netdev @id: a number, or of a monitor a name of getfd; made

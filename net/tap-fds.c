@@ -6,13 +6,12 @@
 #include "tap-internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "given-fd.h"
 #include "util/fd.h"
 
 bool tap_fail(GError **error, int err, const char *fmt, ...)
@@ -30,30 +29,6 @@ bool tap_fail(GError **error, int err, const char *fmt, ...)
                     g_strerror(err));
     }
     return false;
-}
-
-/*
- * A descriptor that was inherited has no FD_CLOEXEC, all that this program opened itself
- * have it: so nobody takes the QMP socket for a tap, or the same tap twice.
- */
-static bool resolve_number(const char *id, const char *text, int *ret_fd, GError **error)
-{
-    uint64_t v;
-    int flags;
-
-    if (!g_ascii_string_to_unsigned(text, 10, 0, INT_MAX, &v, NULL)) {
-        return tap_fail(error, 0, "Invalid file descriptor number '%s'", text);
-    }
-    *ret_fd = (int)v;
-    flags = fcntl(*ret_fd, F_GETFD);
-    if (flags < 0) {
-        return tap_fail(error, errno, "%s: Can't use file descriptor %d", id, *ret_fd);
-    }
-    if (flags & FD_CLOEXEC) {
-        return tap_fail(error, 0, "%s: Can't use file descriptor %d: it was not inherited, or "
-                        "is in use", id, *ret_fd);
-    }
-    return true;
 }
 
 static bool adopt_flags(Tap *tap, unsigned i, const struct ifreq *ifr, GError **error)
@@ -91,7 +66,7 @@ bool tap_resolve_fd(const char *id, const char *text, const TapFdLookup *lookup,
 {
     *ret = (TapGivenFd){ .fd = -1, .ours = lookup->by_name && !g_ascii_isdigit(text[0]) };
     if (!ret->ours) {
-        return resolve_number(id, text, &ret->fd, error);
+        return given_number(id, text, &ret->fd, error);
     }
     ret->fd = lookup->by_name(lookup->opaque, text);
     return ret->fd >= 0 ||
