@@ -47,6 +47,7 @@ static bool board_make_ram(Board *b, uint64_t size, GError **error)
 
 static void board_free(Board *b)
 {
+    pci_bus_free(b->pci);
     address_space_free(b->memory);
     address_space_free(b->ports);
     if (b->ram) {
@@ -81,6 +82,10 @@ bool board_open(System *s, GError **error)
         board_add_ram(b, PC_HIGH, PC_LOW_SPLIT, size - PC_LOW_SPLIT);
     } else {
         board_add_ram(b, s->machine->ram_base, 0, size);
+    }
+    if (s->machine->has_pci) {
+        b->pci = pci_bus_new(b->memory, b->ports);
+        pci_bus_set_guest(b->pci, s->qtest != NULL);
     }
     return true;
 }

@@ -10,12 +10,14 @@
 #include <stdbool.h>
 
 #include "hw/core/address-space.h"
+#include "hw/pci/pci.h"
 
 struct System;
 
 typedef struct Board {
     AddressSpace *memory;
     AddressSpace *ports;
+    PciBus *pci;          /* NULL: the machine has none */
     int ram_fd;
     void *ram;
     size_t ram_size;

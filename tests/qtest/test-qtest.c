@@ -103,6 +103,15 @@ static void test_pc(Fixture *f, gconstpointer data)
     expect_prefix(f, "inb 0x10000", "FAIL");
 }
 
+static void test_pc_pci(Fixture *f, gconstpointer data)
+{
+    expect(f, "outl 0xcf8 0x80000000", "OK");
+    expect(f, "inl 0xcfc", "OK 0x12378086");
+    expect(f, "inb 0xcfd", "OK 0x0080");
+    expect(f, "outl 0xcf8 0x80002000", "OK");
+    expect(f, "inw 0xcfc", "OK 0xffff");
+}
+
 static void test_pc_hole(Fixture *f, gconstpointer data)
 {
     expect(f, "writeb 0xbfffffff 1", "OK");
@@ -333,6 +342,7 @@ int main(int argc, char **argv)
     ADD("store", NULL, test_store);
     ADD("guest-dies-and-another-comes", NULL, test_guest_dies_and_another_comes);
     ADD("pc", "-machine pc", test_pc);
+    ADD("pc-pci", "-machine pc", test_pc_pci);
     ADD("pc-hole", "-machine pc-i440fx-7.2 -m 4G", test_pc_hole);
     ADD("virt", "-machine virt -m 64", test_virt);
     ADD("without-xen", "-machine none", test_without_xen);
