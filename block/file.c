@@ -13,14 +13,23 @@
 
 #include "block-internal.h"
 #include "util/fd.h"
+#include "util/fd-set.h"
 
 #define GRANULARITY_MAX (1u << 30)
 
+/* In QEMU's words, which for a set of descriptors has what it wanted of it. */
 static bool open_failed(const BlockNode *node, int err, GError **error)
 {
     const char *why = err == EINVAL && node->direct ? "filesystem does not support O_DIRECT" :
                       g_strerror(err);
 
+    if (fd_sets_names(node->filename)) {
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(err),
+                    err == ENXIO ? "Could not parse fdset %s" :
+                                    "Could not dup FD for %s flags %x: %s",
+                    node->filename, (unsigned)(node->read_only ? O_RDONLY : O_RDWR), why);
+        return false;
+    }
     g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(err), "Could not open '%s': %s",
                 node->filename, why);
     return false;
@@ -47,13 +56,34 @@ static char *open_path(const BlockConfig *config)
                            g_strdup(config->filename);
 }
 
-/* 0 or -errno. */
-static int try_open(BlockNode *node, const char *path)
+static int open_by_name(const BlockNode *node, const BlockConfig *config)
 {
-    node->fd = open(path, open_flags(node));
-    if (node->fd < 0) {
-        return -errno;
+    g_autofree char *path = open_path(config);
+    int fd = open(path, open_flags(node));
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* We may not be allowed to open what we were given: it is not opened another time. */
+static int open_given(const BlockNode *node, const BlockConfig *config)
+{
+    if (config->image) {
+        return fd_dup_as(config->image->fd, open_flags(node));
     }
+    return config->fd_sets ? fd_sets_open(config->fd_sets, config->filename, open_flags(node)) :
+                             -ENOENT;
+}
+
+/* 0 or -errno. */
+static int try_open(BlockNode *node, const BlockConfig *config)
+{
+    int fd = fd_sets_names(config->filename) ? open_given(node, config) :
+                                               open_by_name(node, config);
+
+    if (fd < 0) {
+        return fd;
+    }
+    node->fd = fd;
     if (!node->read_only && device_is_read_only(node->fd)) {
         fd_close(&node->fd);
         return -EROFS;
@@ -61,24 +91,35 @@ static int try_open(BlockNode *node, const char *path)
     return 0;
 }
 
-static bool open_image(BlockNode *node, const BlockConfig *config, GError **error)
+/* What it is, before it is opened: that may wait for somebody, or rewind a tape. */
+static bool look_at(const BlockNode *node, const BlockConfig *config, GError **error)
 {
     g_autofree char *path = open_path(config);
     struct stat st;
-    int r;
 
+    if (fd_sets_names(config->filename)) {
+        return true; /* somebody has opened it */
+    }
     if (stat(path, &st) < 0) {
         return open_failed(node, errno, error);
     }
-    if (!node->driver->accepts(node, &st, error)) {
+    return node->driver->accepts(node, &st, error);
+}
+
+static bool open_image(BlockNode *node, const BlockConfig *config, GError **error)
+{
+    struct stat st;
+    int r;
+
+    if (!look_at(node, config, error)) {
         return false;
     }
     node->read_only = config->read_only;
-    r = try_open(node, path);
+    r = try_open(node, config);
     if (config->auto_read_only && !node->read_only &&
         (r == -EACCES || r == -EPERM || r == -EROFS)) {
         node->read_only = true;
-        r = try_open(node, path);
+        r = try_open(node, config);
     }
     if (r < 0) {
         return open_failed(node, -r, error);

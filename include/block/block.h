@@ -20,6 +20,7 @@
 
 #define BLOCK_SECTOR 512u /* sizes of nodes are multiples of it */
 
+typedef struct FdSets FdSets;
 typedef struct BlockNode BlockNode;
 typedef struct BlockQueue BlockQueue;
 typedef struct BlockRequest BlockRequest;
@@ -46,6 +47,7 @@ typedef struct BlockConfig {
     const char *options;   /* --blockdev of a daemon, but node-name, as key=value; else NULL */
     const char *const *objects; /* --object of a daemon; NULL: none */
     const BlockNode *image; /* if not NULL: what this one has open, whatever has that name now */
+    const FdSets *fd_sets; /* where /dev/fdset/N is opened; NULL: nowhere */
     bool read_only;
     bool auto_read_only;   /* read-only, too, if it may not be written to */
     bool direct;           /* cache.direct: past the host's page cache */
