@@ -304,15 +304,19 @@ void qmp_flush(Qmp *q, unsigned timeout_ms)
     }
 }
 
+int qmp_monitor_take_passed_fd(QmpMonitor *m)
+{
+    return g_queue_is_empty(&m->fds) ? -1 : GPOINTER_TO_INT(g_queue_pop_head(&m->fds));
+}
+
 bool qmp_monitor_name_fd(QmpMonitor *m, const char *name, GError **error)
 {
-    int fd;
+    int fd = qmp_monitor_take_passed_fd(m);
 
-    if (g_queue_is_empty(&m->fds)) {
+    if (fd < 0) {
         qmp_set_error(error, QMP_ERROR_GENERIC, "No file descriptor supplied via SCM_RIGHTS");
         return false;
     }
-    fd = GPOINTER_TO_INT(g_queue_pop_head(&m->fds));
     if (g_ascii_isdigit(name[0])) {
         close(fd);
         qmp_set_error(error, QMP_ERROR_GENERIC,

@@ -74,6 +74,7 @@ BlockObject *blockdev_new(System *s, const char *node_name, BlockConfig *config,
         return NULL;
     }
     config->node_name = name;
+    config->fd_sets = s->fd_sets;
     config->at_start = !s->up || s->patient;
     node = block_node_open(config, error);
     if (!node) {

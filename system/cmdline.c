@@ -82,6 +82,9 @@ static const CmdOption options[] = {
     { "netdev", "TYPE,id=ID[,prop=value]",
       "the host's side of a NIC ('-netdev help' for list,\n'-netdev tap,help' for properties)",
       .phase = CMD_NETDEV, .add = netdev_add, .implied = "type", .topic = netdev_help },
+    { "add-fd", "fd=FD,set=SET[,opaque=TEXT]",
+      "an inherited descriptor, opened as /dev/fdset/SET",
+      .add = add_fd_option, .topic = add_fd_help },
     { "blockdev", "DRIVER,node-name=NAME[,prop=value]",
       "the host's side of a disk ('-blockdev help' for list,\n"
       "'-blockdev file,help' for properties)",

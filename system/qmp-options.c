@@ -12,7 +12,8 @@ static const struct {
     const char *name;
     const OptTable *table; /* NULL: what it takes depends on a type, and is in the schema */
 } lists[] = {
-    { "chardev", &socket_options }, { "device", NULL },          { "machine", &xenpv_options },
+    { "add-fd", &add_fd_options },  { "chardev", &socket_options }, { "device", NULL },
+    { "machine", &xenpv_options },
     { "memory", &memory_options },  { "mon", &mon_options },     { "msg", &msg_options },
     { "name", &name_options },      { "netdev", NULL },          { "object", NULL },
     { "smp-opts", &smp_options },

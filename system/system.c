@@ -3,6 +3,7 @@
 
 #include "objects.h"
 #include "tables.h"
+#include "util/fd-set.h"
 
 #define DEFAULT_RAM (256u << 20)
 
@@ -15,6 +16,7 @@ void system_init(System *s)
         .daemon = { .pidfile_fd = -1, .report_fd = -1 },
     };
     s->loop = g_main_loop_new(NULL, FALSE);
+    s->fd_sets = fd_sets_new();
     s->iothreads = g_ptr_array_new_with_free_func(iothread_object_free);
     s->secrets = g_ptr_array_new_with_free_func(secret_free);
     s->inert_objects = g_ptr_array_new_with_free_func(inert_object_free);
@@ -38,6 +40,7 @@ void system_done(System *s)
     qmp_flush(s->qmp, 500);
     g_clear_pointer(&s->qmp, qmp_free);
     g_ptr_array_unref(s->blockdevs);
+    fd_sets_free(s->fd_sets);
     g_ptr_array_unref(s->chardevs);
     netdevs_free(s);
     g_ptr_array_unref(s->iothreads);

@@ -59,6 +59,7 @@ typedef struct BackendProgram {
     char *fd;
 } BackendProgram;
 
+typedef struct FdSets FdSets;
 typedef struct NetdevJob NetdevJob;
 typedef void NetdevJobDone(void *opaque, const GError *error); /* NULL: it went well */
 
@@ -98,6 +99,7 @@ typedef struct System {
     GPtrArray *attach;      /* Attach *: kinds of devices that a toolstack makes; NULL: none */
     char *device_model;     /* where "running" stands; NULL: nowhere */
     char *private_dir;   /* of the emulated host's socket, made by us */
+    FdSets *fd_sets;
     GPtrArray *iothreads;
     GPtrArray *secrets;  /* secrets.c */
     GPtrArray *inert_objects; /* inert-objects.c */
@@ -176,6 +178,10 @@ void qmp_vif_register(System *s);
 void qmp_qom_register(System *s);
 void qmp_machine_register(System *s);
 void qmp_options_register(System *s);
+void qmp_fd_sets_register(System *s);
+extern const OptTable add_fd_options;
+bool add_fd_option(System *s, OptDict *args, GError **error); /* -add-fd */
+char *add_fd_help(const char *arg, GError **error);
 bool qmp_vif_shows(const Device *d);
 
 /* accel.c */

@@ -72,6 +72,7 @@ SystemQmpRegister *const system_qmp[] = {
     qmp_device_events_register,
     qmp_vif_register,
     qmp_qom_register,
+    qmp_fd_sets_register,
     qmp_machine_register,
     qmp_options_register,
     NULL

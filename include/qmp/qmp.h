@@ -85,6 +85,8 @@ QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, Chardev *c);
 
 /* The descriptor that getfd called @name, the caller's from now on; -1: there is none. */
 int qmp_monitor_take_fd(void *monitor, const char *name);
+/* From a command: the first descriptor that came with it, the caller's from now on; -1: none. */
+int qmp_monitor_take_passed_fd(QmpMonitor *m);
 
 /*
  * From a command that takes its time: it returns true, and its reply comes by
