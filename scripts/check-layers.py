@@ -22,10 +22,11 @@ LAYERS = {
     'hw/virtio': ['hw/core', 'util'],
     'hw/net': ['hw/xen', 'hw/virtio', 'hw/core', 'net', 'util'],
     'hw/block': ['hw/xen', 'hw/virtio', 'hw/core', 'block', 'util'],
+    'migration': ['util'],
     'qmp': ['util'],
     'qtest': ['hw/xen', 'hw/core', 'util'],
-    'system': ['qmp', 'qtest', 'hw/net', 'hw/block', 'hw/xen', 'hw/virtio', 'hw/pci', 'hw/core',
-               'net', 'block', 'util'],
+    'system': ['qmp', 'qtest', 'migration', 'hw/net', 'hw/block', 'hw/xen', 'hw/virtio', 'hw/pci',
+               'hw/core', 'net', 'block', 'util'],
 }
 
 # Third parties: header pattern, the files that may include it, and why not others.

@@ -1,0 +1,48 @@
+/*
+ * Where a migration stream goes to or comes from, as a user says it:
+ *
+ *     unix:PATH, tcp:HOST:PORT    a socket: out connects, in listens and takes one peer
+ *     fd:NUMBER, fd:NAME          a descriptor that was inherited, or passed by getfd
+ *     file:PATH                   a file: out makes it anew
+ *
+ * To open is the main thread's; to read and write another's, which may wait.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef MIGRATION_CHANNEL_H
+#define MIGRATION_CHANNEL_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The descriptor that has this name, the caller's from now on; -1: there is none. */
+typedef int MigrationFdByName(void *opaque, const char *name);
+
+typedef struct MigrationChannel MigrationChannel;
+
+/* To write to. @by_name may be NULL: there are numbers only. */
+MigrationChannel *migration_channel_out(const char *uri, MigrationFdByName *by_name, void *opaque,
+                                        GError **error);
+void migration_channel_free(MigrationChannel *c); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MigrationChannel, migration_channel_free)
+
+/* Any thread: who waits on it stops with an error, now and ever after. */
+void migration_channel_cancel(MigrationChannel *c);
+
+/* MigrationWrite and MigrationRead of stream.h. What is written may stay here until the flush. */
+bool migration_channel_write(void *channel, const void *data, size_t len, GError **error);
+bool migration_channel_flush(MigrationChannel *c, GError **error);
+bool migration_channel_read(void *channel, void *data, size_t len, GError **error);
+
+/* One that waits for its peer. */
+typedef struct MigrationListener MigrationListener;
+/* With a channel to read from, the callee's; from the main loop. It may free the listener. */
+typedef void MigrationArrived(void *opaque, MigrationChannel *c);
+
+/* @by_name with @names, @arrived with @opaque. */
+MigrationListener *migration_listen(const char *uri, MigrationFdByName *by_name, void *names,
+                                    MigrationArrived *arrived, void *opaque, GError **error);
+void migration_listener_free(MigrationListener *l); /* also in arrived(); NULL is fine */
+
+#endif
