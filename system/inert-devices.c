@@ -72,6 +72,17 @@ static void inert_close(Device *d, unsigned timeout_ms)
     device_gone(d, NULL);
 }
 
+/* It has no state, and is in nobody's way who has one. */
+static bool inert_save(Device *d, GByteArray *out, GError **error)
+{
+    return true;
+}
+
+static bool inert_load(Device *d, const uint8_t *data, size_t len, GError **error)
+{
+    return len == 0 || device_set_error(error, "it has no state");
+}
+
 static void inert_unrealize(Device *d)
 {
 }
@@ -91,6 +102,8 @@ static void inert_info(Device *d, DeviceInfo *ret_info)
         .realize = inert_realize, \
         .start = inert_start, \
         .close = inert_close, \
+        .save = inert_save, \
+        .load = inert_load, \
         .unrealize = inert_unrealize, \
         .info = inert_info, \
     }

@@ -263,7 +263,7 @@ bool device_save(Device *d, GByteArray *out, GError **error)
     if (!d->class->save) {
         return device_set_error(error, "State of device '%s' cannot be saved", d->id);
     }
-    if (!d->drained) {
+    if (d->started && d->class->drain && !d->drained) {
         return device_set_error(error, "Device '%s' is not stopped", d->id);
     }
     return d->class->save(d, out, error);

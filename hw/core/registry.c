@@ -216,6 +216,11 @@ void device_registry_drain(DeviceRegistry *r)
     registry_drained(r);
 }
 
+bool device_registry_is_draining(const DeviceRegistry *r)
+{
+    return r->draining;
+}
+
 void device_registry_resume(DeviceRegistry *r)
 {
     r->draining = false;

@@ -112,12 +112,27 @@ static bool toy_realize(Device *d, GError **error)
     return true;
 }
 
+static void toy_turn(Toy *toy, uint32_t turns)
+{
+    counter_add(&toy->stats.wound.turns, turns);
+    counter_add(&toy->stats.run.turns, (uint64_t)turns * toy->speed);
+}
+
+static void toy_resume(Device *d)
+{
+    Toy *toy = d->impl;
+
+    toy_turn(toy, toy->kept);
+    toy->kept = 0;
+}
+
 static void toy_start(Device *d)
 {
     Toy *toy = d->impl;
 
     toy->running = true;
     device_connected(d, 1);
+    toy_resume(d); /* where it was wound, before its state came here */
 }
 
 static void toy_close(Device *d, unsigned timeout_ms)
@@ -131,23 +146,9 @@ static void toy_close(Device *d, unsigned timeout_ms)
     device_gone(d, NULL);
 }
 
-static void toy_turn(Toy *toy, uint32_t turns)
-{
-    counter_add(&toy->stats.wound.turns, turns);
-    counter_add(&toy->stats.run.turns, (uint64_t)turns * toy->speed);
-}
-
 static void toy_drain(Device *d)
 {
     device_drained(d); /* it never has something under way */
-}
-
-static void toy_resume(Device *d)
-{
-    Toy *toy = d->impl;
-
-    toy_turn(toy, toy->kept);
-    toy->kept = 0;
 }
 
 static bool toy_save(Device *d, GByteArray *out, GError **error)

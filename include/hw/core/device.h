@@ -92,7 +92,11 @@ typedef struct DeviceClass {
     /* Takes no work from the guest any more; device_drained() once none is under way. Or NULL. */
     void (*drain)(Device *d);
     void (*resume)(Device *d);    /* after, or during, a drain; NULL where drain is */
-    /* What a drained device needs to go on elsewhere. Both or none of them is NULL. */
+    /*
+     * What a device that is drained, or was not started, needs to go on elsewhere; none: it needs
+     * nothing. Loaded at once or, after a failure, not at all, and maybe another time. Both or
+     * none of them is NULL.
+     */
     bool (*save)(Device *d, GByteArray *out, GError **error);
     bool (*load)(Device *d, const uint8_t *data, size_t len, GError **error);
     void (*unrealize)(Device *d); /* at once; what is impl is gone then */

@@ -44,6 +44,7 @@ void device_registry_set_up(DeviceRegistry *r);
 
 void device_registry_start(DeviceRegistry *r); /* those that are not yet */
 void device_registry_drain(DeviceRegistry *r); /* those that can, and are started */
+bool device_registry_is_draining(const DeviceRegistry *r); /* drained() is still to come */
 void device_registry_resume(DeviceRegistry *r);
 void device_registry_close(DeviceRegistry *r, unsigned timeout_ms);
 void device_registry_clear(DeviceRegistry *r); /* no device is left; not from one's callback */
