@@ -7,6 +7,7 @@
 #include "board.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -86,6 +87,15 @@ bool board_open(System *s, GError **error)
     if (s->machine->has_pci) {
         b->pci = pci_bus_new(b->memory, b->ports);
         pci_bus_set_guest(b->pci, s->qtest != NULL);
+    }
+    return true;
+}
+
+bool board_clear_ram(Board *b, GError **error)
+{
+    if (fallocate(b->ram_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                  (off_t)b->ram_size) < 0) {
+        return system_set_error(error, "cannot clear guest memory: %s", g_strerror(errno));
     }
     return true;
 }

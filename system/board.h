@@ -25,6 +25,7 @@ typedef struct Board {
 
 /* s->board, if the machine has one; before there are devices. */
 bool board_open(struct System *s, GError **error);
+bool board_clear_ram(Board *b, GError **error); /* all of it is zero */
 void board_close(struct System *s); /* after the devices */
 
 #endif

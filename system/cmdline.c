@@ -75,6 +75,10 @@ static const CmdOption options[] = {
     { "m", "[size=]MEGS", "memory of the guest of -accel qtest, default 256, pc and virt 128",
       .handle = set_memory },
     { "S", .help = "do not offer devices before QMP 'cont'", .handle = set_paused },
+    { "incoming", "unix:PATH|tcp:HOST:PORT|fd:N|file:PATH|defer",
+      "wait for the state of devices, which 'migrate' of another ringtap\n"
+      "sends there; defer: where, is said by QMP 'migrate-incoming'",
+      .handle = migration_set_incoming },
 
     { "", .help = "Devices:" },
     { "object", "TYPENAME[,prop=value]", "create an iothread or a secret ('-object help' for list)",

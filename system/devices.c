@@ -56,6 +56,7 @@ static void devices_drained(void *opaque)
     System *s = opaque;
 
     qmp_event_stop(s);
+    migration_drained(s);
 }
 
 static void devices_removed(void *opaque, const char *id)
@@ -92,6 +93,9 @@ bool devices_add(System *s, OptDict *args, GError **error)
     if (s->state == RUN_SHUTDOWN) {
         return system_set_error(error, "the program is about to end");
     }
+    if (s->state == RUN_FINISH_MIGRATE) {
+        return system_set_error(error, "device_add not allowed while migrating");
+    }
     if (!device_add(s->devices, args, &err)) {
         if (g_error_matches(err, DEVICE_ERROR, DEVICE_ERROR_NOT_FOUND)) {
             g_set_error_literal(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, err->message);
@@ -113,6 +117,9 @@ bool devices_del(System *s, const char *id, GError **error)
     if (!d) {
         g_set_error(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", id);
         return false;
+    }
+    if (s->state == RUN_FINISH_MIGRATE) {
+        return system_set_error(error, "device_del not allowed while migrating");
     }
     if (!device_close(d, CLOSE_TIMEOUT_MS)) {
         return system_set_error(error, "Device %s is already in the process of unplug", id);

@@ -127,7 +127,7 @@ static bool main_start(System *s, const CmdLine *cmd, GError **error)
     netdevs_warn_unused(s);
     s->up = true;
     device_registry_set_up(s->devices);
-    if (!attach_start(s, error)) {
+    if (!attach_start(s, error) || !migration_start(s, error)) {
         return false;
     }
     run_start(s);

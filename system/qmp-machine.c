@@ -1,6 +1,6 @@
 /*
- * QMP: what callers ask of a machine, of jobs and of migration before they do anything, and that
- * is short to answer here.
+ * QMP: what callers ask of a machine and of jobs before they do anything, and that is short to
+ * answer here.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -35,80 +35,6 @@ static const OptMember jobs_result = { .type = OPT_LIST, .item = &job_item };
 /* Lists that are always empty. */
 static bool query_none(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
 {
-    return true;
-}
-
-/* --- migration: its events can be asked for; there is none to tell of --- */
-
-static const char *const capability_names[] = { "events", NULL };
-static const OptEnum capability_enum = { "MigrationCapability", capability_names };
-
-typedef struct CapabilityStatus {
-    int capability;
-    bool state;
-} CapabilityStatus;
-
-static const OptMember capability_members[] = {
-    { "capability", OPT_ENUM, offsetof(CapabilityStatus, capability), .required = true,
-      .values = &capability_enum },
-    { "state", OPT_BOOL, offsetof(CapabilityStatus, state), .required = true },
-    { 0 },
-};
-static const OptTable capability_table = { "MigrationCapabilityStatus", sizeof(CapabilityStatus),
-                                           capability_members };
-static const OptMember capability_item = { .type = OPT_STRUCT, .table = &capability_table };
-static const OptMember capabilities_result = { .type = OPT_LIST, .item = &capability_item };
-
-typedef struct CapabilitiesArgs {
-    GArray *capabilities; /* CapabilityStatus * */
-} CapabilitiesArgs;
-
-static const OptMember capabilities_members[] = {
-    { "capabilities", OPT_LIST, offsetof(CapabilitiesArgs, capabilities), .required = true,
-      .item = &capability_item },
-    { 0 },
-};
-static const OptTable capabilities_args = { "migrate-set-capabilities", sizeof(CapabilitiesArgs),
-                                            capabilities_members };
-
-static bool query_migrate_capabilities(void *opaque, QmpMonitor *m, const void *args, void *ret,
-                                       GError **error)
-{
-    CapabilityStatus *status = g_new0(CapabilityStatus, 1);
-    GArray *list = g_array_new(FALSE, FALSE, sizeof(CapabilityStatus *));
-
-    status->state = ((const System *)opaque)->migrate_events;
-    g_array_append_val(list, status);
-    *(GArray **)ret = list;
-    return true;
-}
-
-static bool migrate_set_capabilities(void *opaque, QmpMonitor *m, const void *args, void *ret,
-                                     GError **error)
-{
-    const GArray *list = ((const CapabilitiesArgs *)args)->capabilities;
-
-    for (guint i = 0; i < list->len; i++) {
-        ((System *)opaque)->migrate_events = g_array_index(list, CapabilityStatus *, i)->state;
-    }
-    return true;
-}
-
-typedef struct MigrationInfo {
-    char *status; /* never: there was none */
-} MigrationInfo;
-
-static const OptMember migration_members[] = {
-    { "status", OPT_STR, offsetof(MigrationInfo, status) },
-    { 0 },
-};
-static const OptTable migration_table = { "MigrationInfo", sizeof(MigrationInfo),
-                                          migration_members };
-static const OptMember migration_result = { .type = OPT_STRUCT, .table = &migration_table };
-
-static bool query_migrate(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
-{
-    *(MigrationInfo **)ret = g_new0(MigrationInfo, 1);
     return true;
 }
 
@@ -205,9 +131,6 @@ void qmp_machine_register(System *s)
 {
     static const QmpCommand commands[] = {
         { "query-jobs", NULL, &jobs_result, query_none },
-        { "query-migrate", NULL, &migration_result, query_migrate },
-        { "query-migrate-capabilities", NULL, &capabilities_result, query_migrate_capabilities },
-        { "migrate-set-capabilities", &capabilities_args, .run = migrate_set_capabilities },
         { "balloon", &balloon_args, .run = qmp_balloon },
         { "query-balloon", NULL, &balloon_result, query_balloon },
         { "query-cpus-fast", NULL, &cpus_result, query_none },

@@ -9,6 +9,9 @@ static const char *const run_state_names[] = {
     [RUN_PRELAUNCH] = "prelaunch",
     [RUN_RUNNING] = "running",
     [RUN_PAUSED] = "paused",
+    [RUN_INMIGRATE] = "inmigrate",
+    [RUN_FINISH_MIGRATE] = "finish-migrate",
+    [RUN_POSTMIGRATE] = "postmigrate",
     [RUN_SHUTDOWN] = "shutdown",
     NULL
 };
@@ -200,6 +203,11 @@ static bool qmp_stop(void *opaque, QmpMonitor *m, const void *args, void *ret, G
 
 static bool qmp_cont(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
 {
+    const System *s = opaque;
+
+    if (s->state == RUN_FINISH_MIGRATE) {
+        return system_set_error(error, "Migration is not finalized yet");
+    }
     run_cont(opaque);
     return true;
 }

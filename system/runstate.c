@@ -2,6 +2,8 @@
  * The life of the program between start-up and exit.
  *
  *     prelaunch --start, or cont after -S--> running <--stop/cont--> paused
+ *         any of these --migrate--> finish-migrate --all was sent--> postmigrate --cont--> running
+ *     inmigrate --all has come--> running, or after -S paused
  *         any of them --signal, quit--> shutdown --devices closed, or time over--> exit
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -34,7 +36,7 @@ void run_stop(System *s)
     if (s->state == RUN_RUNNING) {
         s->state = RUN_PAUSED;
         device_registry_drain(s->devices); /* STOP is sent when that is done */
-    } else if (!s->up) {
+    } else if (!s->up || s->state == RUN_INMIGRATE) {
         s->start_paused = true;
     }
 }
@@ -46,11 +48,52 @@ void run_cont(System *s)
         if (s->up) { /* else start-up goes on, and ends with run_start() */
             run_start(s);
         }
-    } else if (s->state == RUN_PAUSED) {
+    } else if (s->state == RUN_PAUSED || s->state == RUN_POSTMIGRATE) {
         s->state = RUN_RUNNING;
         device_registry_resume(s->devices);
         device_registry_start(s->devices);
         qmp_event_resume(s);
+    } else if (s->state == RUN_INMIGRATE) {
+        s->start_paused = false;
+    }
+}
+
+/* --- migration --- */
+
+void run_migration_begins(System *s)
+{
+    if (s->state == RUN_RUNNING) {
+        s->state = RUN_FINISH_MIGRATE;
+        device_registry_drain(s->devices);
+    } else {
+        s->state = RUN_FINISH_MIGRATE;
+        if (!device_registry_is_draining(s->devices)) {
+            migration_drained(s);
+        }
+    }
+}
+
+/* Paused, too, after -S: cont makes the same of both. */
+void run_migration_failed(System *s, bool resume)
+{
+    if (s->state == RUN_FINISH_MIGRATE) {
+        s->state = RUN_PAUSED;
+        if (resume) {
+            run_cont(s);
+        }
+    }
+}
+
+void run_migration_completed(System *s)
+{
+    s->state = RUN_POSTMIGRATE;
+}
+
+void run_migrated(System *s)
+{
+    s->state = RUN_PAUSED;
+    if (!s->start_paused) {
+        run_cont(s);
     }
 }
 
@@ -101,6 +144,7 @@ void run_shutdown(System *s, const char *reason)
     }
     s->state = RUN_SHUTDOWN;
     attach_stop(s);
+    migration_done(s);
     if (s->store) {
         xen_store_end_soon(s->store);
     }

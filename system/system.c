@@ -35,6 +35,7 @@ void system_init(System *s)
 void system_done(System *s)
 {
     attach_stop(s);
+    migration_done(s);
     g_clear_pointer(&s->devices, device_registry_free);
     run_remove_timer(s);
     qmp_flush(s->qmp, 500);

@@ -14,6 +14,7 @@
 #include "hw/core/registry.h"
 #include "hw/xen/xen-device.h"
 #include "machine.h"
+#include "migration.h"
 #include "net/tap.h"
 #include "util/socket-address.h"
 #include "qmp/qmp.h"
@@ -26,6 +27,9 @@ typedef enum RunState {
     RUN_PRELAUNCH, /* devices are there, not offered to guests: until start or, with -S, cont */
     RUN_RUNNING,
     RUN_PAUSED,
+    RUN_INMIGRATE, /* -incoming: devices are there, until their state has arrived */
+    RUN_FINISH_MIGRATE, /* their state goes to somebody else */
+    RUN_POSTMIGRATE, /* who has it now */
     RUN_SHUTDOWN,  /* devices are being closed */
 } RunState;
 
@@ -88,6 +92,7 @@ typedef struct System {
     bool log_open;       /* there is a log apart from stderr */
     bool ended;          /* the main loop has nothing left to do */
     uint64_t balloon;    /* its size, if that was set; else 0 */
+    Migration migration;
     bool migrate_events; /* migrate-set-capabilities asked for them */
     bool failed;         /* and that is an error */
     guint lost_tag;      /* the emulated host that we are a guest of goes */
@@ -141,6 +146,10 @@ void run_start(System *s);                        /* at the end of start-up */
 void run_stop(System *s);
 void run_cont(System *s);
 void run_shutdown(System *s, const char *reason); /* the second call ends at once */
+void run_migration_begins(System *s);    /* devices are drained: migration_drained() */
+void run_migration_failed(System *s, bool resume); /* as before */
+void run_migration_completed(System *s);
+void run_migrated(System *s);            /* what came in goes on, unless it is to wait */
 void run_device_gone(System *s);                  /* a device was removed from the list */
 void run_netdevs_settled(System *s); /* none is coming or going any more */
 
@@ -177,6 +186,8 @@ void qmp_event_device(System *s, const Device *d, const DeviceEvent *e);
 void qmp_vif_register(System *s);
 void qmp_qom_register(System *s);
 void qmp_machine_register(System *s);
+void qmp_migration_register(System *s);
+void qmp_event_migration(System *s);
 void qmp_options_register(System *s);
 void qmp_fd_sets_register(System *s);
 extern const OptTable add_fd_options;

@@ -74,6 +74,7 @@ SystemQmpRegister *const system_qmp[] = {
     qmp_qom_register,
     qmp_fd_sets_register,
     qmp_machine_register,
+    qmp_migration_register,
     qmp_options_register,
     NULL
 };

@@ -51,6 +51,7 @@ SystemQmpRegister *const system_qmp[] = {
     qmp_vif_register,
     qmp_qom_register,
     qmp_machine_register,
+    qmp_migration_register,
     qmp_options_register,
     toy_qmp_register,
     NULL

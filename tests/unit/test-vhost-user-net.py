@@ -59,6 +59,12 @@ def answers(front):
 
 # --- the device
 
+def test_its_state_is_the_vmms():
+    with nic(*LISTEN, *DEVICE) as r:
+        assert r.qmp().error('migrate', uri='unix:/x') == \
+            "State blocked by non-migratable device 'nic0'"
+
+
 def test_help_has_no_bus():
     out = run(BINARY, '-device', 'help')[1]
     assert '\nname "vhost-user-net", desc "' in out, out

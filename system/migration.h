@@ -1,0 +1,93 @@
+/*
+ * Migration: the state of a machine and its devices goes to another process, which goes on where
+ * this one stopped. The guest stands still meanwhile: what is to be moved is what devices need,
+ * and the memory that a test's guest has.
+ *
+ *     none --migrate--> setup --> active --all was written--> completed
+ *                         |          +--an error--> failed: we go on as before
+ *                         +--migrate_cancel--> cancelling --> cancelled: the same
+ *
+ * Of an incoming one a failure leaves the machine as it was, waiting, for migrate-incoming.
+ * Main thread only.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef SYSTEM_MIGRATION_H
+#define SYSTEM_MIGRATION_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "migration/channel.h"
+
+struct System;
+
+typedef enum MigrationStatus {
+    MIGRATION_NONE,
+    MIGRATION_SETUP,
+    MIGRATION_CANCELLING,
+    MIGRATION_CANCELLED,
+    MIGRATION_ACTIVE,
+    MIGRATION_COMPLETED,
+    MIGRATION_FAILED,
+} MigrationStatus;
+
+typedef struct MigrationJob MigrationJob;
+
+typedef struct Migration {
+    MigrationStatus status;
+    char *error;                 /* why it FAILED */
+    bool incoming;               /* the last one, or what we wait for */
+    char *uri;                   /* -incoming; NULL: none, or it was used */
+    bool resume;                 /* if it fails: devices ran before */
+    bool stopping;               /* until all devices are drained */
+    gint64 began_us, ended_us;
+    uint64_t bytes;              /* that went or came */
+    MigrationListener *listener; /* waits for the other side */
+    MigrationJob *job;           /* the thread that reads or writes; NULL: none */
+    MigrationChannel *channel;   /* for it, until it has one */
+} Migration;
+
+bool migration_set_incoming(struct System *s, const char *arg, GError **error); /* -incoming */
+/* At the end of start-up, in RUN_INMIGRATE: waits for the stream that -incoming named. */
+bool migration_start(struct System *s, GError **error);
+bool migration_is_under_way(const Migration *m);
+
+/* @by_name, with @opaque, as in migration_channel_out(). */
+bool migration_out(struct System *s, const char *uri, MigrationFdByName *by_name, void *opaque,
+                   GError **error);
+bool migration_in(struct System *s, const char *uri, MigrationFdByName *by_name, void *opaque,
+                  GError **error);
+void migration_cancel(struct System *s); /* nothing, if none goes out */
+void migration_drained(struct System *s); /* all devices are */
+void migration_done(struct System *s);    /* ends what there is, before memory and devices go */
+
+/* migration-job.c: the thread, and what it reads or writes */
+
+typedef struct MigrationDevice {
+    char *class_name;
+    char *id;
+    GByteArray *state;
+} MigrationDevice;
+
+void migration_device_free(gpointer device);
+
+struct MigrationJob {
+    struct System *s;
+    MigrationChannel *channel; /* the job's */
+    GPtrArray *devices;        /* MigrationDevice *: to be written, or that were read */
+    bool incoming;
+    uint64_t bytes;            /* when it has ended */
+    GError *error;             /* the same; NULL: it went well */
+    GThread *thread;
+    GSource *ended;            /* tells the main loop */
+};
+
+/* Takes @channel and @devices; done in the main loop by migration_job_ended(). */
+MigrationJob *migration_job_start(struct System *s, MigrationChannel *channel, GPtrArray *devices,
+                                  bool incoming);
+void migration_job_free(MigrationJob *j);  /* cancels its thread, and waits; NULL is fine */
+void migration_job_ended(MigrationJob *j); /* frees it */
+
+#endif
