@@ -8,61 +8,22 @@
 #include "vhost-user-internal.h"
 
 #include <linux/virtio_config.h>
-#include <linux/virtio_ring.h>
 
 #include "util/fd.h"
+#include "virtq-layout.h"
 
 static bool has_feature(const VhostUser *v, unsigned bit)
 {
     return v->features & VHOST_USER_BIT(bit);
 }
 
-/* VIRTIO 1.2, 2.7 and 2.8: the parts of a ring of @num. */
-typedef struct RingLayout {
-    uint64_t desc, driver, device;           /* bytes */
-    unsigned driver_align, device_align;
-} RingLayout;
-
-#define DESC_ALIGN 16u
-
-static RingLayout ring_layout(const VhostUser *v, uint32_t num)
-{
-    uint64_t event = has_feature(v, VIRTIO_RING_F_EVENT_IDX) ? sizeof(uint16_t) : 0;
-
-    if (has_feature(v, VIRTIO_F_RING_PACKED)) {
-        return (RingLayout){
-            .desc = sizeof(struct vring_packed_desc) * num,
-            .driver = sizeof(struct vring_packed_desc_event),
-            .device = sizeof(struct vring_packed_desc_event),
-            .driver_align = 4,
-            .device_align = 4,
-        };
-    }
-    return (RingLayout){
-        .desc = sizeof(struct vring_desc) * num,
-        .driver = sizeof(struct vring_avail) + sizeof(uint16_t) * num + event,
-        .device = sizeof(struct vring_used) + sizeof(struct vring_used_elem) * num + event,
-        .driver_align = 2,
-        .device_align = 4,
-    };
-}
-
-/* Where @user is in our memory, if all of it is there and lies as a ring's part has to. */
-static void *find_part(const VhostUser *v, uint64_t user, uint64_t size, unsigned align)
-{
-    void *at = guest_mem_of_user(v->mem, user, size);
-
-    return (uintptr_t)at % align == 0 ? at : NULL;
-}
-
 static bool find_ring(const VhostUser *v, const VhostUserRing *r, VirtqSetup *s)
 {
-    RingLayout l = ring_layout(v, r->num);
+    const VirtqAddrs at = {
+        r->addr.desc_user_addr, r->addr.avail_user_addr, r->addr.used_user_addr,
+    };
 
-    s->desc = find_part(v, r->addr.desc_user_addr, l.desc, DESC_ALIGN);
-    s->driver = find_part(v, r->addr.avail_user_addr, l.driver, l.driver_align);
-    s->device = find_part(v, r->addr.used_user_addr, l.device, l.device_align);
-    return s->desc && s->driver && s->device;
+    return virtq_layout_find(s, v->mem, &at);
 }
 
 static bool is_complete(const VhostUser *v, const VhostUserRing *r)
