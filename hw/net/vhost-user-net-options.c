@@ -2,6 +2,7 @@
 #include "vhost-user-net.h"
 
 #include "util/vq-mapping.h"
+#include "virtio-net-options.h"
 
 #define OFF(m) offsetof(VhostUserNetConfig, m)
 #define FEATURE(m) offsetof(VhostUserNetConfig, net.f.m)
@@ -19,47 +20,11 @@ static const OptMember members[] = {
       .help = "iothreads for queue pairs (JSON: [{\"iothread\":ID,\"vqs\":[N,...]},...])" },
     { "mq", OPT_BOOL, FEATURE(mq), .def = "on",
       .help = "a queue pair for each queue of the netdev" },
-    { "csum", OPT_BOOL, FEATURE(csum), .def = "on",
-      .help = "packets from the guest may lack their checksum" },
-    { "gso", OPT_BOOL, FEATURE(gso), .def = "on",
-      .help = "the old way to say host_tso4 and host_tso6 to the guest" },
-    { "host_tso4", OPT_BOOL, FEATURE(host_tso4), .def = "on",
-      .help = "TCP packets over IPv4 from the guest may be of up to 64 KiB; needs csum" },
-    { "host_tso6", OPT_BOOL, FEATURE(host_tso6), .def = "on", .help = "as host_tso4, over IPv6" },
-    { "host_ecn", OPT_BOOL, FEATURE(host_ecn), .def = "on",
-      .help = "TCP packets to be segmented may have congestion notification" },
-    { "host_ufo", OPT_BOOL, FEATURE(host_ufo), .def = "on",
-      .help = "UDP packets from the guest may be fragmented here" },
-    { "host_uso", OPT_BOOL, FEATURE(host_uso), .def = "on",
-      .help = "UDP packets from the guest may be segmented here, where the netdev can" },
-    { "guest_csum", OPT_BOOL, FEATURE(guest_csum), .def = "on",
-      .help = "packets to the guest may lack their checksum, if it takes them" },
-    { "guest_tso4", OPT_BOOL, FEATURE(guest_tso4), .def = "on",
-      .help = "TCP packets over IPv4 to the guest may be of up to 64 KiB; needs guest_csum" },
-    { "guest_tso6", OPT_BOOL, FEATURE(guest_tso6), .def = "on",
-      .help = "as guest_tso4, over IPv6" },
-    { "guest_ecn", OPT_BOOL, FEATURE(guest_ecn), .def = "on",
-      .help = "TCP packets still to be segmented may have congestion notification" },
-    { "guest_ufo", OPT_BOOL, FEATURE(guest_ufo), .def = "on",
-      .help = "UDP packets to the guest may still be to be fragmented" },
-    { "guest_uso4", OPT_BOOL, FEATURE(guest_uso4), .def = "on",
-      .help = "UDP packets over IPv4 to the guest may still be to be segmented" },
-    { "guest_uso6", OPT_BOOL, FEATURE(guest_uso6), .def = "on",
-      .help = "as guest_uso4, over IPv6" },
-    { "mrg_rxbuf", OPT_BOOL, FEATURE(mrg_rxbuf), .def = "on",
-      .help = "a packet to the guest may take several of its buffers" },
-    { "guest_announce", OPT_BOOL, FEATURE(guest_announce), .def = "on",
-      .help = "the guest may announce itself after a migration" },
-    { "indirect_desc", OPT_BOOL, FEATURE(indirect_desc), .def = "on",
-      .help = "descriptors may be in tables of their own" },
-    { "event_idx", OPT_BOOL, FEATURE(event_idx), .def = "on",
-      .help = "notifications are asked for by ring index" },
+    VIRTIO_NET_OFFLOAD_MEMBERS(FEATURE),
     { "packed", OPT_BOOL, FEATURE(packed), .def = "on",
       .help = "packed rings, if the VMM wants them" },
     { "in_order", OPT_BOOL, FEATURE(in_order), .def = "on",
       .help = "buffers go back in their order" },
-    { "queue_reset", OPT_BOOL, FEATURE(queue_reset), .def = "on",
-      .help = "a queue may be reset alone" },
     { NULL },
 };
 

@@ -5,13 +5,11 @@
  */
 #include "vhost-user-net.h"
 
-#include <string.h>
-
-#include "hw/core/vq-mapping.h"
 #include "hw/net/classes.h"
 #include "hw/virtio/vhost-user.h"
 #include "nic-counters.h"
 #include "util/chardev.h"
+#include "virtio-net-device.h"
 
 typedef struct VhostUserNet {
     Device *d;
@@ -123,28 +121,15 @@ static bool vu_net_realize(Device *d, GError **error)
 {
     const VhostUserNetConfig *config = d->config;
     VirtioNetConfig net = config->net;
-    Netdev *peer = device_backend(d, "netdev");
-    IoThread *threads[VIRTIO_NET_MAX_PAIRS] = { NULL };
-    unsigned n_queues = MIN(peer->n_queues, VIRTIO_NET_MAX_PAIRS);
-    VhostUserNet *n;
-    VirtioNetEnv env = {
-        .name = d->id,
-        .peer = peer,
-        .failed = vu_net_peer_failed,
-    };
+    VhostUserNet *n = g_new0(VhostUserNet, 1);
 
-    if (!vq_mapping_resolve(d, n_queues, config->iothread, config->vq_mapping, threads, error)) {
-        return false;
-    }
-    n = g_new0(VhostUserNet, 1);
     n->d = d;
     n->chardev = device_backend(d, "chardev");
     d->impl = n;
     net.mac = config->mac;
-    env.threads = threads;
-    env.n_threads = threads[0] ? n_queues : 0;
-    env.opaque = n;
-    n->net = virtio_net_new(&net, &env, error);
+    n->net = virtio_net_device_new(d, &net, &(VirtioNetThreads){
+        config->iothread, config->vq_mapping,
+    }, vu_net_peer_failed, n, error);
     if (!n->net) {
         vu_net_unrealize(d);
         return false;
@@ -176,8 +161,7 @@ static void vu_net_drain(Device *d)
 {
     VhostUserNet *n = d->impl;
 
-    virtio_net_pause(n->net, true);
-    device_drained(d);
+    virtio_net_device_drain(d, n->net);
 }
 
 static void vu_net_resume(Device *d)
@@ -190,18 +174,11 @@ static void vu_net_resume(Device *d)
 static void vu_net_info(Device *d, DeviceInfo *ret_info)
 {
     VhostUserNet *n = d->impl;
-    VirtioNetInfo info;
 
-    virtio_net_info(n->net, &info);
+    virtio_net_device_info(n->net, n->error, ret_info);
     ret_info->state = n->running > 0                       ? "connected"
                       : vhost_user_is_connected(n->vhost) ? "initialised"
                                                           : "init-wait";
-    ret_info->error = info.error ? info.error : n->error;
-    memcpy(ret_info->address, info.mac, sizeof(info.mac));
-    ret_info->n_queues = info.n_pairs;
-    ret_info->max_queues = info.max_pairs;
-    ret_info->stats = info.stats;
-    memcpy(ret_info->tid, info.tids, sizeof(info.tids[0]) * info.n_pairs);
 }
 
 const DeviceClass vhost_user_net_class = {

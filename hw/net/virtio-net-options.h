@@ -1,0 +1,52 @@
+/*
+ * Options that each class has which is a virtio-net, with the same defaults.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_NET_VIRTIO_NET_OPTIONS_H
+#define HW_NET_VIRTIO_NET_OPTIONS_H
+
+#include "hw/net/virtio-net.h"
+#include "util/options.h"
+
+/* @at: the offset in the class's config of a member of VirtioNetFeatures. */
+#define VIRTIO_NET_OFFLOAD_MEMBERS(at) \
+    { "csum", OPT_BOOL, at(csum), .def = "on", \
+      .help = "packets from the guest may lack their checksum" }, \
+    { "gso", OPT_BOOL, at(gso), .def = "on", \
+      .help = "the old way to say host_tso4 and host_tso6 to the guest" }, \
+    { "host_tso4", OPT_BOOL, at(host_tso4), .def = "on", \
+      .help = "TCP packets over IPv4 from the guest may be of up to 64 KiB; needs csum" }, \
+    { "host_tso6", OPT_BOOL, at(host_tso6), .def = "on", .help = "as host_tso4, over IPv6" }, \
+    { "host_ecn", OPT_BOOL, at(host_ecn), .def = "on", \
+      .help = "TCP packets to be segmented may have congestion notification" }, \
+    { "host_ufo", OPT_BOOL, at(host_ufo), .def = "on", \
+      .help = "UDP packets from the guest may be fragmented here" }, \
+    { "host_uso", OPT_BOOL, at(host_uso), .def = "on", \
+      .help = "UDP packets from the guest may be segmented here, where the netdev can" }, \
+    { "guest_csum", OPT_BOOL, at(guest_csum), .def = "on", \
+      .help = "packets to the guest may lack their checksum, if it takes them" }, \
+    { "guest_tso4", OPT_BOOL, at(guest_tso4), .def = "on", \
+      .help = "TCP packets over IPv4 to the guest may be of up to 64 KiB; needs guest_csum" }, \
+    { "guest_tso6", OPT_BOOL, at(guest_tso6), .def = "on", \
+      .help = "as guest_tso4, over IPv6" }, \
+    { "guest_ecn", OPT_BOOL, at(guest_ecn), .def = "on", \
+      .help = "TCP packets still to be segmented may have congestion notification" }, \
+    { "guest_ufo", OPT_BOOL, at(guest_ufo), .def = "on", \
+      .help = "UDP packets to the guest may still be to be fragmented" }, \
+    { "guest_uso4", OPT_BOOL, at(guest_uso4), .def = "on", \
+      .help = "UDP packets over IPv4 to the guest may still be to be segmented" }, \
+    { "guest_uso6", OPT_BOOL, at(guest_uso6), .def = "on", \
+      .help = "as guest_uso4, over IPv6" }, \
+    { "mrg_rxbuf", OPT_BOOL, at(mrg_rxbuf), .def = "on", \
+      .help = "a packet to the guest may take several of its buffers" }, \
+    { "guest_announce", OPT_BOOL, at(guest_announce), .def = "on", \
+      .help = "the guest may announce itself after a migration" }, \
+    { "indirect_desc", OPT_BOOL, at(indirect_desc), .def = "on", \
+      .help = "descriptors may be in tables of their own" }, \
+    { "event_idx", OPT_BOOL, at(event_idx), .def = "on", \
+      .help = "notifications are asked for by ring index" }, \
+    { "queue_reset", OPT_BOOL, at(queue_reset), .def = "on", \
+      .help = "a queue may be reset alone" }
+
+#endif
