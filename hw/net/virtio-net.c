@@ -92,6 +92,7 @@ static uint64_t virtio_net_features(VirtioDevice *d)
     bits |= f->mrg_rxbuf ? BIT(VIRTIO_NET_F_MRG_RXBUF) : 0;
     bits |= f->mq ? BIT(VIRTIO_NET_F_MQ) : 0;
     bits |= f->guest_announce ? BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) : 0;
+    bits |= vn->config.has_speed ? BIT(VIRTIO_NET_F_SPEED_DUPLEX) : 0;
     bits |= f->indirect_desc ? BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0;
     bits |= f->event_idx ? BIT(VIRTIO_RING_F_EVENT_IDX) : 0;
     bits |= f->packed ? BIT(VIRTIO_F_RING_PACKED) : 0;
@@ -158,8 +159,8 @@ static void virtio_net_get_config(VirtioDevice *d, uint32_t offset, uint8_t *ret
         .status = vn->status,
         .max_virtqueue_pairs = (uint16_t)(d->n_rings / 2),
         .mtu = vn->config.host_mtu ? vn->config.host_mtu : (uint16_t)vn->env.peer->mtu,
-        .speed = UINT32_MAX, /* unknown */
-        .duplex = UINT8_MAX,
+        .speed = vn->config.has_speed ? vn->config.speed : UINT32_MAX, /* unknown */
+        .duplex = vn->config.has_speed ? vn->config.duplex : UINT8_MAX,
     };
     uint32_t there = offset < sizeof(c) ? MIN(len, (uint32_t)sizeof(c) - offset) : 0;
 
@@ -321,6 +322,23 @@ bool virtio_net_follow_pairs(VirtioNet *vn)
     return virtio_net_update_active(vn);
 }
 
+#define RING_SIZE      256u
+#define CTRL_RING_SIZE 64u /* as in QEMU */
+
+static uint16_t virtio_net_ring_size(VirtioDevice *d, unsigned index)
+{
+    VirtioNet *vn = virtio_net_of(d);
+    uint16_t size = index % 2 ? vn->config.tx_queue_size : vn->config.rx_queue_size;
+
+    if (index == virtio_net_ctrl_index(vn)) {
+        return CTRL_RING_SIZE;
+    }
+    if (index / 2 >= virtio_net_max_pairs(vn)) {
+        return 0;
+    }
+    return size ? size : RING_SIZE;
+}
+
 static bool virtio_net_ring_start(VirtioDevice *d, unsigned index, const VirtioRing *ring,
                                   GError **error)
 {
@@ -452,6 +470,7 @@ static const VirtioDeviceOps virtio_net_ops = {
     .set_features = virtio_net_set_features,
     .get_config = virtio_net_get_config,
     .set_config = virtio_net_set_config,
+    .ring_size = virtio_net_ring_size,
     .ring_start = virtio_net_ring_start,
     .ring_stop = virtio_net_ring_stop,
     .ring_enable = virtio_net_ring_enable,

@@ -33,6 +33,12 @@ typedef struct VirtioNetConfig {
     VirtioNetFeatures f;
     const char *mac;   /* NULL: the other side of the transport has one */
     uint16_t host_mtu; /* 0: not told */
+    /* The longest rings that a driver of registers may have; 0: 256, as in QEMU. */
+    uint16_t rx_queue_size;
+    uint16_t tx_queue_size;
+    bool has_speed;    /* these are told */
+    uint32_t speed;    /* Mbit/s; UINT32_MAX: unknown */
+    uint8_t duplex;    /* 0: half, 1: full, UINT8_MAX: unknown */
     /*
      * The control queue is ours: ring 2 * pairs if the driver took VIRTIO_NET_F_MQ, else ring 2.
      * False: the transport's other side has it, and says by ring_enable() which pairs are used.

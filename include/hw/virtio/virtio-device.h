@@ -1,6 +1,6 @@
 /*
- * What stands between a kind of device (virtio-net) and a way to its driver (vhost-user, later PCI
- * and MMIO): the transport finds out what the driver wants, and hands rings over.
+ * What stands between a kind of device (virtio-net) and a way to its driver (vhost-user, PCI,
+ * later MMIO): the transport finds out what the driver wants, and hands rings over.
  *
  * Main thread only. A ring's descriptors and memory stay valid until virtio_ring_stop() returned.
  *
@@ -34,6 +34,11 @@ typedef struct VirtioDeviceOps {
     /* Config space: @len bytes at @offset, zeros behind its end. */
     void (*get_config)(VirtioDevice *d, uint32_t offset, uint8_t *ret, uint32_t len);
     bool (*set_config)(VirtioDevice *d, uint32_t offset, const uint8_t *data, uint32_t len);
+    /*
+     * How long ring @index may be with the features that were negotiated; 0: it is not there.
+     * Asked for where the driver sees our registers: a VMM of its own decides by itself.
+     */
+    uint16_t (*ring_size)(VirtioDevice *d, unsigned index); /* optional */
     /* Ring @index goes to its thread. */
     bool (*ring_start)(VirtioDevice *d, unsigned index, const VirtioRing *ring, GError **error);
     /* Back from its thread, nothing is under way any more. Where to go on: VirtqSetup.base. */
