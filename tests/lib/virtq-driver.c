@@ -33,7 +33,8 @@ static Layout layout_of(const VirtqDriverConfig *c)
     size_t size = c->size;
     Layout l = { .driver = size * sizeof(struct vring_desc) };
 
-    l.device = round_up(l.driver + (packed ? 4 : 6 + size * sizeof(uint16_t)), 64);
+    l.device = round_up(l.driver + (packed ? 4 : 6 + size * sizeof(uint16_t)),
+                        c->legacy ? 4096 : 64);
     l.tables = round_up(l.device + (packed ? 4 : 6 + size * sizeof(struct vring_used_elem)), 64);
     l.end = l.tables + size * c->max_indirect * sizeof(struct vring_desc);
     return l;

@@ -27,6 +27,7 @@
 typedef struct VirtqDriverConfig {
     uint16_t size;         /* of the ring; a power of 2 unless it is packed */
     uint64_t features;     /* VIRTIO_F_RING_PACKED, VIRTIO_RING_F_EVENT_IDX, _INDIRECT_DESC */
+    bool legacy;           /* laid out as a legacy driver's, with a page for the device's part */
     uint16_t max_indirect; /* pieces of an indirect chain; 0: no tables */
     uint8_t *mem;          /* virtq_driver_size() bytes for the ring and its tables, page aligned */
     uint64_t gpa;          /* of mem, for the device */
