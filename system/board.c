@@ -86,7 +86,7 @@ bool board_open(System *s, GError **error)
     }
     if (s->machine->has_pci) {
         b->pci = pci_bus_new(b->memory, b->ports);
-        pci_bus_set_guest(b->pci, s->qtest != NULL);
+        pci_bus_set_guest(b->pci, s->qtest && s->accel.kind == ACCEL_QTEST);
     }
     return true;
 }
@@ -99,6 +99,19 @@ bool board_clear_ram(Board *b, GError **error)
     }
     return true;
 }
+
+static void *board_get_pci(void *opaque)
+{
+    const System *s = opaque;
+
+    return s->board ? s->board->pci : NULL;
+}
+
+const DeviceBus board_pci_bus = {
+    .type = "PCI",
+    .instance = "pci.0",
+    .get = board_get_pci,
+};
 
 void board_close(System *s)
 {

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "hw/core/address-space.h"
+#include "hw/core/device.h"
 #include "hw/pci/pci.h"
 
 struct System;
@@ -22,6 +23,8 @@ typedef struct Board {
     void *ram;
     size_t ram_size;
 } Board;
+
+extern const DeviceBus board_pci_bus;
 
 /* s->board, if the machine has one; before there are devices. */
 bool board_open(struct System *s, GError **error);

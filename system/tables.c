@@ -14,6 +14,7 @@
 
 const DeviceClass *const system_classes[] = {
     &vhost_user_net_class,
+    &virtio_net_pci_class,
     &xen_cdrom_class,
     &xen_disk_class,
     &xen_netback_class,
@@ -43,6 +44,7 @@ const DeviceClass *const system_classes[] = {
 
 const DeviceBus *const system_buses[] = {
     &xen_bus,
+    &board_pci_bus,
     NULL
 };
 
