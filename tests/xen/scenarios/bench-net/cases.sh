@@ -1,20 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What is measured: cases such as tcp, tcp-64 (bytes a write), udp-1400 (bytes a datagram), rr-20
-# and crr-20 (sessions). Sourced by dom0.sh, which has the arguments' variables.
+# What is measured: cases such as tcp, tcp-64 (bytes a write), udp-1400 (bytes a datagram),
+# udp-64-5000 (so many of them a second), rr-20 and crr-20 (sessions). Sourced by dom0.sh, which has
+# the arguments' variables.
 #
 # shellcheck disable=SC2154
 
 # cases_make: those that the arguments ask for, in $cases
 cases_make() {
-    local n
+    local n pace
     cases=()
     for n in ${sizes//,/ }; do
         cases+=("tcp-$n")
     done
     for n in ${udp//,/ }; do
-        cases+=("udp-$n")
+        [ -n "$pps" ] || cases+=("udp-$n")
+        for pace in ${pps//,/ }; do
+            cases+=("udp-$n-$pace")
+        done
     done
     for n in ${rr//,/ }; do
         cases+=("rr-$n")
@@ -38,12 +42,13 @@ case_unit() {
 
 # case_run GUEST CASE tx|rx: "RATE AMOUNT", AMOUNT in what a cost is for, and perhaps more to tell
 case_run() {
-    local name=$1 n=${2#*-} dir=$3 command
+    local name=$1 n=${2#*-} dir=$3 pace=0 command
     case $2 in
         rr-*|crr-*) rounds_run "$name" "$2" "$dir"; return ;;
         tcp) command="tcp" ;;
         tcp-*) command="tcp -l $n" ;;
-        udp-*) command="udp -b 0 -l $n" ;;
+        udp-*-*) pace=${n#*-} n=${n%-*} ;;&
+        udp-*) command="udp -b $((pace * n * 8)) -l $n" ;; # 0: as many as go
     esac
     command+=" -t $seconds -c $server -p 5201 -P $streams"
     [ "$dir" = tx ] || command+=" -R"

@@ -8,8 +8,8 @@
 # two; ipv6=yes; grant-copy=ioctl|hypercall: of ringtap's vif. What is measured, several in one
 # boot, TCP streams if nothing else is said: tcp=yes; sizes=N,...: TCP in writes of N bytes;
 # udp=N,...: as many datagrams of N bytes as go, of which those count that the reader gets;
-# rr=N,...: N sessions that send a byte and wait for one; crr=N,...: the same with a connection
-# each time.
+# pps=N,...: so many of these a second instead, and what they cost; rr=N,...: N sessions that send
+# a byte and wait for one; crr=N,...: the same with a connection each time.
 
 # shellcheck source=tests/xen/lib/dom0-net.sh
 . /lab/dom0-net.sh
@@ -21,11 +21,11 @@
 . /lab/scenario/results.sh
 
 queues=2 vcpus=2 streams=1 rounds=3 seconds=1 tags='' ipv6=no qemu=no
-tcp=no sizes='' udp='' rr='' crr=''
+tcp=no sizes='' udp='' pps='' rr='' crr=''
 for argument; do
     case $argument in
         queues=*|vcpus=*|streams=*|rounds=*|seconds=*|tags=*|ipv6=*|qemu=*) declare "$argument" ;;
-        tcp=*|sizes=*|udp=*|rr=*|crr=*) declare "$argument" ;;
+        tcp=*|sizes=*|udp=*|pps=*|rr=*|crr=*) declare "$argument" ;;
         grant-copy=*) grant_copy=${argument#*=} ;; # for ringtap_start
         *) echo "no such argument: $argument"; exit 2 ;;
     esac

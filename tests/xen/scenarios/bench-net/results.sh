@@ -25,6 +25,22 @@ quotients() {
     echo "$1 tx=$(lowest "$all_tx") rx=$(lowest "$all_rx")"
 }
 
+# cost_quotient CASE tx|rx: netback's costs by ringtap's, of dom0 and guest together
+cost_quotient() {
+    awk -v a="$(median "${costs_dom0[u1/$1/$2]}")" -v b="$(median "${costs_guest[u1/$1/$2]}")" \
+        -v c="$(median "${costs_dom0[u2/$1/$2]}")" -v d="$(median "${costs_guest[u2/$1/$2]}")" \
+        'BEGIN { printf "%.2f", (c + d) / (a + b) }'
+}
+
+# A line a case whose rate is given, so that what it costs is all that there is to compare.
+cost_quotients() {
+    local case
+    for case in "${cases[@]}"; do
+        [[ $case != udp-*-* ]] ||
+            echo "cost $case tx=$(cost_quotient "$case" tx) rx=$(cost_quotient "$case" rx)"
+    done
+}
+
 lowest() { tr ' ' '\n' <<< "$1" | sed '/^$/d' | sort -n | head -n 1; }
 
 # A line for each backend, case and direction; with --icount a nanosecond is an instruction.
@@ -43,5 +59,6 @@ results() {
         done
     done
     [ "$qemu" = no ] || quotients qemu u3
+    cost_quotients
     quotients ratio u2
 }
