@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "firmware.h"
 #include "system.h"
 #include "util/fd.h"
 
@@ -49,6 +50,7 @@ static bool board_make_ram(Board *b, uint64_t size, GError **error)
 static void board_free(Board *b)
 {
     pci_bus_free(b->pci);
+    fw_cfg_free(b->fw_cfg);
     address_space_free(b->memory);
     address_space_free(b->ports);
     if (b->ram) {
@@ -88,6 +90,7 @@ bool board_open(System *s, GError **error)
         b->pci = pci_bus_new(b->memory, b->ports);
         pci_bus_set_guest(b->pci, s->qtest && s->accel.kind == ACCEL_QTEST);
     }
+    firmware_add(s, b);
     return true;
 }
 

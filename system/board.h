@@ -11,6 +11,7 @@
 
 #include "hw/core/address-space.h"
 #include "hw/core/device.h"
+#include "hw/core/fw-cfg.h"
 #include "hw/pci/pci.h"
 
 struct System;
@@ -22,6 +23,7 @@ typedef struct Board {
     int ram_fd;
     void *ram;
     size_t ram_size;
+    FwCfg *fw_cfg;
 } Board;
 
 extern const DeviceBus board_pci_bus;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "compat.h"
+#include "firmware.h"
 #include "objects.h"
 #include "settings.h"
 
@@ -74,6 +75,12 @@ static const CmdOption options[] = {
       .topic = name_help },
     { "m", "[size=]MEGS", "memory of the guest of -accel qtest, default 256, pc and virt 128",
       .handle = set_memory },
+    { "smp", "[cpus=]N[,maxcpus=M]", "told to firmware and tests of pc and virt: there is no CPU",
+      .handle = firmware_set_smp, .topic = smp_help },
+    { "uuid", "UUID", "told to them", .handle = firmware_set_uuid },
+    { "boot", "[menu=on|off][,splash-time=MS][,reboot-timeout=MS]",
+      "told to them ('-boot help' for all)", .handle = firmware_set_boot, .topic = boot_help },
+    { "nographic", .help = "told to them", .handle = firmware_set_nographic },
     { "S", .help = "do not offer devices before QMP 'cont'", .handle = set_paused },
     { "incoming", "unix:PATH|tcp:HOST:PORT|fd:N|file:PATH|defer",
       "wait for the state of devices, which 'migrate' of another ringtap\n"
@@ -132,7 +139,6 @@ static const CmdOption options[] = {
     { "no-hpet", .help = "" },
     { "no-reboot", .help = "" },
     { "no-user-config", .help = "" },
-    { "nographic", .help = "" },
     { "no-shutdown", .help = "" },
     { "no-acpi", .help = "" },
     { "display", "none", "", .handle = set_display, .topic = display_help },
@@ -152,11 +158,8 @@ static const CmdOption options[] = {
     { "action", "ARG", "" },
     { "watchdog-action", "ACTION", "" },
     { "numa", "ARG", "" },
-    { "smp", "N", "", .handle = compat_smp },
     { "cpu", "MODEL", "" },
     { "rtc", "ARG", "" },
-    { "boot", "ARG", "" },
-    { "uuid", "UUID", "", .handle = compat_uuid },
     { "sandbox", "ARG", "", .handle = compat_sandbox },
     { "overcommit", "ARG", "" },
     { "global", "ARG", "" },

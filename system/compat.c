@@ -3,22 +3,6 @@
 
 #include "util/log.h"
 
-typedef struct SmpConfig {
-    uint64_t n; /* any of them: only that it is a number counts */
-} SmpConfig;
-
-static const OptMember smp_members[] = {
-    { "cpus", OPT_UINT64, offsetof(SmpConfig, n) },
-    { "sockets", OPT_UINT64, offsetof(SmpConfig, n) },
-    { "dies", OPT_UINT64, offsetof(SmpConfig, n) },
-    { "clusters", OPT_UINT64, offsetof(SmpConfig, n) },
-    { "cores", OPT_UINT64, offsetof(SmpConfig, n) },
-    { "threads", OPT_UINT64, offsetof(SmpConfig, n) },
-    { "maxcpus", OPT_UINT64, offsetof(SmpConfig, n) },
-    { 0 },
-};
-const OptTable smp_options = { "smp", sizeof(SmpConfig), smp_members };
-
 typedef struct SandboxConfig {
     bool enable;
 } SandboxConfig;
@@ -32,21 +16,6 @@ static const OptMember sandbox_members[] = {
     { 0 },
 };
 static const OptTable sandbox_options = { "sandbox", sizeof(SandboxConfig), sandbox_members };
-
-bool compat_smp(System *s, const char *arg, GError **error)
-{
-    g_autoptr(OptDict) args = opt_dict_parse(arg, "cpus", error);
-    SmpConfig *config = args ? opt_config_new(&smp_options, args, OPT_PARAMETERS, error) : NULL;
-
-    opt_config_free(&smp_options, config);
-    return config != NULL;
-}
-
-bool compat_uuid(System *s, const char *arg, GError **error)
-{
-    return g_uuid_string_is_valid(arg) ||
-           system_set_error(error, "failed to parse UUID string: wrong format");
-}
 
 bool compat_sandbox(System *s, const char *arg, GError **error)
 {

@@ -9,9 +9,6 @@
 
 #include "system.h"
 
-extern const OptTable smp_options;
-bool compat_smp(System *s, const char *arg, GError **error);
-bool compat_uuid(System *s, const char *arg, GError **error);
 bool compat_sandbox(System *s, const char *arg, GError **error);
 bool compat_monitor(System *s, const char *arg, GError **error);
 bool compat_serial(System *s, const char *arg, GError **error);

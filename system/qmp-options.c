@@ -4,19 +4,20 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "chardev.h"
-#include "compat.h"
+#include "firmware.h"
 #include "settings.h"
 
-/* By the names of QEMU's lists, which are those of the options but for -m and -smp. */
+/* By the names of QEMU's lists, which are those of the options but for -m, -smp and -boot. */
 static const struct {
     const char *name;
     const OptTable *table; /* NULL: what it takes depends on a type, and is in the schema */
 } lists[] = {
-    { "add-fd", &add_fd_options },  { "chardev", &socket_options }, { "device", NULL },
-    { "machine", &xenpv_options },
-    { "memory", &memory_options },  { "mon", &mon_options },     { "msg", &msg_options },
-    { "name", &name_options },      { "netdev", NULL },          { "object", NULL },
-    { "smp-opts", &smp_options },
+    { "add-fd", &add_fd_options },  { "boot-opts", &boot_options },
+    { "chardev", &socket_options }, { "device", NULL },
+    { "machine", &xenpv_options },  { "memory", &memory_options },
+    { "mon", &mon_options },        { "msg", &msg_options },
+    { "name", &name_options },      { "netdev", NULL },
+    { "object", NULL },             { "smp-opts", &smp_options },
 };
 
 typedef struct ListArgs {

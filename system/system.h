@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "board.h"
+#include "firmware.h"
 #include "hw/core/registry.h"
 #include "hw/xen/xen-device.h"
 #include "machine.h"
@@ -78,6 +79,7 @@ typedef struct System {
     uint64_t ram_size;   /* -m, if ram_given: machine_ram_size() */
     bool ram_given;
     bool start_paused;
+    Firmware firmware;
     char *qtest;
     char *qtest_log;
     char *log_file;

@@ -12,6 +12,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define FW_CFG_ARGS                                                       \
+    "-machine pc -m 64 -smp 2,maxcpus=4 -nographic -boot menu=on,splash-time=12 " \
+    "-uuid 4600cb32-38ec-4b2f-8acb-81c6ea54f2d8"
 #define RAM 0x100000 /* behind the grant table, which is at 0 */
 
 typedef struct Fixture {
@@ -128,6 +131,60 @@ static void test_virt(Fixture *f, gconstpointer data)
     expect(f, "readl 0x40000000", "OK 0x0000000000000001");
     expect(f, "readq 0x3ffffffc", "OK 0x0000000100000000");
     expect(f, "readl 0x44000000", "OK 0x0000000000000000");
+}
+
+/* As libqos finds out how much memory there is, and QEMU's fw_cfg-test all the rest. */
+static void test_fw_cfg(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        unsigned key;
+        const char *bytes;
+    } items[] = {
+        { 0x00, "51 45 4d 55 00" },
+        { 0x02, "46 00 cb 32 38 ec 4b 2f 8a cb 81 c6 ea 54 f2 d8 00" },
+        { 0x03, "00 00 00 04 00 00 00 00" }, /* 64 MiB */
+        { 0x04, "01 00" },
+        { 0x05, "02 00 00" },
+        { 0x0d, "00 00 00 00 00 00 00 00 00" },
+        { 0x0e, "01 00" },
+        { 0x0f, "04 00 00" },
+        { 0x19, "00 00 00 03 00 00 00 04 00 20" },
+        { 0x20, "ff ff ff ff 00" },
+        { 0x21, "0c 00 00" },
+        { 0x22, "00 00 00 00 00 00 00 00 00 00 00 04 00 00 00 00 01 00 00 00 00" },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(items); i++) {
+        g_auto(GStrv) bytes = g_strsplit(items[i].bytes, " ", -1);
+        g_autofree char *line = g_strdup_printf("outw 0x510 %u", items[i].key);
+
+        expect(f, line, "OK");
+        for (unsigned n = 0; bytes[n]; n++) {
+            g_autofree char *answer = g_strdup_printf("OK 0x00%s", bytes[n]);
+
+            expect(f, "inb 0x511", answer);
+        }
+    }
+}
+
+static void test_fw_cfg_dma(Fixture *f, gconstpointer data)
+{
+    expect(f, "write 0x1000 16 0x0005000a000000030000000000002000", "OK"); /* CPUs, and one byte */
+    expect(f, "outl 0x514 0", "OK");
+    expect(f, "outl 0x518 0x00100000", "OK");
+    expect(f, "read 0x1000 4", "OK 0x00000000");
+    expect(f, "read 0x2000 3", "OK 0x020000");
+}
+
+static void test_fw_cfg_virt(Fixture *f, gconstpointer data)
+{
+    expect(f, "writew 0x09020008 0x0000", "OK");
+    expect(f, "read 0x09020000 4", "OK 0x51454d55");
+    expect(f, "writew 0x09020008 0x0500", "OK");
+    expect(f, "readb 0x09020000", "OK 0x0000000000000001");
+    expect(f, "readq 0x09020010", "OK 0x47464320554d4551");
+    expect(f, "writew 0x09020008 0x0300", "OK"); /* a device tree tells it */
+    expect(f, "readq 0x09020000", "OK 0x0000000000000000");
 }
 
 static void test_clock(Fixture *f, gconstpointer data)
@@ -345,6 +402,9 @@ int main(int argc, char **argv)
     ADD("pc-pci", "-machine pc", test_pc_pci);
     ADD("pc-hole", "-machine pc-i440fx-7.2 -m 4G", test_pc_hole);
     ADD("virt", "-machine virt -m 64", test_virt);
+    ADD("fw-cfg", FW_CFG_ARGS, test_fw_cfg);
+    ADD("fw-cfg-dma", FW_CFG_ARGS, test_fw_cfg_dma);
+    ADD("fw-cfg-virt", "-machine virt", test_fw_cfg_virt);
     ADD("without-xen", "-machine none", test_without_xen);
     return g_test_run();
 }

@@ -134,7 +134,8 @@ TOPICS = (
     (['-sandbox', 'help'], ['-sandbox has no effect']),
     (['-cpu', 'help'], ['-cpu has no effect']),
     (['-trace', '?'], ['-trace has no effect']),
-    (['-smp', 'cpus=2,help'], ['-smp has no effect']),
+    (['-smp', 'cpus=2,help'], ['smp options:\n', '  maxcpus=<uint64>']),
+    (['-boot', 'help'], ['boot options:\n', '  menu=<bool>']),
 )
 
 
@@ -429,7 +430,7 @@ def test_chardev_and_monitor_errors():
         assert_refused([*NONE, *args], f'{args[0]} {args[1]}: {text}')
 
 
-def test_errors_of_what_has_no_effect():
+def test_errors_of_what_tests_are_told():
     for option, arg, text in (
             ('smp', 'cpus=foo', "Parameter 'cpus' expects a uint64 value"),
             ('smp', 'x', "Parameter 'cpus' expects a uint64 value"),
@@ -437,6 +438,17 @@ def test_errors_of_what_has_no_effect():
             ('smp', '2,foo=1', "Invalid parameter 'foo'"),
             ('uuid', '123', 'failed to parse UUID string: wrong format'),
             ('uuid', '', 'failed to parse UUID string: wrong format'),
+            ('boot', 'menu=x', "Parameter 'menu' expects 'on' or 'off'"),
+            ('boot', 'foo=1', "Invalid parameter 'foo'"),
+            ('boot', 'splash-time=65536',
+             'splash-time is invalid,it should be a value between 0 and 65535'),
+            ('boot', 'reboot-timeout=-2',
+             'reboot timeout is invalid,it should be a value between -1 and 65535')):
+        assert_refused([*NONE, f'-{option}', arg], f'-{option} {arg}: {text}')
+
+
+def test_errors_of_what_has_no_effect():
+    for option, arg, text in (
             ('sandbox', 'foo', "Parameter 'enable' expects 'on' or 'off'"),
             ('sandbox', 'on,foo=1', "Invalid parameter 'foo'")):
         assert_refused([*NONE, f'-{option}', arg], f'-{option} {arg}: {text}')
