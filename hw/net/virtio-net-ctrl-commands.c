@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "virtio-net-ctrl.h"
+#include "virtio-net-features.h"
 
 #include <linux/if_ether.h>
 #include <string.h>

@@ -133,8 +133,6 @@ struct VirtioNet {
 
 /* The number of pairs that the driver uses is another one. False: the netdev could not follow. */
 bool virtio_net_follow_pairs(VirtioNet *vn);
-/* What packets to the guest may leave to it: @features are VIRTIO_NET_F_GUEST_*. */
-bool virtio_net_set_offloads(VirtioNet *vn, uint64_t features, GError **error);
 void virtio_net_config_changed(VirtioNet *vn);
 
 /* --- virtio-net-ctrl.c: main thread --- */
