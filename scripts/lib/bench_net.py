@@ -37,15 +37,17 @@ class RingtapVif(Vif):
 
 
 def place(path, processors):
-    """Its programs are where the scheduler puts them, or all on one processor, or on one each."""
+    """Its programs are where the scheduler puts them, or all on one processor, or on one each.
+    Returns the processor of the one that has the host's tap; None: it may be any."""
     if processors is None:
-        return
+        return None
     usable = sorted(os.sched_getaffinity(0))
     if len(usable) < processors:
         raise LabError(f'--processors {processors}: {len(usable)} may be used')
     for number, process in enumerate(path.processes):
         for task in Path(f'/proc/{process.pid}/task').iterdir():
             os.sched_setaffinity(int(task.name), {usable[number % processors]})
+    return usable[(len(path.processes) - 1) % processors]
 
 
 def busy_seconds():
@@ -65,24 +67,31 @@ def packets_out(lab, direction):
 class Meter:
     """Runs the traffic programs over one path and counts its processor time."""
 
-    def __init__(self, lab, traffic, path):
+    def __init__(self, lab, traffic, path, beside=None):
         self.lab = lab
         self.traffic = traffic
         self.path = path
+        self.beside = beside # the processor of who sends small packets to the guest
 
     def run(self, direction, *args):
-        """Figures of one traffic run, with cpu (of the path) and busy (of the machine)."""
+        """Figures of one traffic run, with cpu and sleeps (of the path) and busy (of the
+        machine)."""
         netns, address = ((self.lab.guest, HOST_IP) if direction == 'tx'
                           else (self.lab.host, GUEST_IP))
         mode, *rest = args
+        where = []
+        if self.beside is not None and (mode, direction) == ('udp', 'rx'):
+            where = ['taskset', '-c', self.beside]
         cpu = -sum(p.cpu_seconds() for p in self.path.processes)
         out = -packets_out(self.lab, direction)
         busy = -busy_seconds()
-        text = self.lab.run(netns, [self.traffic, mode, address, PORT, *rest])
+        sleeps = -sum(p.sleeps() for p in self.path.processes)
+        text = self.lab.run(netns, [*where, self.traffic, mode, address, PORT, *rest])
         figures = {k: float(v) for k, v in (word.split('=') for word in text.split())}
         figures['forwarded'] = out + packets_out(self.lab, direction)
         figures['cpu'] = cpu + sum(p.cpu_seconds() for p in self.path.processes)
         figures['busy'] = busy + busy_seconds()
+        figures['sleeps'] = sleeps + sum(p.sleeps() for p in self.path.processes)
         for process in self.path.processes:
             process.check()
         return figures
@@ -105,6 +114,7 @@ def measure(meter, seconds, queues):
         f = meter.run(direction, 'udp', seconds, queues, FRAME)
         values[f'{direction} 64 B kpps'] = f['forwarded'] / seconds / 1e3
         values[f'{direction} 64 B cpu ns/pkt'] = f['cpu'] * 1e9 / max(1, f['forwarded'])
+        values[f'{direction} 64 B sleeps/1000'] = f['sleeps'] * 1e3 / max(1, f['forwarded'])
     f = meter.run('tx', 'rr', seconds)
     values['round trips/s'] = rate(f['rounds'], f['ns'])
     values['round trip p50 us'] = f['p50'] / 1e3
@@ -115,12 +125,13 @@ def measure(meter, seconds, queues):
 def one_path(make, args, seconds, queues):
     with Lab('bench') as lab:
         path = make(lab, args.build, queues)
-        place(path, args.processors)
+        processor = place(path, args.processors)
         lab.addresses()
         traffic = args.build / 'tests/bench/traffic'
         for netns in (lab.host, lab.guest):
             lab.start(f'serve-{netns}', [traffic, 'serve', PORT], netns).wait_ready()
-        values = measure(Meter(lab, traffic, path), seconds, queues)
+        meter = Meter(lab, traffic, path, processor if args.beside else None)
+        values = measure(meter, seconds, queues)
         path.close()
         return values
 
@@ -147,8 +158,8 @@ def print_table(results, all_queues):
             line += f' | {plain:10.4g} {vif:10.4g} ' \
                     f'{median_ratio(results, queues, figure):6.2f}'
         print(line)
-    print('Medians of the rounds. tx: from the guest. cpu: of the forwarding processes (plain: '
-          'one, vif: two);\nall cpu: of the whole machine, both TCP stacks included.')
+    print('Medians of the rounds. tx: from the guest. cpu, sleeps: of the forwarding processes '
+          '(plain: one,\nvif: two); all cpu: of the whole machine, both TCP stacks included.')
 
 
 def main():
@@ -163,9 +174,14 @@ def main():
     parser.add_argument('--processors', type=int, choices=(1, 2), help='the forwarding programs '
                         'all on one processor, or those of the vif on one each (default: where '
                         'the scheduler puts them)')
+    parser.add_argument('--beside', action='store_true', help='who sends the UDP packets to the '
+                        'guest is on the processor of the program that reads them (with '
+                        '--processors)')
     parser.add_argument('--build', type=Path, default=TOP / 'build-release',
                         help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.beside and args.processors is None:
+        parser.error('--beside goes with --processors')
     rounds = args.rounds or (1 if args.quick else 3)
     seconds = args.seconds or (1 if args.quick else 2)
 

@@ -109,6 +109,17 @@ class Process:
         fields = Path(f'/proc/{self.pid}/stat').read_text().rsplit(')', 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
+    def sleeps(self):
+        """How often its threads have gone to sleep so far."""
+        total = 0
+        for task in Path(f'/proc/{self.pid}/task').iterdir():
+            try:
+                status = (task / 'status').read_text()
+            except OSError:
+                continue
+            total += int(status.split('\nvoluntary_ctxt_switches:')[1].split()[0])
+        return total
+
     def stop(self, timeout=8):
         """Its exit status; it is asked first, and killed when it does not listen."""
         if self.popen.poll() is None:
