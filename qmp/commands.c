@@ -62,16 +62,16 @@ static const OptMember fd_members[] = {
 };
 static const OptTable fd_args = { "fdname", sizeof(FdArgs), fd_members };
 
-typedef struct HmpArgs {
+typedef struct HmpLine {
     char *command_line;
-} HmpArgs;
+} HmpLine;
 
 static const OptMember hmp_members[] = {
-    { "command-line", OPT_STR, offsetof(HmpArgs, command_line), .required = true },
+    { "command-line", OPT_STR, offsetof(HmpLine, command_line), .required = true },
     { "cpu-index", OPT_UINT32, .ignored = true },
     { 0 },
 };
-static const OptTable hmp_args = { "human-monitor-command", sizeof(HmpArgs), hmp_members };
+static const OptTable hmp_args = { "human-monitor-command", sizeof(HmpLine), hmp_members };
 static const OptMember hmp_result = { .type = OPT_STR };
 
 /* The session has validated it. */
@@ -157,7 +157,7 @@ static bool run_closefd(void *opaque, QmpMonitor *m, const void *args, void *ret
 
 static bool run_hmp(void *opaque, QmpMonitor *m, const void *args, void *ret, GError **error)
 {
-    *(char **)ret = hmp_run(opaque, ((const HmpArgs *)args)->command_line);
+    *(char **)ret = hmp_run(m, ((const HmpLine *)args)->command_line);
     return true;
 }
 

@@ -271,6 +271,7 @@ Qmp *qmp_new(const char *version)
     q->commands = g_array_new(FALSE, FALSE, sizeof(QmpEntry));
     q->events = g_array_new(FALSE, FALSE, sizeof(QmpEntry));
     q->hmp = g_array_new(FALSE, FALSE, sizeof(QmpEntry));
+    q->hmp_actions = g_array_new(FALSE, FALSE, sizeof(QmpEntry));
     qmp_register_own(q);
     return q;
 }
@@ -282,6 +283,7 @@ void qmp_free(Qmp *q)
         g_array_unref(q->commands);
         g_array_unref(q->events);
         g_array_unref(q->hmp);
+        g_array_unref(q->hmp_actions);
         g_free(q->version);
         g_free(q);
     }

@@ -11,7 +11,7 @@
 
 /* A row of a table, and what it was registered with. */
 typedef struct QmpEntry {
-    const void *row; /* QmpCommand, QmpEvent or HmpCommand */
+    const void *row; /* QmpCommand, QmpEvent, HmpCommand or HmpAction */
     void *opaque;
 } QmpEntry;
 
@@ -21,6 +21,7 @@ struct Qmp {
     GArray *commands;    /* QmpEntry, in the order of registration */
     GArray *events;
     GArray *hmp;
+    GArray *hmp_actions;
 };
 
 struct QmpMonitor {
@@ -57,7 +58,7 @@ extern const OptMember qmp_schema_result;
 GArray *qmp_schema(const Qmp *q);
 
 /* hmp.c: what the human monitor would print. Free it. */
-char *hmp_run(const Qmp *q, const char *command_line);
+char *hmp_run(QmpMonitor *m, const char *command_line);
 
 /* monitor.c */
 void qmp_monitor_go_on(QmpMonitor *m); /* with what waited for a reply; not from a command */

@@ -48,6 +48,13 @@ void qmp_register_hmp(Qmp *q, const HmpCommand *commands, void *opaque)
     }
 }
 
+void qmp_register_hmp_actions(Qmp *q, const HmpAction *actions, void *opaque)
+{
+    for (const HmpAction *a = actions; a->name; a++) {
+        qmp_add(q->hmp_actions, a, opaque);
+    }
+}
+
 const QmpEntry *qmp_command_find(const Qmp *q, const char *name)
 {
     for (guint i = 0; i < q->commands->len; i++) {

@@ -59,6 +59,29 @@ typedef struct HmpCommand {
     void (*run)(void *opaque, GString *out);
 } HmpCommand;
 
+/* What stands behind a command of the human monitor. */
+typedef enum HmpTakes {
+    HMP_NOTHING,
+    HMP_NAME,        /* a word */
+    HMP_NAME_ON_OFF, /* a word, and "on" or "off" */
+    HMP_OPTIONS,     /* the rest of the line, which may be empty */
+    HMP_REST,        /* which must not */
+} HmpTakes;
+
+typedef struct HmpArgs {
+    const char *text; /* "": none */
+    bool on;
+} HmpArgs;
+
+/* A command of the human monitor that does something, and prints only what went wrong. */
+typedef struct HmpAction {
+    const char *name;   /* "stop|s" has a short one */
+    const char *params; /* for "help" */
+    const char *help;
+    HmpTakes takes;
+    bool (*run)(void *opaque, QmpMonitor *m, const HmpArgs *args, GError **error);
+} HmpAction;
+
 /* @version is ours: "0.1.0". */
 Qmp *qmp_new(const char *version);
 /* Closes everything; NULL is fine. */
@@ -69,6 +92,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qmp, qmp_free)
 void qmp_register(Qmp *q, const QmpCommand *commands, void *opaque);
 void qmp_register_events(Qmp *q, const QmpEvent *events);
 void qmp_register_hmp(Qmp *q, const HmpCommand *commands, void *opaque);
+void qmp_register_hmp_actions(Qmp *q, const HmpAction *actions, void *opaque);
 
 /* To each client that has negotiated. @data is a struct as the event's table says. */
 void qmp_event_send(Qmp *q, const QmpEvent *event, const void *data);
