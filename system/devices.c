@@ -110,9 +110,24 @@ bool devices_add(System *s, OptDict *args, GError **error)
     return true;
 }
 
+/* By its id, or by its path among QEMU's objects: of one without an id that is the only name. */
+static Device *devices_find(System *s, const char *name)
+{
+    static const char *const places[] = { "/machine/peripheral/", "/machine/peripheral-anon/" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+        const char *id = name + strlen(places[i]);
+
+        if (g_str_has_prefix(name, places[i]) && opt_id_wellformed(id) == (i == 0)) {
+            return device_find(s->devices, id);
+        }
+    }
+    return device_find(s->devices, name);
+}
+
 bool devices_del(System *s, const char *id, GError **error)
 {
-    Device *d = device_find(s->devices, id);
+    Device *d = devices_find(s, id);
 
     if (!d) {
         g_set_error(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", id);

@@ -278,5 +278,18 @@ def test_classes():
             classes['xen-netfront']['counters']
 
 
+def test_unplug_by_path():
+    with Ringtap(BINARY, '-machine', 'none', '-device', 'VGA,id=v0', '-device', 'VGA') as r:
+        q = r.qmp()
+        for path in ('/machine/peripheral/#dev0', '/machine/peripheral-anon/v0', '/machine/v0',
+                     '/machine/peripheral/v1', '/machine/peripheral/'):
+            reply = q.execute('device_del', id=path)
+            assert reply['error'] == {'class': 'DeviceNotFound',
+                                      'desc': f"Device '{path}' not found"}
+        for path in ('/machine/peripheral/v0', '/machine/peripheral-anon/#dev0'):
+            q.command('device_del', id=path)
+            assert q.event('DEVICE_DELETED')['data']['path'] == path
+
+
 if __name__ == '__main__':
     tap.run({n: f for n, f in globals().items() if n.startswith('test_')})
