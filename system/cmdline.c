@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "compat.h"
+#include "fd-sets.h"
 #include "firmware.h"
 #include "objects.h"
 #include "settings.h"
@@ -77,10 +78,11 @@ static const CmdOption options[] = {
       .handle = set_memory },
     { "smp", "[cpus=]N[,maxcpus=M]", "told to firmware and tests of pc and virt: there is no CPU",
       .handle = firmware_set_smp, .topic = smp_help },
-    { "uuid", "UUID", "told to them", .handle = firmware_set_uuid },
+    { "uuid", "UUID", "told to them, and for query-uuid", .handle = firmware_set_uuid },
     { "boot", "[menu=on|off][,splash-time=MS][,reboot-timeout=MS]",
       "told to them ('-boot help' for all)", .handle = firmware_set_boot, .topic = boot_help },
     { "nographic", .help = "told to them", .handle = firmware_set_nographic },
+    { "no-reboot", .help = "QMP 'system_reset' ends the program", .handle = set_no_reboot },
     { "S", .help = "do not offer devices before QMP 'cont'", .handle = set_paused },
     { "incoming", "unix:PATH|tcp:HOST:PORT|fd:N|file:PATH|defer",
       "wait for the state of devices, which 'migrate' of another ringtap\n"
@@ -137,7 +139,6 @@ static const CmdOption options[] = {
     { "enable-kvm", .help = "", .handle = accel_enable_kvm },
     { "usb", .help = "" },
     { "no-hpet", .help = "" },
-    { "no-reboot", .help = "" },
     { "no-user-config", .help = "" },
     { "no-shutdown", .help = "" },
     { "no-acpi", .help = "" },

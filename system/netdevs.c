@@ -102,11 +102,16 @@ static Netdev *netdev_new(System *s, OptDict *args, TapFdByName *by_name, void *
     return netdev_new_of(s, netdev_type_find(type), args, by_name, opaque, error);
 }
 
-bool netdev_add(System *s, OptDict *args, GError **error)
+bool netdev_add_from(System *s, OptDict *args, QmpMonitor *mon, GError **error)
 {
-    g_autoptr(Netdev) nd = netdev_new(s, args, NULL, NULL, error);
+    g_autoptr(Netdev) nd = netdev_new(s, args, mon ? qmp_monitor_take_fd : NULL, mon, error);
 
     return nd && tap_script_run(nd, true, error) && netdev_insert(s, g_steal_pointer(&nd), error);
+}
+
+bool netdev_add(System *s, OptDict *args, GError **error)
+{
+    return netdev_add_from(s, args, NULL, error);
 }
 
 bool netdev_add_later(System *s, OptDict *args, QmpMonitor *mon, NetdevJob **ret_job,

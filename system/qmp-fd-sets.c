@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "system.h"
+#include "fd-sets.h"
 #include "util/fd-set.h"
 
 typedef struct AddArgs {

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "chardev.h"
+#include "fd-sets.h"
 #include "firmware.h"
 #include "settings.h"
 

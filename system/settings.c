@@ -84,6 +84,12 @@ bool set_name(System *s, const char *arg, GError **error)
     return true;
 }
 
+bool set_no_reboot(System *s, const char *arg, GError **error)
+{
+    s->no_reboot = true;
+    return true;
+}
+
 bool set_memory(System *s, const char *arg, GError **error)
 {
     MemoryConfig *config = settings_parse(&memory_options, arg, "size", error);

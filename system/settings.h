@@ -22,6 +22,7 @@ bool set_name(System *s, const char *arg, GError **error);
 bool set_memory(System *s, const char *arg, GError **error);
 bool set_domid(System *s, const char *arg, GError **error);
 bool set_xen_attach(System *s, const char *arg, GError **error);
+bool set_no_reboot(System *s, const char *arg, GError **error);
 bool set_paused(System *s, const char *arg, GError **error);
 bool set_display(System *s, const char *arg, GError **error);
 bool set_messages(System *s, const char *arg, GError **error);

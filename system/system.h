@@ -74,6 +74,7 @@ typedef struct System {
     bool machine_given;
     AccelConfig accel;
     char *guest_name;
+    bool no_reboot;      /* a reset ends the program */
     int xen_domid;       /* whose devices; -1: not said */
     bool xen_attach;     /* a toolstack started us and waits for "running" */
     uint64_t ram_size;   /* -m, if ram_given: machine_ram_size() */
@@ -192,9 +193,8 @@ void qmp_migration_register(System *s);
 void qmp_event_migration(System *s);
 void qmp_options_register(System *s);
 void qmp_fd_sets_register(System *s);
-extern const OptTable add_fd_options;
-bool add_fd_option(System *s, OptDict *args, GError **error); /* -add-fd */
-char *add_fd_help(const char *arg, GError **error);
+void qmp_guest_register(System *s);
+void hmp_register(System *s);
 bool qmp_vif_shows(const Device *d);
 
 /* accel.c */
@@ -218,6 +218,7 @@ Netdev *netdev_type_open(System *s, const OptBranch *type, void *config, TapFdBy
 
 /* netdevs.c */
 bool netdev_add(System *s, OptDict *args, GError **error); /* waits for script= */
+bool netdev_add_from(System *s, OptDict *args, QmpMonitor *mon, GError **error); /* likewise */
 /*
  * As QMP does it: true and a job in *@ret_job, which is NULL before, if a script is running
  * that is to be waited for. The end of the job is the end of the command.

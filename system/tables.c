@@ -75,6 +75,8 @@ SystemQmpRegister *const system_qmp[] = {
     qmp_vif_register,
     qmp_qom_register,
     qmp_fd_sets_register,
+    qmp_guest_register,
+    hmp_register,
     qmp_machine_register,
     qmp_migration_register,
     qmp_options_register,
