@@ -1,0 +1,355 @@
+/*
+ * A virtio-net on PCI whose state goes to another one, while its driver goes on with its rings: as
+ * a migration, whose memory did not move.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "virtio-pci-rig.h"
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <string.h>
+
+#define BIT(n)   (1ull << (n))
+#define CTRL     (BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_CTRL_RX))
+#define PACKED   BIT(VIRTIO_F_RING_PACKED)
+#define EVENT    BIT(VIRTIO_RING_F_EVENT_IDX)
+#define MQ       BIT(VIRTIO_NET_F_MQ)
+#define OFFLOADS (BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) | BIT(VIRTIO_NET_F_GUEST_CSUM) | \
+                  BIT(VIRTIO_NET_F_GUEST_TSO4))
+
+static const VirtioPciRigConfig modern = { .pairs = 1, .wanted = CTRL };
+static const VirtioPciRigConfig packed = { .pairs = 1, .wanted = CTRL | PACKED | EVENT };
+static const VirtioPciRigConfig legacy = { .pairs = 1, .wanted = CTRL, .legacy = true };
+static const VirtioPciRigConfig msix = { .pairs = 1, .wanted = CTRL | EVENT, .msix = true };
+static const VirtioPciRigConfig offloads = { .pairs = 1, .wanted = CTRL | OFFLOADS };
+static const VirtioPciRigConfig pairs2 = { .pairs = 2, .wanted = CTRL | MQ, .msix = true };
+static const VirtioPciRigConfig pairs4 = { .pairs = 4, .wanted = CTRL | MQ | PACKED };
+static const VirtioPciRigConfig pairs8 = { .pairs = 8, .wanted = CTRL | MQ | EVENT };
+static const VirtioPciRigConfig few_vectors = { .pairs = 4, .vectors = 3, .wanted = CTRL | MQ };
+static const VirtioPciRigConfig no_mq = { .pairs = 4, .wanted = CTRL };
+
+static void setup(VirtioPciRig *r, gconstpointer data)
+{
+    virtio_pci_rig_up(r, data);
+}
+
+static void teardown(VirtioPciRig *r, gconstpointer data)
+{
+    virtio_pci_rig_down(r);
+}
+
+static GByteArray *save(VirtioPciRig *r)
+{
+    GByteArray *state = g_byte_array_new();
+
+    virtio_pci_hold(r->pci, true);
+    virtio_pci_save(r->pci, state);
+    return state;
+}
+
+static bool load(VirtioPciRig *r, const uint8_t *data, size_t len, GError **error)
+{
+    StateReader in = { .data = data, .left = len };
+
+    return virtio_pci_load(r->pci, &in, error);
+}
+
+/* To another device, which goes on. */
+static void move(VirtioPciRig *r)
+{
+    g_autoptr(GByteArray) state = save(r);
+    g_autoptr(GByteArray) again = NULL;
+    g_autoptr(GError) error = NULL;
+
+    virtio_pci_rig_replace(r);
+    g_assert_true(load(r, state->data, state->len, &error));
+    g_assert_no_error(error);
+    again = save(r); /* nothing of it is lost */
+    g_assert_cmpmem(again->data, again->len, state->data, state->len);
+    g_assert_cmpuint(r->running, ==, 0);
+    virtio_pci_hold(r->pci, false);
+    g_assert_cmpuint(r->running, ==, r->g.n_rings);
+}
+
+static void there_and_back(VirtioPciRig *r, unsigned pair)
+{
+    uint8_t frame[VPG_PACKET];
+    g_autofree FakePkt *in = g_new0(FakePkt, 1);
+    g_autofree FakePkt *out = NULL;
+
+    memset(frame, (int)(0x10 + pair), sizeof(frame));
+    frame[0] = 0xfe;
+    vpg_send(&r->g, pair, frame, 60 + pair);
+    out = fake_netdev_take(r->nd, pair, 10000);
+    g_assert_nonnull(out);
+    g_assert_cmpmem(out->data, out->len, frame, 60 + pair);
+    in->len = 80;
+    memset(in->data, 0xff, in->len); /* to all */
+    in->data[20] = (uint8_t)pair;
+    fake_netdev_give(r->nd, pair, in);
+    g_assert_cmpuint(vpg_recv(&r->g, pair, frame), ==, in->len);
+    g_assert_cmpmem(frame, in->len, in->data, in->len);
+}
+
+static void test_packets(VirtioPciRig *r, gconstpointer data)
+{
+    vpg_start(&r->g);
+    vpg_post(&r->g, 0, 100);
+    for (unsigned i = 0; i < 5; i++) {
+        for (unsigned k = 0; k < 7; k++) {
+            there_and_back(r, 0);
+        }
+        move(r);
+    }
+    there_and_back(r, 0);
+}
+
+/* What the driver left there while nobody looked, and what was taken for it, is not lost. */
+static void test_under_way(VirtioPciRig *r, gconstpointer data)
+{
+    g_autoptr(GByteArray) state = NULL;
+    g_autofree FakePkt *out = NULL;
+    uint8_t frame[60] = { 0xfe };
+
+    vpg_start(&r->g);
+    vpg_post(&r->g, 0, 10);
+    there_and_back(r, 0);
+    state = save(r);
+    vpg_post(&r->g, 0, 1); /* its kick goes nowhere */
+    virtio_pci_rig_replace(r);
+    g_assert_true(load(r, state->data, state->len, NULL));
+    virtio_pci_hold(r->pci, false);
+    vpg_send(&r->g, 0, frame, sizeof(frame));
+    out = fake_netdev_take(r->nd, 0, 10000);
+    g_assert_nonnull(out);
+    for (unsigned i = 0; i < 10; i++) {
+        there_and_back(r, 0);
+    }
+}
+
+/* One whose migration failed goes on, and its driver has seen nothing. */
+static void test_stays_here(VirtioPciRig *r, gconstpointer data)
+{
+    vpg_start(&r->g);
+    vpg_post(&r->g, 0, 20);
+    for (unsigned i = 0; i < 3; i++) {
+        there_and_back(r, 0);
+        g_byte_array_unref(save(r));
+        virtio_pci_hold(r->pci, false);
+    }
+    there_and_back(r, 0);
+}
+
+static void test_pairs(VirtioPciRig *r, gconstpointer data)
+{
+    vpg_start(&r->g);
+    for (unsigned n = 1; n <= r->c.pairs; n *= 2) {
+        g_assert_cmpuint(vpg_set_pairs(&r->g, (uint16_t)n), ==, VIRTIO_NET_OK);
+        for (unsigned pair = 0; pair < n; pair++) {
+            vpg_post(&r->g, pair, 4);
+            there_and_back(r, pair);
+        }
+        move(r);
+        g_assert_cmpuint(fake_netdev_active(r->nd), ==, n);
+        for (unsigned pair = 0; pair < n; pair++) {
+            there_and_back(r, pair);
+        }
+    }
+}
+
+static void test_no_mq(VirtioPciRig *r, gconstpointer data)
+{
+    vpg_start(&r->g);
+    vpg_post(&r->g, 0, 4);
+    there_and_back(r, 0);
+    move(r);
+    there_and_back(r, 0);
+}
+
+static void test_filter(VirtioPciRig *r, gconstpointer data)
+{
+    g_autofree FakePkt *in = g_new0(FakePkt, 1);
+    uint8_t off = 0, frame[VPG_PACKET];
+
+    vpg_start(&r->g);
+    vpg_post(&r->g, 0, 8);
+    g_assert_cmpuint(vpg_command(&r->g, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, &off, 1),
+                     ==, VIRTIO_NET_OK);
+    move(r);
+    in->len = 60;
+    in->data[0] = 0x02; /* to somebody else */
+    fake_netdev_give(r->nd, 0, in);
+    memset(in->data, 0xff, 6);
+    in->data[20] = 7;
+    fake_netdev_give(r->nd, 0, in);
+    g_assert_cmpuint(vpg_recv(&r->g, 0, frame), ==, 60);
+    g_assert_cmpuint(frame[20], ==, 7);
+}
+
+static void test_offloads(VirtioPciRig *r, gconstpointer data)
+{
+    uint64_t csum = BIT(VIRTIO_NET_F_GUEST_CSUM);
+
+    vpg_start(&r->g);
+    g_assert_cmpuint(fake_netdev_offload(r->nd) & NETDEV_TSO4, ==, NETDEV_TSO4);
+    move(r);
+    g_assert_cmpuint(fake_netdev_offload(r->nd) & NETDEV_TSO4, ==, NETDEV_TSO4);
+    g_assert_cmpuint(vpg_command(&r->g, VIRTIO_NET_CTRL_GUEST_OFFLOADS,
+                                 VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET, &csum, sizeof(csum)), ==,
+                     VIRTIO_NET_OK);
+    move(r);
+    g_assert_cmpuint(fake_netdev_offload(r->nd), ==, NETDEV_CSUM4 | NETDEV_CSUM6);
+}
+
+static void test_interrupts(VirtioPciRig *r, gconstpointer data)
+{
+    g_autofree FakePkt *in = g_new0(FakePkt, 1);
+    uint8_t frame[VPG_PACKET];
+
+    vpg_start(&r->g);
+    vpg_post(&r->g, 0, 4);
+    vpg_msix_mask(&r->g, 0, true);
+    in->len = 60;
+    memset(in->data, 0xff, in->len);
+    fake_netdev_give(r->nd, 0, in);
+    g_assert_cmpuint(vpg_recv(&r->g, 0, frame), ==, 60);
+    vpg_wait_for(&r->g, vpg_msix_is_pending(&r->g, 0));
+    move(r);
+    g_assert_true(vpg_msix_is_pending(&r->g, 0));
+    g_assert_false(vpg_msix_came(&r->g, 0));
+    vpg_msix_mask(&r->g, 0, false);
+    g_assert_true(vpg_msix_came(&r->g, 0));
+}
+
+/* One that no driver has, or that is half set up. */
+static void test_without_driver(VirtioPciRig *r, gconstpointer data)
+{
+    g_autoptr(GByteArray) state = save(r);
+
+    virtio_pci_rig_replace(r);
+    g_assert_true(load(r, state->data, state->len, NULL));
+    virtio_pci_hold(r->pci, false);
+    vpg_set_status(&r->g, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+    g_byte_array_unref(g_steal_pointer(&state));
+    state = save(r);
+    virtio_pci_rig_replace(r);
+    g_assert_true(load(r, state->data, state->len, NULL));
+    virtio_pci_hold(r->pci, false);
+    g_assert_cmpuint(vpg_status(&r->g), ==, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+    vpg_start(&r->g);
+    vpg_post(&r->g, 0, 1);
+    there_and_back(r, 0);
+}
+
+/* --- what is not right --- */
+
+static void test_cut(VirtioPciRig *r, gconstpointer data)
+{
+    g_autoptr(GByteArray) state = NULL;
+
+    vpg_start(&r->g);
+    vpg_post(&r->g, 0, 4);
+    there_and_back(r, 0);
+    state = save(r);
+    virtio_pci_rig_replace(r);
+    for (size_t len = 0; len < state->len; len++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree uint8_t *copy = g_memdup2(state->data, len);
+
+        g_assert_false(load(r, copy, len, &error));
+        g_assert_nonnull(error);
+        g_assert_cmpuint(r->running, ==, 0);
+    }
+    g_assert_true(load(r, state->data, state->len, NULL));
+    virtio_pci_hold(r->pci, false);
+    there_and_back(r, 0);
+}
+
+/* Whatever it says: refused, or a driver's wish like another one. */
+static void test_flipped(VirtioPciRig *r, gconstpointer data)
+{
+    g_autoptr(GByteArray) state = NULL;
+
+    vpg_start(&r->g);
+    vpg_post(&r->g, 0, 4);
+    there_and_back(r, 0);
+    state = save(r);
+    for (size_t bit = (size_t)g_test_rand_int_range(0, 8); bit < (size_t)state->len * 8;
+         bit += 5) {
+        state->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        if (load(r, state->data, state->len, NULL)) {
+            virtio_pci_hold(r->pci, false);
+            g_main_context_iteration(NULL, FALSE);
+            virtio_pci_hold(r->pci, true);
+        }
+        state->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    virtio_pci_hold(r->pci, false);
+    vpg_find(&r->g);
+    vpg_start(&r->g);
+    vpg_post(&r->g, 0, 1);
+    there_and_back(r, 0);
+}
+
+static void expect_refused(VirtioPciRig *r, const GByteArray *state, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_false(load(r, state->data, state->len, &error));
+    g_assert_cmpstr(error->message, ==, text);
+}
+
+static void test_other_pairs(VirtioPciRig *r, gconstpointer data)
+{
+    g_autoptr(GByteArray) state = save(r);
+
+    r->c.pairs = 2;
+    virtio_pci_rig_replace(r);
+    expect_refused(r, state, "4 != 2: queue pairs");
+}
+
+static void test_version(VirtioPciRig *r, gconstpointer data)
+{
+    g_autoptr(GByteArray) state = save(r);
+
+    state->data[0] = 2;
+    expect_refused(r, state, "version 2 of its state is not known");
+    state->data[0] = 1;
+    state->data[1] = 0; /* the vendor */
+    expect_refused(r, state, "Bad config data: i=0x0 read: 0 device: f4");
+    state->data[1] = 0xf4;
+    g_byte_array_append(state, (const guint8 *)"", 1);
+    expect_refused(r, state, "its state has another length");
+}
+
+#define ADD(name, config, fn) \
+    g_test_add("/hw/virtio/virtio-pci-state/" name, VirtioPciRig, &config, setup, fn, teardown)
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ADD("packets/modern", modern, test_packets);
+    ADD("packets/packed", packed, test_packets);
+    ADD("packets/legacy", legacy, test_packets);
+    ADD("packets/msix", msix, test_packets);
+    ADD("under-way/split", modern, test_under_way);
+    ADD("under-way/packed", packed, test_under_way);
+    ADD("stays-here/split", modern, test_stays_here);
+    ADD("stays-here/packed", packed, test_stays_here);
+    ADD("pairs/2", pairs2, test_pairs);
+    ADD("pairs/4-packed", pairs4, test_pairs);
+    ADD("pairs/8", pairs8, test_pairs);
+    ADD("pairs/no-mq", no_mq, test_no_mq);
+    ADD("set/filter", modern, test_filter);
+    ADD("set/offloads", offloads, test_offloads);
+    ADD("set/interrupts", msix, test_interrupts);
+    ADD("set/nothing", modern, test_without_driver);
+    ADD("wrong/cut", modern, test_cut);
+    ADD("wrong/cut-packed", packed, test_cut);
+    ADD("wrong/flipped", msix, test_flipped);
+    ADD("wrong/flipped-packed", packed, test_flipped);
+    ADD("wrong/pairs", few_vectors, test_other_pairs);
+    ADD("wrong/version", modern, test_version);
+    return g_test_run();
+}
