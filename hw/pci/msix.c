@@ -3,19 +3,11 @@
 
 #include <string.h>
 
+#include "msix-internal.h"
 #include "pci-internal.h"
 
 #define BAR_MIN     4096u
 #define MESSAGE_LEN 4u
-
-struct PciMsix {
-    PciDevice *d;
-    unsigned cap;
-    unsigned n;
-    unsigned pba;         /* offset of the bits of pending vectors, behind the table */
-    uint8_t *table;       /* n entries, little-endian */
-    uint64_t *pending;
-};
 
 static uint8_t *entry_at(const PciMsix *m, unsigned vector)
 {
@@ -111,21 +103,26 @@ static uint64_t msix_read(void *opaque, uint64_t offset, unsigned size)
     return 0;
 }
 
-/* Of the control word one bit is there. Pending bits are ours. */
+void pci_msix_trim_entry(PciMsix *m, unsigned vector)
+{
+    uint8_t *control = entry_at(m, vector) + PCI_MSIX_ENTRY_VECTOR_CTRL;
+
+    control[0] &= PCI_MSIX_ENTRY_CTRL_MASKBIT;
+    memset(control + 1, 0, 3);
+}
+
+/* Pending bits are ours. */
 static void msix_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
     PciMsix *m = opaque;
     unsigned vector = (unsigned)(offset / PCI_MSIX_ENTRY_SIZE);
     uint64_t le = GUINT64_TO_LE(value);
-    uint8_t *control;
 
     if (vector >= m->n) {
         return;
     }
     memcpy(m->table + offset, &le, size);
-    control = entry_at(m, vector) + PCI_MSIX_ENTRY_VECTOR_CTRL;
-    control[0] &= PCI_MSIX_ENTRY_CTRL_MASKBIT;
-    memset(control + 1, 0, 3);
+    pci_msix_trim_entry(m, vector);
     if (pci_msix_is_enabled(m) && m->d->bus) {
         send_if_pending(m, vector);
     }

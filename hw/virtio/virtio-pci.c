@@ -216,6 +216,11 @@ void virtio_pci_request_eject(VirtioPci *p)
     pci_bus_request_eject(&p->pci);
 }
 
+void virtio_pci_hold(VirtioPci *p, bool on)
+{
+    virtio_regs_hold(&p->regs, on);
+}
+
 bool virtio_pci_has_driver(const VirtioPci *p)
 {
     return p->regs.status != 0;

@@ -133,7 +133,7 @@ static bool ring_is_wanted(const VirtioRegsRing *ring)
 {
     const VirtioRegs *r = ring->regs;
 
-    return ring->enabled && r->dma && (r->status & VIRTIO_CONFIG_S_DRIVER_OK) &&
+    return ring->enabled && r->dma && !r->held && (r->status & VIRTIO_CONFIG_S_DRIVER_OK) &&
            !(r->status & (VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED));
 }
 
@@ -156,7 +156,7 @@ static void regs_follow(VirtioRegs *r)
     for (unsigned i = 0; i < r->dev->n_rings; i++) {
         ring_follow(&r->ring[i]);
     }
-    if (r->running != before) {
+    if (r->running != before && !r->held) {
         r->ops->rings(r->opaque, r->running);
     }
 }
@@ -334,6 +334,12 @@ void virtio_regs_set_dma(VirtioRegs *r, bool on)
         r->dma = on;
         regs_follow(r);
     }
+}
+
+void virtio_regs_hold(VirtioRegs *r, bool on)
+{
+    r->held = on;
+    regs_follow(r);
 }
 
 /* --- life --- */

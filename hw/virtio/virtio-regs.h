@@ -11,6 +11,7 @@
 #define HW_VIRTIO_VIRTIO_REGS_H
 
 #include "hw/core/address-space.h"
+#include "hw/core/state.h"
 #include "hw/virtio/virtio-device.h"
 #include "virtq-layout.h"
 
@@ -49,6 +50,7 @@ struct VirtioRegs {
     uint8_t status;
     uint8_t generation;     /* of the config space */
     bool dma;               /* the device may reach memory */
+    bool held;              /* rings stay where they are */
     uint64_t accepted;      /* by the driver, as far as it has said */
     uint64_t features;      /* negotiated */
 };
@@ -70,6 +72,21 @@ void virtio_regs_accept_legacy(VirtioRegs *r, uint32_t bits);
 void virtio_regs_set_status(VirtioRegs *r, uint8_t status);
 /* Rings run only where the device may reach memory. */
 void virtio_regs_set_dma(VirtioRegs *r, bool on);
+
+/*
+ * Held, no ring runs, whatever the driver does; rings() is not told. Where they stand is the base
+ * of each then.
+ */
+void virtio_regs_hold(VirtioRegs *r, bool on);
+
+/* --- virtio-regs-state.c --- */
+
+/* Of one that is held: with the state of the device. */
+void virtio_regs_save(VirtioRegs *r, GByteArray *out);
+/* Into one that is held, and was reset. False: it is to be reset. */
+bool virtio_regs_load(VirtioRegs *r, StateReader *in, GError **error);
+
+/* --- virtio-regs.c --- */
 
 /* NULL: with the features that were negotiated there is no such ring. */
 VirtioRegsRing *virtio_regs_ring(VirtioRegs *r, unsigned index);

@@ -29,6 +29,10 @@ bool pci_msix_is_enabled(const PciMsix *m);
  */
 void pci_msix_notify(PciMsix *m, unsigned vector);
 
+void pci_msix_save(const PciMsix *m, GByteArray *out);
+/* After pci_device_load(). False: it has another number of vectors. */
+bool pci_msix_load(PciMsix *m, StateReader *in, GError **error);
+
 /* From the device's PciDeviceOps. */
 void pci_msix_config_written(PciMsix *m);
 void pci_msix_reset(PciMsix *m);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "hw/core/address-space.h"
+#include "hw/core/state.h"
 
 #define PCI_CONFIG_SIZE 256u
 #define PCI_BARS        6u
@@ -85,6 +86,12 @@ void pci_device_set_irq(PciDevice *d, bool on);
 /* Its regions are where its configuration says. */
 void pci_device_update_bars(PciDevice *d);
 void pci_device_reset(PciDevice *d);
+
+/* --- pci-state.c --- */
+
+void pci_device_save(const PciDevice *d, GByteArray *out);
+/* False: it is another device, whose configuration space differs where no guest can write. */
+bool pci_device_load(PciDevice *d, StateReader *in, GError **error);
 
 /* --- pci-bus.c --- */
 

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hw/core/state.h"
 #include "hw/virtio/guest-mem.h"
 #include "hw/virtio/virtq.h"
 
@@ -53,6 +54,12 @@ typedef struct VirtioDeviceOps {
      */
     void (*announce)(VirtioDevice *d, const uint8_t mac[6]);      /* optional */
     bool (*set_mtu)(VirtioDevice *d, uint16_t mtu, GError **error); /* optional */
+    /*
+     * What the driver told it by other ways than rings' addresses and features. No ring is
+     * running. It is loaded after set_features(), and where that was before reset().
+     */
+    void (*save)(VirtioDevice *d, GByteArray *out);                       /* optional */
+    bool (*load)(VirtioDevice *d, StateReader *in, GError **error);       /* where save is */
     /* No ring is running, nothing is negotiated: as it was when it was made. */
     void (*reset)(VirtioDevice *d);
 } VirtioDeviceOps;

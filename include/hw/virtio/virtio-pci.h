@@ -35,6 +35,11 @@ void virtio_pci_free(VirtioPci *p); /* at once; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtioPci, virtio_pci_free)
 /* ejected() follows, at once or when the guest has let go of it. */
 void virtio_pci_request_eject(VirtioPci *p);
+/* Rings stay where they are, until it is off again; events say nothing of it. */
+void virtio_pci_hold(VirtioPci *p, bool on);
+/* Of one that is held; into one that is held. False: it is as after a reset. */
+void virtio_pci_save(VirtioPci *p, GByteArray *out);
+bool virtio_pci_load(VirtioPci *p, StateReader *in, GError **error);
 /* A driver has begun to set it up. */
 bool virtio_pci_has_driver(const VirtioPci *p);
 uint8_t virtio_pci_devfn(const VirtioPci *p);
