@@ -122,6 +122,7 @@ bool virtio_net_set_offloads(VirtioNet *vn, uint64_t features, GError **error)
     if (!peer->ops->set_offload(peer, offload_of(features), error)) {
         return false;
     }
+    vn->offloads = features & features_guest(vn);
     vn->guest_gso = (offload_of(features) & GSO) != 0;
     for (unsigned i = 0; i < vn->dev.n_rings / 2; i++) {
         if (vn->queue[i]) {

@@ -113,6 +113,7 @@ struct VirtioNet {
     uint8_t mac[6];
     uint8_t first_mac[6];    /* before a driver set another */
     uint64_t features;       /* negotiated */
+    uint64_t offloads;       /* VIRTIO_NET_F_GUEST_* of these that are on now */
     bool guest_gso;          /* packets to the guest may be of up to 64 KiB, by these */
     uint16_t status;         /* of the config space: VIRTIO_NET_S_* */
     struct VirtioNetCtrl *ctrl; /* the control queue; NULL: the transport's other side has it */

@@ -25,6 +25,7 @@ typedef struct VirtioNetPci {
     VirtioNet *net;
     VirtioPci *pci;
     bool told;         /* that its driver has it */
+    bool moved;        /* and had it elsewhere before */
     char *error;       /* why its driver has to begin anew */
     guint gone_tag;    /* the guest has so long to let go of it */
 } VirtioNetPci;
@@ -216,9 +217,16 @@ static bool vn_pci_realize(Device *d, GError **error)
     return true;
 }
 
+/* The guest finds it by itself. After a load it has it already. */
 static void vn_pci_start(Device *d)
 {
-    /* the guest finds it by itself */
+    VirtioNetPci *n = d->impl;
+
+    virtio_pci_hold(n->pci, false);
+    if (n->moved && n->told) {
+        virtio_net_announce_now(n->net);
+    }
+    n->moved = false;
 }
 
 static gboolean vn_pci_not_ejected(gpointer opaque)
@@ -253,7 +261,28 @@ static void vn_pci_resume(Device *d)
 {
     VirtioNetPci *n = d->impl;
 
+    virtio_pci_hold(n->pci, false);
     virtio_net_pause(n->net, false);
+}
+
+/* Its rings stay where they are, until it goes on here after all. */
+static bool vn_pci_save(Device *d, GByteArray *out, GError **error)
+{
+    VirtioNetPci *n = d->impl;
+
+    virtio_pci_hold(n->pci, true);
+    virtio_pci_save(n->pci, out);
+    return true;
+}
+
+static bool vn_pci_load(Device *d, const uint8_t *data, size_t len, GError **error)
+{
+    VirtioNetPci *n = d->impl;
+    StateReader in = { .data = data, .left = len };
+
+    virtio_pci_hold(n->pci, true);
+    n->moved = virtio_pci_load(n->pci, &in, error);
+    return n->moved;
 }
 
 static void vn_pci_info(Device *d, DeviceInfo *ret_info)
@@ -280,6 +309,8 @@ const DeviceClass virtio_net_pci_class = {
     .close = vn_pci_close,
     .drain = vn_pci_drain,
     .resume = vn_pci_resume,
+    .save = vn_pci_save,
+    .load = vn_pci_load,
     .unrealize = vn_pci_unrealize,
     .info = vn_pci_info,
 };

@@ -10,6 +10,7 @@
 
 #include "hw/core/device.h"
 #include "util/container-of.h"
+#include "virtio-net-features.h"
 #include "virtio-net-state.h"
 
 typedef enum FilterBit {

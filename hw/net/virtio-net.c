@@ -5,6 +5,7 @@
  */
 #include "virtio-net-ctrl.h"
 #include "virtio-net-features.h"
+#include "virtio-net-state.h"
 #include "virtio-net-vhost.h"
 
 #include <linux/virtio_config.h>
@@ -279,6 +280,8 @@ static const VirtioDeviceOps virtio_net_ops = {
     .ring_set_call = virtio_net_ring_set_call,
     .announce = virtio_net_announce,
     .set_mtu = virtio_net_set_mtu,
+    .save = virtio_net_save,
+    .load = virtio_net_load,
     .reset = virtio_net_reset,
 };
 
@@ -333,6 +336,11 @@ static void virtio_net_peer_reopened(void *opaque)
 }
 
 /* --- public --- */
+
+void virtio_net_announce_now(VirtioNet *vn)
+{
+    virtio_net_announce(&vn->dev, vn->mac);
+}
 
 VirtioDevice *virtio_net_device(VirtioNet *vn)
 {

@@ -87,7 +87,7 @@ static void rig_add_device(VirtioPciRig *r)
         .devfn = PCI_DEVFN(SLOT, 0),
         .legacy = true,
         .modern = true,
-        .vectors = 2 * r->c.pairs + 2,
+        .vectors = r->c.vectors ? r->c.vectors : 2 * r->c.pairs + 2,
     };
 
     memset(&config.f, 1, sizeof(config.f)); /* all of them */
@@ -116,15 +116,48 @@ void virtio_pci_rig_up(VirtioPciRig *r, const VirtioPciRigConfig *c)
     vpg_find(&r->g);
 }
 
-void virtio_pci_rig_down(VirtioPciRig *r)
+static void rig_remove_device(VirtioPciRig *r)
 {
     virtio_pci_free(r->pci);
     virtio_net_free(r->vn);
     netdev_free(r->nd);
+}
+
+void virtio_pci_rig_replace(VirtioPciRig *r)
+{
+    rig_remove_device(r);
+    r->running = 0;
+    rig_add_device(r);
+    virtio_pci_hold(r->pci, true);
+}
+
+void virtio_pci_rig_down(VirtioPciRig *r)
+{
+    rig_remove_device(r);
     pci_bus_free(r->bus);
     address_space_free(r->memory);
     address_space_free(r->ports);
     vpg_done(&r->g);
     munmap(r->g.a.ram, VPG_RAM);
     close(r->ram_fd);
+}
+
+void virtio_pci_rig_pass(VirtioPciRig *r, unsigned pair)
+{
+    uint8_t frame[VPG_PACKET];
+    g_autofree FakePkt *in = g_new0(FakePkt, 1);
+    g_autofree FakePkt *out = NULL;
+
+    memset(frame, (int)(0x10 + pair), sizeof(frame));
+    frame[0] = 0xfe;
+    vpg_send(&r->g, pair, frame, 60 + pair);
+    out = fake_netdev_take(r->nd, pair, 10000);
+    g_assert_nonnull(out);
+    g_assert_cmpmem(out->data, out->len, frame, 60 + pair);
+    in->len = 80;
+    memset(in->data, 0xff, in->len); /* to all */
+    in->data[20] = (uint8_t)pair;
+    fake_netdev_give(r->nd, pair, in);
+    g_assert_cmpuint(vpg_recv(&r->g, pair, frame), ==, in->len);
+    g_assert_cmpmem(frame, in->len, in->data, in->len);
 }

@@ -13,6 +13,7 @@
 
 typedef struct VirtioPciRigConfig {
     unsigned pairs;
+    unsigned vectors;  /* 0: as many as it wants */
     uint64_t wanted;   /* features: VirtioPciGuest.wanted */
     bool legacy;       /* so is the driver; the device has both */
     bool msix;
@@ -33,6 +34,10 @@ typedef struct VirtioPciRig {
 } VirtioPciRig;
 
 void virtio_pci_rig_up(VirtioPciRig *r, const VirtioPciRigConfig *c);
+/* Another device in its place, with another netdev: its driver has not noticed. It is held. */
+void virtio_pci_rig_replace(VirtioPciRig *r);
 void virtio_pci_rig_down(VirtioPciRig *r);
+/* A packet each way by @pair, whose driver has posted a buffer. */
+void virtio_pci_rig_pass(VirtioPciRig *r, unsigned pair);
 
 #endif

@@ -72,37 +72,17 @@ static void move(VirtioPciRig *r)
     g_assert_cmpuint(r->running, ==, r->g.n_rings);
 }
 
-static void there_and_back(VirtioPciRig *r, unsigned pair)
-{
-    uint8_t frame[VPG_PACKET];
-    g_autofree FakePkt *in = g_new0(FakePkt, 1);
-    g_autofree FakePkt *out = NULL;
-
-    memset(frame, (int)(0x10 + pair), sizeof(frame));
-    frame[0] = 0xfe;
-    vpg_send(&r->g, pair, frame, 60 + pair);
-    out = fake_netdev_take(r->nd, pair, 10000);
-    g_assert_nonnull(out);
-    g_assert_cmpmem(out->data, out->len, frame, 60 + pair);
-    in->len = 80;
-    memset(in->data, 0xff, in->len); /* to all */
-    in->data[20] = (uint8_t)pair;
-    fake_netdev_give(r->nd, pair, in);
-    g_assert_cmpuint(vpg_recv(&r->g, pair, frame), ==, in->len);
-    g_assert_cmpmem(frame, in->len, in->data, in->len);
-}
-
 static void test_packets(VirtioPciRig *r, gconstpointer data)
 {
     vpg_start(&r->g);
     vpg_post(&r->g, 0, 100);
     for (unsigned i = 0; i < 5; i++) {
         for (unsigned k = 0; k < 7; k++) {
-            there_and_back(r, 0);
+            virtio_pci_rig_pass(r, 0);
         }
         move(r);
     }
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
 }
 
 /* What the driver left there while nobody looked, and what was taken for it, is not lost. */
@@ -114,7 +94,7 @@ static void test_under_way(VirtioPciRig *r, gconstpointer data)
 
     vpg_start(&r->g);
     vpg_post(&r->g, 0, 10);
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
     state = save(r);
     vpg_post(&r->g, 0, 1); /* its kick goes nowhere */
     virtio_pci_rig_replace(r);
@@ -124,7 +104,7 @@ static void test_under_way(VirtioPciRig *r, gconstpointer data)
     out = fake_netdev_take(r->nd, 0, 10000);
     g_assert_nonnull(out);
     for (unsigned i = 0; i < 10; i++) {
-        there_and_back(r, 0);
+        virtio_pci_rig_pass(r, 0);
     }
 }
 
@@ -134,11 +114,11 @@ static void test_stays_here(VirtioPciRig *r, gconstpointer data)
     vpg_start(&r->g);
     vpg_post(&r->g, 0, 20);
     for (unsigned i = 0; i < 3; i++) {
-        there_and_back(r, 0);
+        virtio_pci_rig_pass(r, 0);
         g_byte_array_unref(save(r));
         virtio_pci_hold(r->pci, false);
     }
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
 }
 
 static void test_pairs(VirtioPciRig *r, gconstpointer data)
@@ -148,12 +128,12 @@ static void test_pairs(VirtioPciRig *r, gconstpointer data)
         g_assert_cmpuint(vpg_set_pairs(&r->g, (uint16_t)n), ==, VIRTIO_NET_OK);
         for (unsigned pair = 0; pair < n; pair++) {
             vpg_post(&r->g, pair, 4);
-            there_and_back(r, pair);
+            virtio_pci_rig_pass(r, pair);
         }
         move(r);
         g_assert_cmpuint(fake_netdev_active(r->nd), ==, n);
         for (unsigned pair = 0; pair < n; pair++) {
-            there_and_back(r, pair);
+            virtio_pci_rig_pass(r, pair);
         }
     }
 }
@@ -162,9 +142,9 @@ static void test_no_mq(VirtioPciRig *r, gconstpointer data)
 {
     vpg_start(&r->g);
     vpg_post(&r->g, 0, 4);
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
     move(r);
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
 }
 
 static void test_filter(VirtioPciRig *r, gconstpointer data)
@@ -239,7 +219,7 @@ static void test_without_driver(VirtioPciRig *r, gconstpointer data)
     g_assert_cmpuint(vpg_status(&r->g), ==, VIRTIO_CONFIG_S_ACKNOWLEDGE);
     vpg_start(&r->g);
     vpg_post(&r->g, 0, 1);
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
 }
 
 /* --- what is not right --- */
@@ -250,7 +230,7 @@ static void test_cut(VirtioPciRig *r, gconstpointer data)
 
     vpg_start(&r->g);
     vpg_post(&r->g, 0, 4);
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
     state = save(r);
     virtio_pci_rig_replace(r);
     for (size_t len = 0; len < state->len; len++) {
@@ -263,7 +243,7 @@ static void test_cut(VirtioPciRig *r, gconstpointer data)
     }
     g_assert_true(load(r, state->data, state->len, NULL));
     virtio_pci_hold(r->pci, false);
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
 }
 
 /* Whatever it says: refused, or a driver's wish like another one. */
@@ -273,7 +253,7 @@ static void test_flipped(VirtioPciRig *r, gconstpointer data)
 
     vpg_start(&r->g);
     vpg_post(&r->g, 0, 4);
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
     state = save(r);
     for (size_t bit = (size_t)g_test_rand_int_range(0, 8); bit < (size_t)state->len * 8;
          bit += 5) {
@@ -289,7 +269,7 @@ static void test_flipped(VirtioPciRig *r, gconstpointer data)
     vpg_find(&r->g);
     vpg_start(&r->g);
     vpg_post(&r->g, 0, 1);
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
 }
 
 static void expect_refused(VirtioPciRig *r, const GByteArray *state, const char *text)

@@ -43,32 +43,12 @@ static void teardown(VirtioPciRig *r, gconstpointer data)
 
 /* --- packets --- */
 
-static void there_and_back(VirtioPciRig *r, unsigned pair)
-{
-    uint8_t frame[VPG_PACKET];
-    g_autofree FakePkt *in = g_new0(FakePkt, 1);
-    g_autofree FakePkt *out = NULL;
-
-    memset(frame, (int)(0x10 + pair), sizeof(frame));
-    frame[0] = 0xfe;
-    vpg_send(&r->g, pair, frame, 60 + pair);
-    out = fake_netdev_take(r->nd, pair, 10000);
-    g_assert_nonnull(out);
-    g_assert_cmpmem(out->data, out->len, frame, 60 + pair);
-    in->len = 80;
-    memset(in->data, 0xff, in->len); /* to all */
-    in->data[20] = (uint8_t)pair;
-    fake_netdev_give(r->nd, pair, in);
-    g_assert_cmpuint(vpg_recv(&r->g, pair, frame), ==, in->len);
-    g_assert_cmpmem(frame, in->len, in->data, in->len);
-}
-
 static void test_packets(VirtioPciRig *r, gconstpointer data)
 {
     vpg_start(&r->g);
     vpg_post(&r->g, 0, 64);
     for (unsigned i = 0; i < 40; i++) {
-        there_and_back(r, 0);
+        virtio_pci_rig_pass(r, 0);
     }
     g_assert_cmpuint(r->running, ==, 3);
 }
@@ -83,13 +63,13 @@ static void test_pairs(VirtioPciRig *r, gconstpointer data)
         g_assert_cmpuint(fake_netdev_active(r->nd), ==, n);
         for (unsigned pair = 0; pair < n; pair++) {
             vpg_post(&r->g, pair, 2);
-            there_and_back(r, pair);
+            virtio_pci_rig_pass(r, pair);
         }
     }
     g_assert_cmpuint(vpg_set_pairs(&r->g, 0), ==, VIRTIO_NET_ERR);
     g_assert_cmpuint(vpg_set_pairs(&r->g, (uint16_t)(r->c.pairs + 1)), ==, VIRTIO_NET_ERR);
     g_assert_cmpuint(vpg_set_pairs(&r->g, 1), ==, VIRTIO_NET_OK);
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
 }
 
 /* Without MQ there are three rings, whatever the device could have. */
@@ -101,7 +81,7 @@ static void test_no_mq(VirtioPciRig *r, gconstpointer data)
     g_assert_cmpuint(vpg_ring_size(&r->g, 3), ==, 0);
     g_assert_cmpuint(vpg_in(&r->g, r->g.common + VIRTIO_PCI_COMMON_NUMQ, 2), ==, 3);
     vpg_post(&r->g, 0, 2);
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
     g_assert_cmpuint(vpg_set_pairs(&r->g, 2), ==, VIRTIO_NET_ERR);
 }
 
@@ -173,7 +153,7 @@ static void test_no_vector(VirtioPciRig *r, gconstpointer data)
     vpg_out(&r->g, common + VIRTIO_PCI_COMMON_Q_MSIX, VPG_NO_VECTOR, 2);
     g_assert_cmphex(vpg_in(&r->g, common + VIRTIO_PCI_COMMON_Q_MSIX, 2), ==, VPG_NO_VECTOR);
     vpg_post(&r->g, 0, 1);
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
     g_assert_false(vpg_msix_came(&r->g, 0));
 }
 
@@ -184,7 +164,7 @@ static void test_reset(VirtioPciRig *r, gconstpointer data)
     for (unsigned i = 0; i < 10; i++) {
         vpg_start(&r->g);
         vpg_post(&r->g, 0, 16);
-        there_and_back(r, 0);
+        virtio_pci_rig_pass(r, 0);
         give(r);
     }
     vpg_reset(&r->g);
@@ -205,7 +185,7 @@ static void test_reset_ring(VirtioPciRig *r, gconstpointer data)
     at = r->g.common;
     vpg_post(&r->g, 0, 4);
     for (unsigned i = 0; i < 5; i++) {
-        there_and_back(r, 0);
+        virtio_pci_rig_pass(r, 0);
         vpg_select(&r->g, 0);
         vpg_out(&r->g, at + 58, 1, 2);
         g_assert_cmphex(vpg_in(&r->g, at + 58, 2), ==, 0);
@@ -223,7 +203,7 @@ static void test_bus_master(VirtioPciRig *r, gconstpointer data)
     vpg_start(&r->g);
     vpg_post(&r->g, 0, 32);
     for (unsigned i = 0; i < 5; i++) {
-        there_and_back(r, 0);
+        virtio_pci_rig_pass(r, 0);
         vpg_config_out(&r->g, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_IO, 2);
         g_assert_cmpuint(r->running, ==, 0);
         vpg_config_out(&r->g, PCI_COMMAND,
@@ -238,7 +218,7 @@ static void test_reset_bus(VirtioPciRig *r, gconstpointer data)
     for (unsigned i = 0; i < 3; i++) {
         vpg_start(&r->g);
         vpg_post(&r->g, 0, 4);
-        there_and_back(r, 0);
+        virtio_pci_rig_pass(r, 0);
         pci_bus_reset(r->bus);
         g_assert_cmpuint(r->running, ==, 0);
         vpg_find(&r->g);
@@ -267,7 +247,7 @@ static void test_bad_address(VirtioPciRig *r, gconstpointer data)
     g_assert_cmpuint(r->warnings, ==, 1);
     vpg_start(&r->g);
     vpg_post(&r->g, 0, 1);
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
 }
 
 static void test_bad_features(VirtioPciRig *r, gconstpointer data)
@@ -293,7 +273,7 @@ static void test_broken_ring(VirtioPciRig *r, gconstpointer data)
     g_assert_cmphex(vpg_take_isr(&r->g) & VIRTIO_PCI_ISR_CONFIG, !=, 0);
     vpg_start(&r->g);
     vpg_post(&r->g, 0, 1);
-    there_and_back(r, 0);
+    virtio_pci_rig_pass(r, 0);
 }
 
 /* --- registers --- */
@@ -361,7 +341,7 @@ static void test_random_registers(VirtioPciRig *r, gconstpointer data)
         vpg_find(&r->g);
         vpg_start(&r->g);
         vpg_post(&r->g, 0, 1);
-        there_and_back(r, 0);
+        virtio_pci_rig_pass(r, 0);
     }
 }
 

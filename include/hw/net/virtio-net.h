@@ -69,6 +69,9 @@ VirtioDevice *virtio_net_device(VirtioNet *vn);
 /* Paused, it carries no packets; rings come and go as ever. */
 void virtio_net_pause(VirtioNet *vn, bool paused);
 
+/* The host's switches are to learn where it is, and its driver is asked to tell them more. */
+void virtio_net_announce_now(VirtioNet *vn);
+
 typedef struct VirtioNetInfo {
     const char *error;          /* of the netdev; NULL: none */
     char mac[18];               /* "": it has none of its own */
