@@ -9,7 +9,7 @@
 #include "netdev-internal.h"
 #include "util/container-of.h"
 
-#define FRAME_MIN 14u /* an Ethernet header; what is shorter is dropped */
+#define FRAME_MIN 14u /* an Ethernet header; what is shorter is dropped for most NICs */
 
 /* In a call, frames that are dropped and reads that fail; see STREAM_TRIES. */
 #define DGRAM_TRIES 4096u
@@ -78,7 +78,7 @@ unsigned dgram_queue_recv(NetdevQueue *q, PktArena *arena, Pkt *pkt, struct iove
             continue;
         }
         len = d->rx_len[d->rx_next++];
-        if (len < FRAME_MIN || len > PKT_MAX_LEN) {
+        if (len < (q->nd->short_frames ? 1 : FRAME_MIN) || len > PKT_MAX_LEN) {
             continue;
         }
         memset(data - PKT_HDR_LEN, 0, PKT_HDR_LEN);

@@ -13,7 +13,7 @@
 #include "util/container-of.h"
 #include "util/fd.h"
 
-#define FRAME_MIN 14u /* an Ethernet header; what is shorter is dropped */
+#define FRAME_MIN 14u /* an Ethernet header; what is shorter is dropped for most NICs */
 
 /* Pieces of a system call, headers included. A packet of more is copied into one. */
 #define STREAM_IOV 256u
@@ -138,7 +138,7 @@ static RxFrame rx_next(StreamQueue *s, uint32_t *ret_len)
     if (len > STREAM_FRAME_MAX) {
         return RX_WRONG;
     }
-    if (len > PKT_MAX_LEN || len < FRAME_MIN) {
+    if (len > PKT_MAX_LEN || len < (s->q.nd->short_frames ? 1 : FRAME_MIN)) {
         s->rx_start += STREAM_HEADER;
         s->rx_skip = len;
         return RX_DROPPED;

@@ -387,6 +387,7 @@ VirtioNet *virtio_net_new(const VirtioNetConfig *config, const VirtioNetEnv *env
     env->peer->changed = virtio_net_peer_changed;
     env->peer->reopened = virtio_net_peer_reopened;
     env->peer->changed_opaque = vn;
+    env->peer->short_frames = true; /* as in QEMU, whose tests send such */
     virtio_net_peer_changed(vn);
     netdev_set_carrier(env->peer, false);
     virtio_net_update_active(vn);
@@ -402,6 +403,7 @@ void virtio_net_free(VirtioNet *vn)
     if (vn->env.peer->changed_opaque == vn) {
         vn->env.peer->changed = NULL;
         vn->env.peer->reopened = NULL;
+        vn->env.peer->short_frames = false;
     }
     virtio_net_vhost_done(vn);
     device_faults_done(&vn->faults);

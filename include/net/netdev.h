@@ -99,6 +99,7 @@ struct Netdev {
     bool nic_carrier;   /* the NIC's last word to netdev_set_carrier() */
     bool vhost_forced;  /* its queues have one each, and a NIC without use for them is refused */
     bool in_use;        /* a NIC has it */
+    bool short_frames;  /* which takes some without a whole Ethernet header, as sockets have */
     bool found;         /* its interface was there already */
     bool keep;          /* and what was made for it stays when it is freed: it will be back */
     char *error;        /* why there is nothing behind it at present; NULL: there is */

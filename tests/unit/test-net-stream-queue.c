@@ -176,6 +176,22 @@ static void test_odd_lengths_are_dropped(void)
     pair_close(&p);
 }
 
+/* A NIC of virtio gets what there is. */
+static void test_short_frames(void)
+{
+    Pair p;
+
+    pair_open(&p);
+    p.r.nd->short_frames = true;
+    give_frame(&p, 1, 0, 0);
+    give_frame(&p, 2, 1, 1);
+    give_frame(&p, 3, 13, 13);
+    g_assert_cmpuint(rig_recv(&p.r, RIG_BATCH), ==, 2);
+    assert_got(&p, 0, 2, 1);
+    assert_got(&p, 1, 3, 13);
+    pair_close(&p);
+}
+
 static void assert_ends(uint32_t said)
 {
     uint8_t byte;
@@ -373,6 +389,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/stream-queue/byte-by-byte", test_byte_by_byte);
     g_test_add_func("/net/stream-queue/many-frames", test_many_frames);
     g_test_add_func("/net/stream-queue/odd-lengths", test_odd_lengths_are_dropped);
+    g_test_add_func("/net/stream-queue/short-frames", test_short_frames);
     g_test_add_func("/net/stream-queue/huge-lengths", test_huge_lengths_end_it);
     g_test_add_func("/net/stream-queue/frames-from-nic", test_frames_from_nic);
     g_test_add_func("/net/stream-queue/too-long", test_too_long_is_refused);
