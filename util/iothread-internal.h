@@ -41,6 +41,8 @@ struct IoThread {
     unsigned open_tasks;  /* that will be completed later */
     IoPoller *pollers;
     IoTimer *timers;      /* the earliest first */
+    IoLate *late;         /* for the end of the round */
+    IoLate **late_end;
     IoRing *ring;         /* made when it is first asked for */
     IoSource ring_source;
     int ring_errno;       /* why there is none */

@@ -1,10 +1,10 @@
 /*
  * See util/iothread.h for what an iothread is. One round of the loop:
  *
- *     timers that are due -> poll every poller, submit what they queued -> while there
- *     was work, or for a bounded time after: again, with a look at the file descriptors
- *     every so often -> arm every poller -> sleep in epoll_wait() until a descriptor is
- *     ready or the earliest timer or wake time
+ *     timers that are due -> poll every poller, submit what they queued, run what was put
+ *     off to the end of the round -> while there was work, or for a bounded time after:
+ *     again, with a look at the file descriptors every so often -> arm every poller ->
+ *     sleep in epoll_wait() until a descriptor is ready or the earliest timer or wake time
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -81,6 +81,32 @@ static void io_run_timers(IoThread *t)
         timer->next = NULL;
         timer->fire(timer);
     }
+}
+
+/* --- late work --- */
+
+void io_thread_run_late(IoThread *t, IoLate *late)
+{
+    late->next = NULL;
+    *t->late_end = late;
+    t->late_end = &late->next;
+}
+
+/* What is asked for meanwhile waits for the next round. False: there was nothing. */
+static bool io_late_run(IoThread *t)
+{
+    IoLate *late = t->late;
+    bool any = late != NULL;
+
+    t->late = NULL;
+    t->late_end = &t->late;
+    while (late) {
+        IoLate *next = late->next;
+
+        late->run(late);
+        late = next;
+    }
+    return any;
 }
 
 /* --- requests --- */
@@ -185,7 +211,7 @@ static bool io_poll(IoThread *t)
     if (t->ring) {
         io_ring_submit(t->ring);
     }
-    return work;
+    return io_late_run(t) || work;
 }
 
 static bool io_arm(IoThread *t)
@@ -334,6 +360,9 @@ static gpointer io_thread_main(gpointer opaque)
                 continue;
             }
         }
+        if (io_late_run(t)) {
+            continue; /* asked for by what was not a poller */
+        }
         if (t->ring && !io_ring_submit(t->ring)) {
             io_wait(t, SUBMIT_RETRY_NS);
             continue;
@@ -359,6 +388,7 @@ IoThread *io_thread_new(const char *name, GError **error)
     pthread_cond_init(&t->cond, NULL);
     g_strlcpy(t->name, name, sizeof(t->name));
     t->poll_max_ns = POLL_DEFAULT_NS;
+    t->late_end = &t->late;
     t->control.ready = io_control_ready;
     t->control.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     t->finished_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -396,7 +426,7 @@ void io_thread_free(IoThread *t)
         pthread_mutex_unlock(&t->lock);
         io_wake_fd(t->control.fd);
         g_thread_join(t->thread);
-        g_assert(!t->pollers && !t->timers && t->open_tasks == 0);
+        g_assert(!t->pollers && !t->timers && !t->late && t->open_tasks == 0);
         io_tasks_unfollow(t);
         io_tasks_deliver(t);
         io_ring_free(t->ring);

@@ -26,6 +26,7 @@ typedef struct IoPoller IoPoller;
 typedef struct IoTask IoTask;
 typedef struct IoTimer IoTimer;
 typedef struct IoRequest IoRequest;
+typedef struct IoLate IoLate;
 
 /* A file descriptor of the loop. Embedded in its owner; not copied, not freed. */
 struct IoSource {
@@ -73,6 +74,12 @@ struct IoTimer {
     void (*fire)(IoTimer *timer); /* in the thread; may set it again */
     uint64_t at_ns;               /* the loop's own, as is next */
     IoTimer *next;
+};
+
+/* Work for the end of a round. Embedded in its owner; not copied, not freed before it ran. */
+struct IoLate {
+    void (*run)(IoLate *late); /* in the thread; may ask for another run, in the next round */
+    IoLate *next;              /* the loop's own */
 };
 
 /* A request to io_uring. Embedded in its owner, who keeps it until @done. */
@@ -153,6 +160,12 @@ void io_thread_clear_timer(IoThread *t, IoTimer *timer); /* fine if it is not se
  * and never will be (sysctl, seccomp, RLIMIT_MEMLOCK): use the plain system calls.
  */
 struct io_uring_sqe *io_thread_get_sqe(IoThread *t, IoRequest *req);
+
+/*
+ * Has @late run once, in the order asked for: behind all pollers of the round, when the kernel has
+ * what they asked of io_uring, and before the thread sleeps. The owner asks again after it ran.
+ */
+void io_thread_run_late(IoThread *t, IoLate *late);
 
 /* The time of wake_ns: clock_ns(), see util/clock.h. */
 uint64_t io_clock_ns(void);

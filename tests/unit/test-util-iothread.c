@@ -99,6 +99,69 @@ static void test_poller_polls_while_there_is_work(Work *w, gconstpointer data)
     io_thread_call(w->t, work_remove_poller, w);
 }
 
+/* --- work for the end of a round --- */
+
+typedef struct Late {
+    IoLate late;
+    Work *w;
+    int again; /* it asks for so many more */
+    int runs;  /* atomic */
+    int polls; /* of the poller, when it ran last */
+} Late;
+
+static void late_run(IoLate *late)
+{
+    Late *l = container_of(late, Late, late);
+
+    l->polls = work_get(&l->w->polls);
+    if (work_take(&l->again)) {
+        io_thread_run_late(l->w->t, late);
+    }
+    work_count(&l->runs);
+}
+
+static void late_ask(void *opaque)
+{
+    Late *l = opaque;
+
+    l->late.run = late_run;
+    io_thread_run_late(l->w->t, &l->late);
+    g_assert_cmpint(work_get(&l->runs), ==, 0);
+}
+
+/* Also if there is no poller: the thread does not sleep before. */
+static void test_late_work(Work *w, gconstpointer data)
+{
+    Late l = { .w = w, .again = 5 };
+
+    io_thread_call(w->t, late_ask, &l);
+    work_wait_for(&l.runs, 6);
+    io_thread_call(w->t, work_who_am_i, w);
+    g_assert_cmpint(work_get(&l.runs), ==, 6);
+}
+
+static void late_ask_beside_poller(void *opaque)
+{
+    Late *l = opaque;
+
+    work_add_poller(l->w);
+    late_ask(l);
+}
+
+/* Behind the pollers, once a round; and as it is work, they have another round after it. */
+static void test_late_work_is_behind_pollers(Work *w, gconstpointer data)
+{
+    Late l = { .w = w, .again = 5 };
+
+    io_thread_set_poll_max_ns(w->t, 0);
+    io_thread_call(w->t, late_ask_beside_poller, &l);
+    work_wait_for(&w->arms, 1);
+    g_assert_cmpint(work_get(&l.runs), ==, 6);
+    g_assert_cmpint(l.polls, ==, 6);
+    g_assert_cmpint(work_get(&w->polls), ==, 7);
+    io_thread_call(w->t, work_remove_poller, w);
+}
+
 static void test_work_found_while_arming(Work *w, gconstpointer data)
 {
     w->late = 3;
@@ -408,7 +471,9 @@ int main(int argc, char **argv)
         { "removed-source-is-quiet", test_removed_source_is_quiet },
         { "removed-source-was-ready", test_removed_source_was_ready },
         { "poller-polls-while-there-is-work", test_poller_polls_while_there_is_work },
-        { "work-found-while-arming", test_work_found_while_arming },
+        { "late-work", test_late_work },
+    { "late-work-is-behind-pollers", test_late_work_is_behind_pollers },
+    { "work-found-while-arming", test_work_found_while_arming },
         { "source-beside-late-work", test_source_beside_late_work },
         { "source-beside-a-busy-poller", test_source_beside_a_busy_poller },
         { "source-wakes-pollers", test_source_wakes_pollers },
