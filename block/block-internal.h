@@ -58,6 +58,20 @@ bool block_request_aligned(const BlockRequest *req);
 int block_file_io(BlockRequest *req, void *buf, pthread_mutex_t *rmw_lock);
 #define BLOCK_BOUNCE (256u * 1024)
 
+/* What is left of a read or write goes to io_uring or to a worker. Thread of the queue. */
+void block_request_start(BlockRequest *req);
+/*
+ * A call for @req, which counted as under way, did @res bytes or failed with -errno: @req ends, or
+ * what is left of it goes on. Thread of the queue, where nothing of it is used afterwards.
+ */
+void block_request_went(BlockRequest *req, int res);
+
+/* --- here: what the thread of a queue does itself --- */
+
+void block_here_init(BlockQueue *q);
+/* Takes on @req for the end of the round. False: it is not for us. Thread of the queue. */
+bool block_here_add(BlockQueue *q, BlockRequest *req);
+
 /* --- workers: threads of a node for what io_uring does not do --- */
 
 typedef struct BlockWorkers BlockWorkers;

@@ -179,6 +179,7 @@ bool block_queue_init(BlockQueue *q, BlockNode *node, IoThread *t, GError **erro
 {
     *q = (BlockQueue){ .node = node, .thread = t, .use_ring = node->aio == BLOCK_AIO_IO_URING };
     q->waiting_end = &q->waiting;
+    block_here_init(q);
     if (node->driver->queue_init ? !node->driver->queue_init(q, error)
                                  : !have_workers(node, error)) {
         q->node = NULL;

@@ -1,6 +1,6 @@
 /*
- * A request's way: checked, then by the iothread's io_uring, or by a worker where that does not
- * do it; what was done in part goes on.
+ * A request's way: checked, then by the thread itself (here.c), its io_uring, or by a worker where
+ * that does not do it; what was done in part goes on.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -64,8 +64,6 @@ static void give_to_workers(BlockQueue *q, BlockRequest *req)
 
 /* --- reads and writes by io_uring --- */
 
-static void ring_done(IoRequest *io, int res);
-
 static void prepare(const BlockRequest *req, struct io_uring_sqe *sqe)
 {
     const struct iovec *at = req->at;
@@ -109,8 +107,10 @@ static bool start(BlockQueue *q, BlockRequest *req)
     return true;
 }
 
-static void start_or_wait(BlockQueue *q, BlockRequest *req)
+void block_request_start(BlockRequest *req)
 {
+    BlockQueue *q = req->queue;
+
     if (!start(q, req)) {
         req->next = NULL;
         *q->waiting_end = req;
@@ -133,9 +133,8 @@ static void run_waiting(BlockQueue *q)
     }
 }
 
-static void ring_done(IoRequest *io, int res)
+void block_request_went(BlockRequest *req, int res)
 {
-    BlockRequest *req = container_of(io, BlockRequest, io);
     BlockQueue *q = req->queue;
 
     q->under_way--;
@@ -149,8 +148,13 @@ static void ring_done(IoRequest *io, int res)
     } else if (res < 0 || req->pos == req->bytes) {
         complete_tried(req, MIN(res, 0));
     } else {
-        start_or_wait(q, req);
+        block_request_start(req);
     }
+}
+
+static void ring_done(IoRequest *io, int res)
+{
+    block_request_went(container_of(io, BlockRequest, io), res);
 }
 
 /* --- its beginning --- */
@@ -256,7 +260,7 @@ void block_submit(BlockQueue *q, BlockRequest *req)
         q->node->driver->submit(q, req);
     } else if (req->op == BLOCK_FLUSH || req->op == BLOCK_DISCARD) {
         give_to_workers(q, req);
-    } else {
-        start_or_wait(q, req);
+    } else if (!block_here_add(q, req)) {
+        block_request_start(req);
     }
 }

@@ -128,9 +128,17 @@ struct BlockQueue {
     IoInflight inflight;
     bool use_ring;
     uint64_t measured_ns;  /* io_clock_ns() at which the file was as long as it should be */
-    unsigned under_way;    /* in the ring, or with the workers */
+    unsigned under_way;    /* in the ring, with the workers, or in here */
     BlockRequest *waiting; /* for room in the ring */
     BlockRequest **waiting_end;
+    struct BlockHere {     /* writes that the queue's thread does itself: see here.c */
+        enum { BLOCK_HERE_NEVER, BLOCK_HERE_TRY, BLOCK_HERE_YES } use;
+        IoLate late;
+        BlockRequest *first; /* for the end of the round */
+        BlockRequest **end;
+        unsigned n;
+        uint64_t pause_end;  /* io_clock_ns(); 0: there is none */
+    } here;
     unsigned at_workers;   /* under their lock: requests they have, until they let go of us */
     struct NbdConn *nbd;   /* of a node with connections */
 };

@@ -39,7 +39,8 @@ NET = Bench(
 # The shapes' names have the rings of a disk first, then the disks.
 DISK = Bench(
     program="growth-disk", words=(), thing="request", queues=32, many="4x8",
-    toggles=("blkback_request_poll", "blkback_respond", "ring_done", "block_request_finished",
+    toggles=("blkback_request_poll", "blkback_respond", "ring_done", "here_run",
+             "block_request_finished",
              "host_gnttab_copy", "host_gnttab_map", "host_gnttab_unmap",
              "ops_xenemu_evtchn_notify"),
     shapes={"1": (1, 1), "4": (1, 4), "1x8": (8, 1), "4x8": (8, 4)})

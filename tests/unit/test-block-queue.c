@@ -247,7 +247,7 @@ static void hog_let_go(Hog *h)
 static void test_ring_is_full_of_others(BlockRig *r, gconstpointer data)
 {
     enum { N = 20 };
-    uint8_t buf[512] = { 0 };
+    uint8_t buf[N][512];
     struct iovec iov[N];
     BlockJob jobs[N];
 
@@ -259,8 +259,8 @@ static void test_ring_is_full_of_others(BlockRig *r, gconstpointer data)
         io_thread_call(h.t, hog_ring, &h);
         g_assert_cmpint(h.n + leave, ==, RING_ROOM);
         for (int i = 0; i < N; i++) {
-            iov[i] = (struct iovec){ .iov_base = buf, .iov_len = sizeof(buf) };
-            jobs[i].req = (BlockRequest){ .op = BLOCK_WRITE, .offset = (uint64_t)i * 512,
+            iov[i] = (struct iovec){ .iov_base = buf[i], .iov_len = sizeof(buf[i]) };
+            jobs[i].req = (BlockRequest){ .op = BLOCK_READ, .offset = (uint64_t)i * 512,
                                           .bytes = 512, .iov = &iov[i], .n_iov = 1 };
         }
         block_rig_submit(r, 0, jobs, N);
