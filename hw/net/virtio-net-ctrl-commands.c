@@ -152,6 +152,33 @@ static bool ctrl_set_pairs(VirtioNetCtrl *c, const CtrlCommand *cmd, VirtioNetCt
     return true;
 }
 
+/*
+ * What is hashed, and with which key: the end of the command. False: not as we can, and as it was
+ * is kept. A key shorter than ours ends in zeros; without types none is needed.
+ */
+static bool take_hash(VirtioNetCtrl *c, uint32_t types, VirtioNetCtrlData *d)
+{
+    uint8_t key[VIRTIO_NET_HASH_KEY];
+    uint64_t len = data_number(d, 1);
+
+    if ((types & ~VIRTIO_NET_HASH_TYPES) || len > sizeof(key) || (len == 0 && types != 0) ||
+        !data_take(d, key, len)) {
+        return false;
+    }
+    virtio_net_hash_init(&c->hash, types, key, len);
+    c->hash_changed = true;
+    return true;
+}
+
+/* What is reserved is not looked at: drivers have a queue number there. */
+static bool ctrl_set_hash(VirtioNetCtrl *c, const CtrlCommand *cmd, VirtioNetCtrlData *d)
+{
+    uint32_t types = (uint32_t)data_number(d, sizeof(uint32_t));
+
+    data_take(d, NULL, sizeof(((struct virtio_net_hash_config *)0)->reserved));
+    return take_hash(c, types, d);
+}
+
 /* Those that may be switched on and off: features that were negotiated. */
 #define OFFLOADS                                                                            \
     (1ull << VIRTIO_NET_F_GUEST_CSUM | 1ull << VIRTIO_NET_F_GUEST_TSO4 |                    \
@@ -192,6 +219,8 @@ static const CtrlCommand commands[] = {
       0, false, false, ctrl_announced },
     { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, VIRTIO_NET_F_MQ,
       sizeof(uint16_t), false, false, ctrl_set_pairs },
+    { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_HASH_CONFIG, VIRTIO_NET_F_HASH_REPORT,
+      offsetof(struct virtio_net_hash_config, hash_key_data), false, false, ctrl_set_hash },
     { VIRTIO_NET_CTRL_GUEST_OFFLOADS, VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET,
       VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, sizeof(uint64_t), false, false, ctrl_set_offloads },
 };

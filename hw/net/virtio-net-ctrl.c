@@ -200,15 +200,23 @@ void virtio_net_ctrl_resume(VirtioNetCtrl *c)
 void virtio_net_ctrl_publish(VirtioNetCtrl *c)
 {
     VirtioNet *vn = c->vn;
-    g_autofree VirtioNetFilter *before = NULL;
+    g_autofree VirtioNetFilter *filter_before = NULL;
+    g_autofree VirtioNetHash *hash_before = NULL;
 
-    if (!c->filter_changed) {
+    if (!c->filter_changed && !c->hash_changed) {
         return;
     }
+    if (c->filter_changed) {
+        filter_before = c->live;
+        c->live = virtio_net_filter_is_open(&c->filter)
+                      ? NULL : g_memdup2(&c->filter, sizeof(c->filter));
+    }
+    if (c->hash_changed) {
+        hash_before = c->live_hash;
+        c->live_hash = c->hash.types == 0 ? NULL : g_memdup2(&c->hash, sizeof(c->hash));
+    }
     c->filter_changed = false;
-    before = c->live;
-    c->live = virtio_net_filter_is_open(&c->filter)
-                  ? NULL : g_memdup2(&c->filter, sizeof(c->filter));
+    c->hash_changed = false;
     for (unsigned i = 0; i < vn->dev.n_rings / 2; i++) {
         if (vn->queue[i]) {
             virtio_net_queue_update(vn->queue[i]);
@@ -219,6 +227,18 @@ void virtio_net_ctrl_publish(VirtioNetCtrl *c)
 const VirtioNetFilter *virtio_net_live_filter(const VirtioNet *vn)
 {
     return vn->ctrl ? vn->ctrl->live : NULL;
+}
+
+const VirtioNetHash *virtio_net_live_hash(const VirtioNet *vn)
+{
+    return vn->ctrl ? vn->ctrl->live_hash : NULL;
+}
+
+/* Nothing is hashed: the driver has not said what. */
+static void ctrl_reset_hash(VirtioNetCtrl *c)
+{
+    virtio_net_hash_init(&c->hash, 0, NULL, 0);
+    c->hash_changed = true;
 }
 
 void virtio_net_ctrl_set_mac(VirtioNetCtrl *c)
@@ -236,6 +256,7 @@ void virtio_net_ctrl_negotiated(VirtioNetCtrl *c)
         c->filter.by_vlan = (c->vn->features & (1ull << VIRTIO_NET_F_CTRL_VLAN)) != 0;
         memset(c->filter.vlans, 0, sizeof(c->filter.vlans));
         c->filter_changed = true;
+        ctrl_reset_hash(c);
         virtio_net_ctrl_publish(c);
     }
 }
@@ -247,6 +268,7 @@ void virtio_net_ctrl_reset(VirtioNetCtrl *c)
         c->pairs = 1;
         virtio_net_filter_init(&c->filter, c->vn->mac);
         c->filter_changed = true;
+        ctrl_reset_hash(c);
         virtio_net_ctrl_publish(c);
     }
 }
@@ -268,6 +290,7 @@ void virtio_net_ctrl_free(VirtioNetCtrl *c)
         g_assert(!c->running);
         event_call_done(&c->call);
         g_free(c->live);
+        g_free(c->live_hash);
         g_free(c);
     }
 }

@@ -7,6 +7,7 @@
 #define HW_NET_VIRTIO_NET_CTRL_H
 
 #include "virtio-net-filter.h"
+#include "virtio-net-hash.h"
 #include "virtio-net-internal.h"
 
 typedef struct VirtioNetCtrl {
@@ -27,6 +28,9 @@ typedef struct VirtioNetCtrl {
     VirtioNetFilter filter;
     bool filter_changed;  /* the queues' threads don't know yet */
     VirtioNetFilter *live; /* what these have; NULL: nothing is filtered */
+    VirtioNetHash hash;
+    bool hash_changed;
+    VirtioNetHash *live_hash; /* NULL: nothing is hashed */
 } VirtioNetCtrl;
 
 VirtioNetCtrl *virtio_net_ctrl_new(VirtioNet *vn);

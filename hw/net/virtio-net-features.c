@@ -70,6 +70,7 @@ static uint64_t features_ctrl(const VirtioNet *vn)
     bits |= f->ctrl_mac_addr || !ours ? BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) : 0;
     bits |= f->ctrl_rx_extra && ours ? BIT(VIRTIO_NET_F_CTRL_RX_EXTRA) : 0;
     bits |= f->ctrl_guest_offloads && ours ? BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) : 0;
+    bits |= f->hash && ours && !vn->vhost ? BIT(VIRTIO_NET_F_HASH_REPORT) : 0;
     return bits;
 }
 
@@ -158,6 +159,10 @@ void virtio_net_get_config(VirtioDevice *d, uint32_t offset, uint8_t *ret, uint3
     };
     uint32_t there = offset < sizeof(c) ? MIN(len, (uint32_t)sizeof(c) - offset) : 0;
 
+    if (features_ctrl(vn) & BIT(VIRTIO_NET_F_HASH_REPORT)) {
+        c.rss_max_key_size = VIRTIO_NET_HASH_KEY;
+        c.supported_hash_types = VIRTIO_NET_HASH_TYPES;
+    }
     memcpy(c.mac, vn->mac, sizeof(c.mac));
     memset(ret, 0, len);
     if (there > 0) {

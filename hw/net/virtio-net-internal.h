@@ -78,6 +78,7 @@ typedef struct VirtioNetRx {
     struct iovec iov[VIRTIO_NET_IOV];
 
     const struct VirtioNetFilter *filter; /* the main thread's; NULL: all is wanted */
+    const struct VirtioNetHash *hash;     /* as well; NULL: nothing is hashed */
     unsigned n_awake;   /* packets since the thread slept */
 
     /* of the round under way */
@@ -138,8 +139,9 @@ void virtio_net_config_changed(VirtioNet *vn);
 
 /* --- virtio-net-ctrl.c: main thread --- */
 
-/* What the queues' threads filter by; NULL: nothing. */
+/* What the queues' threads filter by, and how they hash; NULL: not at all. */
 const struct VirtioNetFilter *virtio_net_live_filter(const VirtioNet *vn);
+const struct VirtioNetHash *virtio_net_live_hash(const VirtioNet *vn);
 
 /* --- virtio-net-queue.c: main thread --- */
 

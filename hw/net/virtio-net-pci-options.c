@@ -42,6 +42,8 @@ static const OptMember members[] = {
       .help = "the guest may set its MAC address" },
     { "ctrl_guest_offloads", OPT_BOOL, FEATURE(ctrl_guest_offloads), .def = "on",
       .help = "the guest may switch offloads at run time" },
+    { "hash", OPT_BOOL, FEATURE(hash), .def = "off",
+      .help = "the guest may have the hash of each packet" },
     VIRTIO_NET_OFFLOAD_MEMBERS(FEATURE),
     { "packed", OPT_BOOL, FEATURE(packed), .def = "off", .help = "packed rings" },
     { "in_order", OPT_BOOL, FEATURE(in_order), .def = "off",

@@ -103,6 +103,7 @@ static void queue_update(void *opaque)
     /* with two VLAN tags, which an MTU does not count */
     q->rx.b.usual_len = q->vn->guest_gso ? 0 : q->vn->env.peer->mtu + ETH_HLEN + 8;
     q->rx.filter = virtio_net_live_filter(q->vn);
+    q->rx.hash = virtio_net_live_hash(q->vn);
 }
 
 /* How packets lie in buffers; the same for both rings of a pair. */
@@ -110,8 +111,11 @@ static void queue_set_layout(VirtioNetQueue *q)
 {
     bool mergeable = (q->vn->features & (1ull << VIRTIO_NET_F_MRG_RXBUF)) != 0;
     bool v1 = (q->vn->features & (1ull << VIRTIO_F_VERSION_1)) != 0;
+    bool hash = (q->vn->features & (1ull << VIRTIO_NET_F_HASH_REPORT)) != 0;
 
-    q->hdr_len = mergeable || v1 ? PKT_HDR_LEN : sizeof(struct virtio_net_hdr);
+    q->hdr_len = hash             ? sizeof(struct virtio_net_hdr_v1_hash)
+               : mergeable || v1 ? PKT_HDR_LEN
+                                 : sizeof(struct virtio_net_hdr);
     q->rx.b.merge = mergeable;
     q->rx.b.headroom = q->hdr_len;
     q->rx.b.max_len = PKT_MAX_LEN;

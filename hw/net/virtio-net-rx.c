@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "virtio-net-filter.h"
+#include "virtio-net-hash.h"
 #include "virtio-net-internal.h"
 
 #include <linux/if_ether.h>
@@ -221,6 +222,23 @@ static void rx_mark(VirtioNetRx *rx, const VirtqChain *chain, unsigned n, uint32
     }
 }
 
+/* Behind the header of 12 bytes: the hash of the frame, which is in the guest's memory already. */
+static void rx_put_hash(const VirtioNetQueue *q, const Pkt *pkt, uint8_t *hdr)
+{
+    uint8_t frame[VIRTIO_NET_HASH_FRAME];
+    size_t len = MIN(sizeof(frame), pkt->len);
+    struct virtio_net_hdr_v1_hash h;
+    uint16_t report;
+    uint32_t hash;
+
+    rx_peek(pkt->iov, pkt->n_iov, q->hdr_len, frame, len);
+    report = virtio_net_hash_frame(q->rx.hash, frame, len, &hash);
+    memcpy(&h, hdr, sizeof(h));
+    h.hash_report = GUINT16_TO_LE(report);
+    h.hash_value = GUINT32_TO_LE(hash);
+    memcpy(hdr, &h, sizeof(h));
+}
+
 static void rx_fill(VirtioNetQueue *q)
 {
     VirtioNetRx *rx = &q->rx;
@@ -231,6 +249,9 @@ static void rx_fill(VirtioNetQueue *q)
         unsigned n = rx->hdr[i].num_buffers;
 
         memcpy(hdr, &rx->hdr[i], sizeof(rx->hdr[i]));
+        if (rx->hash) {
+            rx_put_hash(q, &rx->pkt[i], hdr);
+        }
         rx_put_front(rx->pkt[i].iov, hdr, q->hdr_len);
         if (rx->ring.vq.s.inflight) {
             rx_mark(rx, &rx->chain[buffer], n, q->hdr_len + rx->pkt[i].len);

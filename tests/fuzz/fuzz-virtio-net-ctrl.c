@@ -65,6 +65,8 @@ static void check(const VirtioNet *vn)
     g_assert_true(!f->uni_overflow || f->n_uni == 0);
     g_assert_true(!f->multi_overflow || f->n_multi == 0);
     g_assert_cmpint(c->live == NULL, ==, f->promisc);
+    g_assert_cmphex(c->hash.types & ~VIRTIO_NET_HASH_TYPES, ==, 0);
+    g_assert_cmpint(c->live_hash == NULL, ==, c->hash.types == 0);
     g_assert_cmpmem(f->mac, sizeof(f->mac), vn->mac, sizeof(vn->mac));
 }
 

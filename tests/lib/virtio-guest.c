@@ -119,7 +119,9 @@ void virtio_guest_up(VirtioGuest *g, const VirtioGuestConfig *c)
     g->c = *c;
     guest_add_device(g);
     guest_add_memory(g);
-    g->hdr_len = g->features & (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF))
+    g->hdr_len = g->features & BIT(VIRTIO_NET_F_HASH_REPORT)
+                     ? sizeof(struct virtio_net_hdr_v1_hash)
+               : g->features & (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF))
                      ? PKT_HDR_LEN : sizeof(struct virtio_net_hdr);
     for (unsigned i = 0; i < g->n_rings; i++) {
         guest_add_ring(g, i);
@@ -234,7 +236,8 @@ bool virtio_guest_send(VirtioGuest *g, unsigned pair, const FakePkt *pkt)
     if (r->driver->n_free < 2) {
         return false;
     }
-    memcpy(host, &pkt->hdr, g->hdr_len);
+    memset(host, 0, g->hdr_len);
+    memcpy(host, &pkt->hdr, MIN(g->hdr_len, PKT_HDR_LEN));
     memcpy(host + g->hdr_len, pkt->data, pkt->len);
     id = virtq_driver_add(r->driver, piece, g->c.split_header ? 2 : 1, 0);
     g_assert_cmpint(id, ==, (gpa - r->gpa) / VIRTIO_GUEST_SLOT);
@@ -298,8 +301,9 @@ bool virtio_guest_recv(VirtioGuest *g, unsigned pair, FakePkt *ret_pkt, unsigned
         g_assert_cmpuint(len, >, skip);
         g_assert_cmpuint(len, <=, g->c.rx_len);
         if (i == 0) {
-            memcpy(&ret_pkt->hdr, host, g->hdr_len);
-            buffers = g->hdr_len == PKT_HDR_LEN ? ret_pkt->hdr.num_buffers : 1;
+            memcpy(&ret_pkt->hdr, host, MIN(g->hdr_len, PKT_HDR_LEN));
+            memcpy(&g->hash, host, MIN(g->hdr_len, sizeof(g->hash)));
+            buffers = g->hdr_len >= PKT_HDR_LEN ? ret_pkt->hdr.num_buffers : 1;
             g_assert_cmpuint(buffers, >, 0);
         }
         g_assert_cmpuint(i + 1 == buffers || len == g->c.rx_len, ==, 1);

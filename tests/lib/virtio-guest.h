@@ -56,6 +56,7 @@ typedef struct VirtioGuest {
     GuestMem *mem;
     uint8_t *host;         /* of gpa 0 */
     bool enabled;
+    struct virtio_net_hdr_v1_hash hash; /* the header of the packet received last, if it has one */
     VirtioGuestHost killed; /* see virtio_guest_kill() */
     VirtioGuestRing ring[2 * VIRTIO_GUEST_MAX_PAIRS + 1]; /* rx, tx, rx, tx, ..., control */
     unsigned n_rings;      /* that there are with these features */
