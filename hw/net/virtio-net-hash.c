@@ -43,18 +43,16 @@ static uint32_t key_window(const uint8_t key[VIRTIO_NET_HASH_KEY], unsigned at)
 
 void virtio_net_hash_init(VirtioNetHash *h, uint32_t types, const uint8_t *key, size_t len)
 {
-    uint8_t all[VIRTIO_NET_HASH_KEY] = { 0 };
-
-    g_assert(len <= sizeof(all));
-    if (len > 0) {
-        memcpy(all, key, len);
-    }
+    g_assert(len <= sizeof(h->key));
     memset(h, 0, sizeof(*h));
     h->types = types;
+    if (len > 0) {
+        memcpy(h->key, key, len);
+    }
     for (unsigned half = 0; half < G_N_ELEMENTS(h->part); half++) {
         for (unsigned v = 0; v < 16; v++) {
             for (unsigned bit = 0; bit < 4; bit++) {
-                h->part[half][v] ^= v >> (3 - bit) & 1 ? key_window(all, 4 * half + bit) : 0;
+                h->part[half][v] ^= v >> (3 - bit) & 1 ? key_window(h->key, 4 * half + bit) : 0;
             }
         }
     }

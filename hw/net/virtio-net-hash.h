@@ -17,6 +17,7 @@
 /* What is hashed, and by which key. Plain data, which does not change once it was made. */
 typedef struct VirtioNetHash {
     uint32_t types; /* VIRTIO_NET_RSS_HASH_TYPE_*; 0: nothing is hashed */
+    uint8_t key[VIRTIO_NET_HASH_KEY]; /* as the driver said it: what a migration takes along */
     /* What each half of each byte adds to the hash: a table that fits the cache beside packets. */
     uint32_t part[2 * VIRTIO_NET_HASH_INPUT][16];
 } VirtioNetHash;

@@ -71,6 +71,11 @@ static bool filter_load(VirtioNetFilter *f, StateReader *in, GError **error)
     return true;
 }
 
+static bool has_hash(const VirtioNet *vn)
+{
+    return vn->ctrl && (vn->features & 1ull << VIRTIO_NET_F_HASH_REPORT);
+}
+
 void virtio_net_save(VirtioDevice *d, GByteArray *out)
 {
     const VirtioNet *vn = container_of(d, VirtioNet, dev);
@@ -83,6 +88,10 @@ void virtio_net_save(VirtioDevice *d, GByteArray *out)
     state_put(out, vn->ctrl != NULL, 1);
     if (vn->ctrl) {
         filter_save(&vn->ctrl->filter, out);
+    }
+    if (has_hash(vn)) {
+        state_put(out, vn->ctrl->hash.types, 4);
+        state_put_bytes(out, vn->ctrl->hash.key, sizeof(vn->ctrl->hash.key));
     }
 }
 
@@ -107,15 +116,33 @@ static bool load_pairs(VirtioNet *vn, StateReader *in, GError **error)
     return true;
 }
 
-/* Where the filter is told to the threads: in the end, when all of it is known. */
-static bool load_filter(VirtioNet *vn, StateReader *in, GError **error)
+static bool load_hash(VirtioNet *vn, StateReader *in, GError **error)
+{
+    uint8_t key[VIRTIO_NET_HASH_KEY];
+    uint32_t types;
+
+    if (!has_hash(vn)) {
+        return true;
+    }
+    types = (uint32_t)state_get(in, 4);
+    state_get_bytes(in, key, sizeof(key));
+    if (types & ~VIRTIO_NET_HASH_TYPES) {
+        return device_set_error(error, "hash types 0x%x are not known", types);
+    }
+    virtio_net_hash_init(&vn->ctrl->hash, types, key, sizeof(key));
+    vn->ctrl->hash_changed = true;
+    return true;
+}
+
+/* Told to the threads in the end, when all of it is known. */
+static bool load_ctrl(VirtioNet *vn, StateReader *in, GError **error)
 {
     VirtioNetCtrl *c = vn->ctrl;
 
     if (!c) {
         return true;
     }
-    if (!filter_load(&c->filter, in, error)) {
+    if (!filter_load(&c->filter, in, error) || !load_hash(vn, in, error)) {
         return false;
     }
     memcpy(c->filter.mac, vn->mac, sizeof(c->filter.mac));
@@ -137,5 +164,5 @@ bool virtio_net_load(VirtioDevice *d, StateReader *in, GError **error)
         return device_set_error(error, "offloads are on that were not negotiated");
     }
     return virtio_net_set_offloads(vn, offloads, error) && load_pairs(vn, in, error) &&
-           load_filter(vn, in, error);
+           load_ctrl(vn, in, error);
 }

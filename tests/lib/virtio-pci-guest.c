@@ -214,7 +214,10 @@ bool vpg_negotiate(VirtioPciGuest *g)
         ok = negotiate_modern(g, status);
     }
     mergeable = g->features & (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_NET_F_MRG_RXBUF);
-    g->hdr_len = mergeable ? sizeof(struct virtio_net_hdr_v1) : sizeof(struct virtio_net_hdr);
+    g->hdr_len = g->features & 1ull << VIRTIO_NET_F_HASH_REPORT
+                     ? sizeof(struct virtio_net_hdr_v1_hash)
+                 : mergeable ? sizeof(struct virtio_net_hdr_v1)
+                             : sizeof(struct virtio_net_hdr);
     if (g->features & 1ull << VIRTIO_NET_F_MQ) {
         pairs = vpg_net_config(g, offsetof(struct virtio_net_config, max_virtqueue_pairs));
     }

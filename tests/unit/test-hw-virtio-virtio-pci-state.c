@@ -23,6 +23,9 @@ static const VirtioPciRigConfig packed = { .pairs = 1, .wanted = CTRL | PACKED |
 static const VirtioPciRigConfig legacy = { .pairs = 1, .wanted = CTRL, .legacy = true };
 static const VirtioPciRigConfig msix = { .pairs = 1, .wanted = CTRL | EVENT, .msix = true };
 static const VirtioPciRigConfig offloads = { .pairs = 1, .wanted = CTRL | OFFLOADS };
+static const VirtioPciRigConfig hash = {
+    .pairs = 1, .wanted = CTRL | BIT(VIRTIO_NET_F_HASH_REPORT) | BIT(VIRTIO_F_VERSION_1),
+};
 static const VirtioPciRigConfig pairs2 = { .pairs = 2, .wanted = CTRL | MQ, .msix = true };
 static const VirtioPciRigConfig pairs4 = { .pairs = 4, .wanted = CTRL | MQ | PACKED };
 static const VirtioPciRigConfig pairs8 = { .pairs = 8, .wanted = CTRL | MQ | EVENT };
@@ -182,6 +185,21 @@ static void test_offloads(VirtioPciRig *r, gconstpointer data)
     g_assert_cmpuint(fake_netdev_offload(r->nd), ==, NETDEV_CSUM4 | NETDEV_CSUM6);
 }
 
+/* move() compares what the other one has of it. */
+static void test_hash(VirtioPciRig *r, gconstpointer data)
+{
+    uint8_t config[4 + 8 + 1 + 40] = { VIRTIO_NET_RSS_HASH_TYPE_IPv4 };
+
+    config[12] = 40;
+    memset(config + 13, 0x5a, 40);
+    vpg_start(&r->g);
+    g_assert_true(r->g.features & BIT(VIRTIO_NET_F_HASH_REPORT));
+    g_assert_cmpuint(vpg_command(&r->g, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_HASH_CONFIG, config,
+                                 sizeof(config)), ==, VIRTIO_NET_OK);
+    move(r);
+    move(r);
+}
+
 static void test_interrupts(VirtioPciRig *r, gconstpointer data)
 {
     g_autofree FakePkt *in = g_new0(FakePkt, 1);
@@ -323,11 +341,13 @@ int main(int argc, char **argv)
     ADD("pairs/no-mq", no_mq, test_no_mq);
     ADD("set/filter", modern, test_filter);
     ADD("set/offloads", offloads, test_offloads);
+    ADD("set/hash", hash, test_hash);
     ADD("set/interrupts", msix, test_interrupts);
     ADD("set/nothing", modern, test_without_driver);
     ADD("wrong/cut", modern, test_cut);
     ADD("wrong/cut-packed", packed, test_cut);
     ADD("wrong/flipped", msix, test_flipped);
+    ADD("wrong/cut-hash", hash, test_cut);
     ADD("wrong/flipped-packed", packed, test_flipped);
     ADD("wrong/pairs", few_vectors, test_other_pairs);
     ADD("wrong/version", modern, test_version);
