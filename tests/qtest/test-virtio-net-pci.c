@@ -38,6 +38,7 @@ typedef struct Fixture {
     QTest *qt;
     VirtioPciGuest g;
     int other;             /* the socket's end; -1: there is a tap */
+    int given;             /* that of the program */
     HostTap *tap;
 } Fixture;
 
@@ -77,8 +78,8 @@ static void line_idle(void *opaque)
     g_usleep(200);
 }
 
-/* The program's file of the guest's memory, by its name. */
-static uint8_t *map_ram(const QTest *qt)
+/* The program's file of the guest's memory, by its name; where @at is, if that is not NULL. */
+static uint8_t *map_ram(const QTest *qt, uint8_t *at)
 {
     g_autofree char *dir = g_strdup_printf("/proc/%d/fd", (int)qtest_pid(qt));
     g_autoptr(GDir) fds = g_dir_open(dir, 0, NULL);
@@ -89,31 +90,34 @@ static uint8_t *map_ram(const QTest *qt)
         g_autofree char *path = g_build_filename(dir, name, NULL);
         g_autofree char *to = g_file_read_link(path, NULL);
         int fd;
-        void *at;
+        void *ram;
 
         if (g_strcmp0(to, "/memfd:ram (deleted)") != 0) {
             continue;
         }
         fd = open(path, O_RDWR | O_CLOEXEC);
         g_assert_cmpint(fd, >=, 0);
-        at = mmap(NULL, VPG_RAM, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        g_assert_true(at != MAP_FAILED);
+        ram = mmap(at, VPG_RAM, PROT_READ | PROT_WRITE, MAP_SHARED | (at ? MAP_FIXED : 0), fd, 0);
+        g_assert_true(ram != MAP_FAILED);
         close(fd);
-        return at;
+        return ram;
     }
     g_assert_not_reached();
 }
 
 /* --- life --- */
 
-static char *netdev_of_socket(Fixture *f, int *ret_fd)
+/* The program's end stays ours, too: another program can have it. */
+static char *netdev_of_socket(Fixture *f)
 {
     int fd[2];
 
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_DGRAM, 0, fd), ==, 0);
-    f->other = fd[1];
-    *ret_fd = fd[0];
-    return g_strdup_printf("dgram,id=n0,local.type=fd,local.str=%d", fd[0]);
+    if (f->other < 0) {
+        g_assert_cmpint(socketpair(AF_UNIX, SOCK_DGRAM, 0, fd), ==, 0);
+        f->other = fd[1];
+        f->given = fd[0];
+    }
+    return g_strdup_printf("dgram,id=n0,local.type=fd,local.str=%d", f->given);
 }
 
 static char *netdev_of_tap(Fixture *f, unsigned pairs)
@@ -127,22 +131,26 @@ static char *netdev_of_tap(Fixture *f, unsigned pairs)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-static void start(Fixture *f, const Case *c)
+/* Another program with such a device; @more: options of its own. */
+static QTest *start_program(Fixture *f, const Case *c, const char *more)
 {
-    int fd = -1;
-    g_autofree char *netdev = c->pairs ? netdev_of_tap(f, c->pairs) : netdev_of_socket(f, &fd);
+    g_autofree char *netdev = c->pairs ? netdev_of_tap(f, c->pairs) : netdev_of_socket(f);
     g_autofree char *args = g_strdup_printf(
-        "-machine pc -netdev %s -device virtio-net-pci,id=nic0,netdev=n0,addr=%u%s", netdev, SLOT,
-        c->options);
+        "-machine pc -m 16 -netdev %s -device virtio-net-pci,id=nic0,netdev=n0,addr=%u%s %s",
+        netdev, SLOT, c->options, more);
+    QTest *qt = qtest_start(f->tap ? f->tap->fd : &f->given, MAX(c->pairs, 1), args);
 
-    f->qt = qtest_start(f->tap ? f->tap->fd : &fd, MAX(c->pairs, 1), args);
     if (f->tap) {
         host_tap_close_fds(f->tap);
-    } else {
-        close(fd);
     }
+    return qt;
+}
+
+static void start(Fixture *f, const Case *c)
+{
+    f->qt = start_program(f, c, "");
     f->g = (VirtioPciGuest){
-        .a = { line_read, line_write, line_idle, f, map_ram(f->qt) },
+        .a = { line_read, line_write, line_idle, f, map_ram(f->qt, NULL) },
         .slot = SLOT, .legacy = c->legacy, .msix = c->msix, .wanted = c->wanted,
     };
     vpg_find(&f->g);
@@ -170,6 +178,7 @@ static void teardown(Fixture *f, gconstpointer data)
         host_tap_free(f->tap);
     } else {
         close(f->other);
+        close(f->given);
     }
 }
 
@@ -227,12 +236,27 @@ static void test_packets(Fixture *f, gconstpointer data)
     }
 }
 
+static void pass_all(Fixture *f, unsigned n)
+{
+    uint8_t frame[VPG_PACKET], got[4096];
+    struct virtio_net_hdr hdr;
+
+    host_tap_wait_running(f->tap);
+    for (unsigned pair = 0; pair < n; pair++) {
+        frame_make(frame, 16 * n + pair);
+        vpg_send(&f->g, pair, frame, 100);
+        do {
+            size_t len = host_tap_recv(f->tap, &hdr, got, WAIT_MS);
+
+            g_assert_cmpuint(len, !=, 0);
+        } while (memcmp(got, frame, 100) != 0); /* the kernel has frames of its own */
+    }
+}
+
 /* From all pairs, in any number that the control queue sets. */
 static void test_pairs(Fixture *f, gconstpointer data)
 {
     const Case *c = data;
-    uint8_t frame[VPG_PACKET], got[4096];
-    struct virtio_net_hdr hdr;
 
     if (!f->qt) {
         return; /* skipped */
@@ -241,16 +265,7 @@ static void test_pairs(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->g.n_rings, ==, 2 * c->pairs + 1);
     for (unsigned n = 1; n <= c->pairs; n *= 2) {
         g_assert_cmpuint(vpg_set_pairs(&f->g, (uint16_t)n), ==, VIRTIO_NET_OK);
-        host_tap_wait_running(f->tap);
-        for (unsigned pair = 0; pair < n; pair++) {
-            frame_make(frame, 16 * n + pair);
-            vpg_send(&f->g, pair, frame, 100);
-            do {
-                size_t len = host_tap_recv(f->tap, &hdr, got, WAIT_MS);
-
-                g_assert_cmpuint(len, !=, 0);
-            } while (memcmp(got, frame, 100) != 0); /* the kernel has frames of its own */
-        }
+        pass_all(f, n);
     }
     g_assert_cmpuint(vpg_set_pairs(&f->g, (uint16_t)(c->pairs + 1)), ==, VIRTIO_NET_ERR);
 }
@@ -346,6 +361,55 @@ static void test_hot_plug(Fixture *f, gconstpointer data)
     }
 }
 
+/* --- it goes to another program, and its driver with it --- */
+
+static void migrate(Fixture *f, const Case *c)
+{
+    g_autofree char *dir = g_dir_make_tmp("ringtap-test-XXXXXX", NULL);
+    g_autofree char *uri = g_strdup_printf("unix:%s/m", dir);
+    g_autofree char *incoming = g_strdup_printf("-incoming %s", uri);
+    HostTap *tap = f->tap;
+    QTest *to = start_program(f, c, incoming);
+
+    json_object_put(qtest_qmp_ok(f->qt, "{'execute': 'migrate', 'arguments': {'uri': '%s'}}", uri));
+    json_object_put(qtest_event(to, "RESUME"));
+    qtest_stop(f->qt);
+    f->qt = to;
+    map_ram(to, f->g.a.ram);
+    if (tap) {
+        host_tap_free(tap);
+    }
+    g_assert_cmpint(rmdir(dir), ==, 0);
+}
+
+static void test_migrate(Fixture *f, gconstpointer data)
+{
+    vpg_start(&f->g);
+    for (unsigned i = 0; i < 4; i++) {
+        there_and_back(f, i);
+        vpg_post(&f->g, 0, 20); /* they are filled there */
+        flood(f);
+        migrate(f, data);
+        there_and_back(f, 100 + i);
+    }
+}
+
+static void test_migrate_pairs(Fixture *f, gconstpointer data)
+{
+    const Case *c = data;
+
+    if (!f->qt) {
+        return; /* skipped */
+    }
+    vpg_start(&f->g);
+    for (unsigned n = 1; n <= c->pairs; n *= 2) {
+        g_assert_cmpuint(vpg_set_pairs(&f->g, (uint16_t)n), ==, VIRTIO_NET_OK);
+        pass_all(f, n);
+        migrate(f, c);
+        pass_all(f, n);
+    }
+}
+
 static const Case modern = { "", CTRL, .legacy = false };
 static const Case packed = { ",packed=on,disable-legacy=on", CTRL | PACKED | EVENT };
 static const Case legacy = { ",disable-modern=on", CTRL, .legacy = true };
@@ -377,5 +441,12 @@ int main(int argc, char **argv)
     ADD("reset/packed", packed, test_reset);
     ADD("reset/legacy", legacy, test_reset);
     ADD("hot-plug", modern, test_hot_plug);
+    ADD("migrate/modern", modern, test_migrate);
+    ADD("migrate/packed", packed, test_migrate);
+    ADD("migrate/legacy-msix", legacy_msix, test_migrate);
+    ADD("migrate/pairs-1", pairs1, test_migrate_pairs);
+    ADD("migrate/pairs-2", pairs2, test_migrate_pairs);
+    ADD("migrate/pairs-4", pairs4, test_migrate_pairs);
+    ADD("migrate/pairs-8", pairs8, test_migrate_pairs);
     return g_test_run();
 }
