@@ -127,32 +127,36 @@ static void run_close(Run *r)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    Run r = { .wire = g_byte_array_new(), .pieces = g_byte_array_new(), .s.ended_fd = -1 };
+    Run *r = g_aligned_alloc0(1, sizeof(*r), 64); /* a sanitizer's stack has less */
     FuzzInput in = { data, size };
     guint at = 0;
     uint32_t len;
 
-    while (in.size > 0 && r.wire->len < WIRE_MAX) {
+    r->wire = g_byte_array_new();
+    r->pieces = g_byte_array_new();
+    r->s.ended_fd = -1;
+    while (in.size > 0 && r->wire->len < WIRE_MAX) {
         Record record;
 
         fuzz_take(&in, &record, sizeof(record));
-        if (r.wire->len == 0) {
-            r.nd.short_frames = record.exact & 2;
+        if (r->wire->len == 0) {
+            r->nd.short_frames = record.exact & 2;
         }
-        run_add(&r, &record);
+        run_add(r, &record);
     }
-    run_open(&r);
-    for (guint i = 0, written = 0; written < r.wire->len && !r.s.ended; i++) {
-        uint32_t piece = r.pieces->data[i % r.pieces->len];
-        size_t n = MIN((size_t)piece * piece * piece * piece + 1, r.wire->len - written);
-        ssize_t sent = send(r.other, r.wire->data + written, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    run_open(r);
+    for (guint i = 0, written = 0; written < r->wire->len && !r->s.ended; i++) {
+        uint32_t piece = r->pieces->data[i % r->pieces->len];
+        size_t n = MIN((size_t)piece * piece * piece * piece + 1, r->wire->len - written);
+        ssize_t sent = send(r->other, r->wire->data + written, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 
         g_assert_cmpint(sent, >, 0);
         written += (guint)sent;
-        read_all(&r, written);
-        g_assert_false(expect_frame(&r, written, &at, &len));
-        g_assert_true(r.s.ended == r.wrong);
+        read_all(r, written);
+        g_assert_false(expect_frame(r, written, &at, &len));
+        g_assert_true(r->s.ended == r->wrong);
     }
-    run_close(&r);
+    run_close(r);
+    g_aligned_free(r);
     return 0;
 }
