@@ -35,7 +35,16 @@ typedef enum MigrationStatus {
 
 typedef struct MigrationJob MigrationJob;
 
+/* Without effect: nothing is sent while the guest runs. */
+typedef struct MigrationParameters {
+    uint64_t max_bandwidth;  /* bytes a second */
+    bool has_max_bandwidth;
+    uint64_t downtime_limit; /* milliseconds */
+    bool has_downtime_limit;
+} MigrationParameters;
+
 typedef struct Migration {
+    MigrationParameters parameters;
     MigrationStatus status;
     char *error;                 /* why it FAILED */
     bool incoming;               /* the last one, or what we wait for */

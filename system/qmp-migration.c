@@ -61,6 +61,44 @@ static bool migrate_set_capabilities(void *opaque, QmpMonitor *m, const void *ar
     return true;
 }
 
+/* --- parameters: remembered, for callers that set them before they migrate --- */
+
+static const OptMember parameter_members[] = {
+    { "max-bandwidth", OPT_UINT64, offsetof(MigrationParameters, max_bandwidth),
+      offsetof(MigrationParameters, has_max_bandwidth) },
+    { "downtime-limit", OPT_UINT64, offsetof(MigrationParameters, downtime_limit),
+      offsetof(MigrationParameters, has_downtime_limit) },
+    { 0 },
+};
+static const OptTable set_parameters_args = { "migrate-set-parameters",
+                                              sizeof(MigrationParameters), parameter_members };
+static const OptTable parameters_table = { "MigrationParameters", sizeof(MigrationParameters),
+                                           parameter_members };
+static const OptMember parameters_result = { .type = OPT_STRUCT, .table = &parameters_table };
+
+static bool migrate_set_parameters(void *opaque, QmpMonitor *m, const void *args, void *ret,
+                                   GError **error)
+{
+    MigrationParameters *now = &((System *)opaque)->migration.parameters;
+    const MigrationParameters *set = args;
+
+    if (set->has_max_bandwidth) {
+        now->max_bandwidth = set->max_bandwidth;
+    }
+    if (set->has_downtime_limit) {
+        now->downtime_limit = set->downtime_limit;
+    }
+    return true;
+}
+
+static bool query_migrate_parameters(void *opaque, QmpMonitor *m, const void *args, void *ret,
+                                     GError **error)
+{
+    *(MigrationParameters **)ret = g_memdup2(&((const System *)opaque)->migration.parameters,
+                                             sizeof(MigrationParameters));
+    return true;
+}
+
 /* --- query-migrate, MIGRATION --- */
 
 static const char *const status_names[] = {
@@ -243,6 +281,8 @@ void qmp_migration_register(System *s)
         { "query-migrate", NULL, &migration_result, query_migrate },
         { "query-migrate-capabilities", NULL, &capabilities_result, query_migrate_capabilities },
         { "migrate-set-capabilities", &capabilities_args, .run = migrate_set_capabilities },
+        { "migrate-set-parameters", &set_parameters_args, .run = migrate_set_parameters },
+        { "query-migrate-parameters", NULL, &parameters_result, query_migrate_parameters },
         { 0 },
     };
     static const HmpCommand hmp[] = {
@@ -250,6 +290,12 @@ void qmp_migration_register(System *s)
         { 0 },
     };
 
+    s->migration.parameters = (MigrationParameters){ /* QEMU's */
+        .max_bandwidth = 128u << 20,
+        .has_max_bandwidth = true,
+        .downtime_limit = 300,
+        .has_downtime_limit = true,
+    };
     qmp_register(s->qmp, commands, s);
     qmp_register_events(s->qmp, events);
     qmp_register_hmp(s->qmp, hmp, s);

@@ -97,6 +97,9 @@ def test_migration_is_asked_for_only():
                        capabilities=[{'capability': 'x', 'state': True}]).endswith(
                            "does not accept value 'x'")
         assert q.command('query-migrate') == {}
+        assert q.command('migrate-set-parameters', downtime_limit=500) == {}
+        assert q.command('query-migrate-parameters') == {'max-bandwidth': 128 << 20,
+                                                         'downtime-limit': 500}
 
 
 def test_nothing_of_the_kind():
