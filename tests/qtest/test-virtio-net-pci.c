@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "frames.h"
 #include "host-tap.h"
 #include "netns.h"
 #include "qtest.h"
@@ -238,7 +239,8 @@ static void test_packets(Fixture *f, gconstpointer data)
 
 static void pass_all(Fixture *f, unsigned n)
 {
-    uint8_t frame[VPG_PACKET], got[4096];
+    g_autofree uint8_t *got = g_malloc(FRAME_MAX);
+    uint8_t frame[VPG_PACKET];
     struct virtio_net_hdr hdr;
 
     host_tap_wait_running(f->tap);
