@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #include "migration/stream.h"
 #include "util/fd.h"
+#include "util/options.h"
 #include "util/socket-address.h"
 
 #define BUFFER_LEN 65536u
@@ -41,6 +43,8 @@ typedef enum UriKind { URI_SOCKET, URI_FD, URI_FILE } UriKind;
 typedef struct Uri {
     UriKind kind;
     const char *rest; /* of FD and FILE */
+    char *path;       /* of FILE */
+    uint64_t offset;  /* in it */
     SocketAddress address;
     UnixSocketAddress un;
     InetSocketAddress inet;
@@ -63,6 +67,31 @@ static bool uri_parse_tcp(Uri *u, const char *rest, GError **error)
     return true;
 }
 
+#define OFFSET_OPTION ",offset="
+
+/* A path may have a comma, so what it ends with counts, as in QEMU. */
+static bool uri_parse_file(Uri *u, const char *rest, GError **error)
+{
+    const char *option = strstr(rest, OFFSET_OPTION);
+
+    u->kind = URI_FILE;
+    if (option && !opt_parse_size(option + strlen(OFFSET_OPTION), 'B', &u->offset)) {
+        return migration_set_error(error, "file URI has bad offset %s",
+                                   option + strlen(OFFSET_OPTION));
+    }
+    if (u->offset > INT64_MAX) {
+        return migration_set_error(error, "file offset %" PRIu64 " is too large", u->offset);
+    }
+    u->path = option ? g_strndup(rest, (gsize)(option - rest)) : g_strdup(rest);
+    return true;
+}
+
+static void uri_done(Uri *u)
+{
+    g_free(u->host);
+    g_free(u->path);
+}
+
 static bool uri_parse(Uri *u, const char *uri, GError **error)
 {
     const char *colon = strchr(uri, ':');
@@ -83,8 +112,7 @@ static bool uri_parse(Uri *u, const char *uri, GError **error)
         return true;
     }
     if (len == 4 && memcmp(uri, "file", len) == 0) {
-        u->kind = URI_FILE;
-        return true;
+        return uri_parse_file(u, rest, error);
     }
     return migration_set_error(error, "unknown migration protocol: %s", uri);
 }
@@ -118,13 +146,13 @@ void migration_channel_cancel(MigrationChannel *c)
     (void)eventfd_write(c->cancel_fd, 1);
 }
 
-static int given_fd(const char *text, MigrationFdByName *by_name, void *opaque, GError **error)
+static int given_fd(const char *text, const MigrationFiles *files, GError **error)
 {
     uint64_t n;
     int fd;
 
-    if (by_name && !g_ascii_isdigit(text[0])) {
-        fd = by_name(opaque, text);
+    if (files->by_name && !g_ascii_isdigit(text[0])) {
+        fd = files->by_name(files->opaque, text);
         if (fd < 0) {
             migration_set_error(error, "File descriptor named '%s' has not been found", text);
         }
@@ -143,14 +171,40 @@ static int given_fd(const char *text, MigrationFdByName *by_name, void *opaque, 
     return fd;
 }
 
-static int open_file(const char *path, int flags, GError **error)
+static int open_path(const char *path, const MigrationFiles *files, int flags)
 {
-    int fd = open(path, flags | O_CLOEXEC, 0660);
+    int fd;
+
+    if (files->fd_sets && fd_sets_names(path)) {
+        return fd_sets_open(files->fd_sets, path, flags);
+    }
+    fd = open(path, flags | O_CLOEXEC, 0660);
+    return fd < 0 ? -errno : fd;
+}
+
+/* What is no file on a disk has no length that could be cut, and no place but the present one. */
+static bool go_to_offset(const Uri *u, int fd, bool out, GError **error)
+{
+    if (out && ftruncate(fd, (off_t)u->offset) < 0 && errno != EINVAL) {
+        return migration_set_error(error, "failed to truncate migration file to offset %" PRIx64
+                                   ": %s", u->offset, g_strerror(errno));
+    }
+    if (lseek(fd, (off_t)u->offset, SEEK_SET) < 0 && (errno != ESPIPE || u->offset > 0)) {
+        return migration_set_error(error, "failed to seek to offset %" PRIx64 ": %s", u->offset,
+                                   g_strerror(errno));
+    }
+    return true;
+}
+
+static int open_file(const Uri *u, const MigrationFiles *files, bool out, GError **error)
+{
+    AUTO_FD int fd = open_path(u->path, files, out ? O_WRONLY | O_CREAT : O_RDONLY);
 
     if (fd < 0) {
-        migration_set_error(error, "Could not open '%s': %s", path, g_strerror(errno));
+        migration_set_error(error, "Could not open '%s': %s", u->path, g_strerror(-fd));
+        return -1;
     }
-    return fd;
+    return go_to_offset(u, fd, out, error) ? g_steal_fd(&fd) : -1;
 }
 
 static int connect_socket(const Uri *u, GError **error)
@@ -173,7 +227,7 @@ static int connect_socket(const Uri *u, GError **error)
     return fd;
 }
 
-MigrationChannel *migration_channel_out(const char *uri, MigrationFdByName *by_name, void *opaque,
+MigrationChannel *migration_channel_out(const char *uri, const MigrationFiles *files,
                                         GError **error)
 {
     Uri u;
@@ -187,13 +241,13 @@ MigrationChannel *migration_channel_out(const char *uri, MigrationFdByName *by_n
         fd = connect_socket(&u, error);
         break;
     case URI_FD:
-        fd = given_fd(u.rest, by_name, opaque, error);
+        fd = given_fd(u.rest, files, error);
         break;
     case URI_FILE:
-        fd = open_file(u.rest, O_WRONLY | O_CREAT | O_TRUNC, error);
+        fd = open_file(&u, files, true, error);
         break;
     }
-    g_free(u.host);
+    uri_done(&u);
     return fd < 0 ? NULL : channel_new(fd);
 }
 
@@ -315,7 +369,7 @@ static gboolean listener_is_ready(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
-MigrationListener *migration_listen(const char *uri, MigrationFdByName *by_name, void *names,
+MigrationListener *migration_listen(const char *uri, const MigrationFiles *files,
                                     MigrationArrived *arrived, void *opaque, GError **error)
 {
     MigrationListener *l = g_new0(MigrationListener, 1);
@@ -334,13 +388,13 @@ MigrationListener *migration_listen(const char *uri, MigrationFdByName *by_name,
         fd = l->fd = socket_address_listen(&u.address, &l->bound, error);
         break;
     case URI_FD:
-        fd = given_fd(u.rest, by_name, names, error);
+        fd = given_fd(u.rest, files, error);
         break;
     case URI_FILE:
-        fd = open_file(u.rest, O_RDONLY, error);
+        fd = open_file(&u, files, false, error);
         break;
     }
-    g_free(u.host);
+    uri_done(&u);
     if (fd < 0) {
         migration_listener_free(l);
         return NULL;

@@ -117,13 +117,14 @@ static bool out_is_possible(System *s, GError **error)
 bool migration_out(System *s, const char *uri, MigrationFdByName *by_name, void *opaque,
                    GError **error)
 {
+    const MigrationFiles files = { by_name, opaque, s->fd_sets };
     Migration *m = &s->migration;
     MigrationChannel *c;
 
     if (!out_is_possible(s, error)) {
         return false;
     }
-    c = migration_channel_out(uri, by_name, opaque, error);
+    c = migration_channel_out(uri, &files, error);
     if (!c) {
         return false;
     }
@@ -226,6 +227,7 @@ static void in_arrived(void *opaque, MigrationChannel *c)
 bool migration_in(System *s, const char *uri, MigrationFdByName *by_name, void *opaque,
                   GError **error)
 {
+    const MigrationFiles files = { by_name, opaque, s->fd_sets };
     Migration *m = &s->migration;
 
     if (s->state != RUN_INMIGRATE) {
@@ -234,7 +236,7 @@ bool migration_in(System *s, const char *uri, MigrationFdByName *by_name, void *
     if (migration_is_under_way(m)) {
         return system_set_error(error, "The incoming migration has already been started");
     }
-    m->listener = migration_listen(uri, by_name, opaque, in_arrived, s, error);
+    m->listener = migration_listen(uri, &files, in_arrived, s, error);
     if (!m->listener) {
         return false;
     }

@@ -63,7 +63,7 @@ bool migration_set_incoming(struct System *s, const char *arg, GError **error); 
 bool migration_start(struct System *s, GError **error);
 bool migration_is_under_way(const Migration *m);
 
-/* @by_name, with @opaque, as in migration_channel_out(). */
+/* @by_name, with @opaque, as in MigrationFiles. */
 bool migration_out(struct System *s, const char *uri, MigrationFdByName *by_name, void *opaque,
                    GError **error);
 bool migration_in(struct System *s, const char *uri, MigrationFdByName *by_name, void *opaque,

@@ -3,7 +3,8 @@
  *
  *     unix:PATH, tcp:HOST:PORT    a socket: out connects, in listens and takes one peer
  *     fd:NUMBER, fd:NAME          a descriptor that was inherited, or passed by getfd
- *     file:PATH                   a file: out makes it anew
+ *     file:PATH                   a file: out makes it anew; /dev/fdset/N is one that is open
+ *     file:PATH,offset=N          the same from there on; what is before it stays
  *
  * To open is the main thread's; to read and write another's, which may wait.
  *
@@ -16,13 +17,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "util/fd-set.h"
+
 /* The descriptor that has this name, the caller's from now on; -1: there is none. */
 typedef int MigrationFdByName(void *opaque, const char *name);
 
+/* What words of a user's may refer to. */
+typedef struct MigrationFiles {
+    MigrationFdByName *by_name; /* NULL: there are numbers only */
+    void *opaque;               /* by_name's */
+    const FdSets *fd_sets;      /* NULL: there are none */
+} MigrationFiles;
+
 typedef struct MigrationChannel MigrationChannel;
 
-/* To write to. @by_name may be NULL: there are numbers only. */
-MigrationChannel *migration_channel_out(const char *uri, MigrationFdByName *by_name, void *opaque,
+/* To write to. */
+MigrationChannel *migration_channel_out(const char *uri, const MigrationFiles *files,
                                         GError **error);
 void migration_channel_free(MigrationChannel *c); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MigrationChannel, migration_channel_free)
@@ -40,8 +50,7 @@ typedef struct MigrationListener MigrationListener;
 /* With a channel to read from, the callee's; from the main loop. It may free the listener. */
 typedef void MigrationArrived(void *opaque, MigrationChannel *c);
 
-/* @by_name with @names, @arrived with @opaque. */
-MigrationListener *migration_listen(const char *uri, MigrationFdByName *by_name, void *names,
+MigrationListener *migration_listen(const char *uri, const MigrationFiles *files,
                                     MigrationArrived *arrived, void *opaque, GError **error);
 void migration_listener_free(MigrationListener *l); /* also in arrived(); NULL is fine */
 

@@ -7,6 +7,7 @@ Usage: test-migrate.py RINGTAP-WITH-TOY"""
 import os
 import socket
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,8 +22,8 @@ TOYS = ('-device', 'toy,id=toy0,spring=spring0,speed=3',
         '-device', 'toy,id=toy1,spring=spring1')
 
 
-def machine(*args, name='none', toys=TOYS):
-    r = Ringtap(BINARY, '-machine', name, '-nodefaults', *toys, *args)
+def machine(*args, name='none', toys=TOYS, **kwargs):
+    r = Ringtap(BINARY, '-machine', name, '-nodefaults', *toys, *args, **kwargs)
     q = r.qmp()
     q.command('migrate-set-capabilities', capabilities=[{'capability': 'events', 'state': True}])
     return r, q
@@ -92,6 +93,27 @@ def test_file():
         with target:
             wait_for(lambda: other.command('query-status')['status'] == 'running', 'its state')
             was_wound(other)
+
+
+def test_descriptors_of_a_file():
+    """As libvirt has it saved: behind a header of its own, into a file that it opened."""
+    with tempfile.NamedTemporaryFile() as f:
+        f.write(b'a header')
+        f.flush()
+        out, back = os.open(f.name, os.O_WRONLY), os.open(f.name, os.O_RDONLY)
+        uri = 'file:/dev/fdset/7,offset=4096'
+        r, q = machine('-add-fd', f'fd={out},set=7', pass_fds=[out])
+        with r:
+            wind_while_stopped(q)
+            q.command('migrate', uri=uri)
+            wait_for(lambda: q.command('query-migrate')['status'] == 'completed', 'the end')
+        assert Path(f.name).read_bytes().startswith(b'a header\0')
+        target, other = machine('-add-fd', f'fd={back},set=7', '-incoming', uri, pass_fds=[back])
+        with target:
+            wait_for(lambda: other.command('query-status')['status'] == 'running', 'its state')
+            was_wound(other)
+        os.close(out)
+        os.close(back)
 
 
 def test_descriptors():

@@ -5,9 +5,12 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define LONG (300u * 1024) /* more than a socket takes at once */
+
+static const MigrationFiles none;
 
 typedef struct Fixture {
     char *dir;
@@ -46,7 +49,7 @@ static void listen_at(Fixture *f)
 {
     GError *error = NULL;
 
-    f->listener = migration_listen(f->uri, NULL, NULL, arrived, f, &error);
+    f->listener = migration_listen(f->uri, &none, arrived, f, &error);
     g_assert_no_error(error);
 }
 
@@ -105,14 +108,23 @@ static void test_unix(void)
 
     up(&f, "unix");
     listen_at(&f);
-    out = migration_channel_out(f.uri, NULL, NULL, NULL);
+    out = migration_channel_out(f.uri, &none, NULL);
     g_assert_nonnull(out);
     wait_for_channel(&f);
-    g_assert_null(migration_channel_out(f.uri, NULL, NULL, NULL)); /* one peer is all */
+    g_assert_null(migration_channel_out(f.uri, &none, NULL)); /* one peer is all */
     thread = g_thread_new("writer", write_long_and_end, out);
     expect_long(f.in);
     g_thread_join(thread);
     down(&f);
+}
+
+static int reopen(int fd, int flags)
+{
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
+
+    fd = open(path, flags | O_CLOEXEC);
+    g_assert_cmpint(fd, >=, 0);
+    return fd;
 }
 
 static void test_file(void)
@@ -121,13 +133,47 @@ static void test_file(void)
     Fixture f;
 
     up(&f, "file");
-    out = migration_channel_out(f.uri, NULL, NULL, NULL);
+    out = migration_channel_out(f.uri, &none, NULL);
     g_assert_nonnull(out);
     (void)write_long_and_end(out);
     listen_at(&f);
     g_assert_null(f.in); /* not before the main loop runs */
     wait_for_channel(&f);
     expect_long(f.in);
+    down(&f);
+}
+
+/* A file whose first part is somebody else's, by a descriptor of it. */
+static void test_file_offset(void)
+{
+    static const char head[] = "the first 4096 bytes are a header";
+    int fd = memfd_create("image", MFD_CLOEXEC);
+    g_autofree char *text = g_malloc0(4096 + LONG + 1);
+    g_autoptr(GError) error = NULL;
+    FdSets *sets = fd_sets_new();
+    const MigrationFiles files = { .fd_sets = sets };
+    MigrationChannel *out;
+    int64_t id;
+    Fixture f;
+
+    up(&f, "file");
+    g_assert_cmpint(pwrite(fd, head, sizeof(head), 0), ==, sizeof(head));
+    g_assert_cmpint(ftruncate(fd, 4 << 20), ==, 0); /* what was there goes */
+    g_assert_true(fd_sets_add(sets, fd, 3, NULL, &id, NULL));
+    out = migration_channel_out("file:/dev/fdset/3,offset=4k", &files, &error);
+    g_assert_null(out); /* for writing alone */
+    g_assert_cmpstr(error->message, ==, "Could not open '/dev/fdset/3': Permission denied");
+    g_assert_true(fd_sets_add(sets, reopen(fd, O_WRONLY), 3, NULL, &id, NULL));
+    g_assert_true(fd_sets_add(sets, reopen(fd, O_RDONLY), 3, NULL, &id, NULL));
+    out = migration_channel_out("file:/dev/fdset/3,offset=4k", &files, NULL);
+    g_assert_nonnull(out);
+    (void)write_long_and_end(out);
+    g_assert_cmpint(pread(fd, text, 4096 + LONG + 1, 0), ==, 4096 + LONG);
+    g_assert_cmpstr(text, ==, head);
+    f.listener = migration_listen("file:/dev/fdset/3,offset=0x1000", &files, arrived, &f, NULL);
+    wait_for_channel(&f);
+    expect_long(f.in);
+    fd_sets_free(sets);
     down(&f);
 }
 
@@ -141,21 +187,22 @@ static int pipe_end(void *opaque, const char *name)
 static void test_descriptors_by_name(void)
 {
     g_autoptr(GError) error = NULL;
+    int ends[2];
+    const MigrationFiles by_name = { .by_name = pipe_end, .opaque = ends };
     MigrationChannel *out;
     GThread *thread;
     Fixture f;
-    int ends[2];
 
     up(&f, "fd");
     g_assert_cmpint(pipe2(ends, O_CLOEXEC), ==, 0);
-    out = migration_channel_out("fd:writer", pipe_end, ends, NULL);
+    out = migration_channel_out("fd:writer", &by_name, NULL);
     g_assert_nonnull(out);
-    f.listener = migration_listen("fd:reader", pipe_end, ends, arrived, &f, NULL);
+    f.listener = migration_listen("fd:reader", &by_name, arrived, &f, NULL);
     wait_for_channel(&f);
     thread = g_thread_new("writer", write_long_and_end, out);
     expect_long(f.in);
     g_thread_join(thread);
-    g_assert_null(migration_channel_out("fd:none", pipe_end, ends, &error));
+    g_assert_null(migration_channel_out("fd:none", &by_name, &error));
     g_assert_cmpstr(error->message, ==, "File descriptor named 'none' has not been found");
     down(&f);
 }
@@ -164,7 +211,7 @@ static void test_descriptor_by_number(void)
 {
     int fd = dup(STDOUT_FILENO); /* is inherited, as it is not closed by an exec */
     g_autofree char *uri = g_strdup_printf("fd:%d", fd);
-    MigrationChannel *c = migration_channel_out(uri, NULL, NULL, NULL);
+    MigrationChannel *c = migration_channel_out(uri, &none, NULL);
 
     g_assert_nonnull(c);
     migration_channel_free(c);
@@ -211,7 +258,7 @@ static void test_cancel(void)
 
     up(&f, "unix");
     listen_at(&f);
-    out = migration_channel_out(f.uri, NULL, NULL, NULL);
+    out = migration_channel_out(f.uri, &none, NULL);
     wait_for_channel(&f);
     reader = g_thread_new("reader", read_one, f.in);
     expect_cancelled(reader, g_steal_pointer(&f.in));
@@ -220,7 +267,7 @@ static void test_cancel(void)
 
     up(&f, "unix");
     listen_at(&f);
-    out = migration_channel_out(f.uri, NULL, NULL, NULL);
+    out = migration_channel_out(f.uri, &none, NULL);
     wait_for_channel(&f);
     writer = g_thread_new("writer", write_for_ever, out); /* that nobody reads */
     expect_cancelled(writer, out);
@@ -235,7 +282,7 @@ static void test_peer_goes(void)
 
     up(&f, "unix");
     listen_at(&f);
-    out = migration_channel_out(f.uri, NULL, NULL, NULL);
+    out = migration_channel_out(f.uri, &none, NULL);
     wait_for_channel(&f);
     g_clear_pointer(&f.in, migration_channel_free);
     error = write_for_ever(out);
@@ -255,7 +302,7 @@ static void test_listener_goes(void)
     listen_at(&f);
     down(&f); /* its socket as well */
     up(&f, "file");
-    g_assert_null(migration_listen(f.uri, NULL, NULL, arrived, &f, NULL));
+    g_assert_null(migration_listen(f.uri, &none, arrived, &f, NULL));
     down(&f);
 }
 
@@ -277,6 +324,11 @@ static void test_errors(void)
         { "fd:99999999999", NULL, "Invalid file descriptor number '99999999999'" },
         { "fd:1", NULL, "Can't use file descriptor 1: it was not inherited, or is in use" },
         { "fd:1000", NULL, "Can't use file descriptor 1000: it was not inherited, or is in use" },
+        { "file:/x,offset=", NULL, "file URI has bad offset " },
+        { "file:/x,offset=-1", NULL, "file URI has bad offset -1" },
+        { "file:/x,offset=1x", NULL, "file URI has bad offset 1x" },
+        { "file:/x,offset=9e", NULL, "file offset 10376293541461622784 is too large" },
+        { "file:/dev/fdset/1", NULL, "Could not open '/dev/fdset/1': No such file or directory" },
         { "file:/none/x", NULL, "Could not open '/none/x': No such file or directory" },
         { "unix:/none/x", "Failed to connect to '/none/x': No such file or directory",
           "Failed to bind socket to /none/x: No such file or directory" },
@@ -286,9 +338,9 @@ static void test_errors(void)
         g_autoptr(GError) out = NULL;
         g_autoptr(GError) in = NULL;
 
-        g_assert_null(migration_channel_out(cases[i].uri, NULL, NULL, &out));
+        g_assert_null(migration_channel_out(cases[i].uri, &none, &out));
         g_assert_cmpstr(out->message, ==, cases[i].out ? cases[i].out : cases[i].in);
-        g_assert_null(migration_listen(cases[i].uri, NULL, NULL, arrived, NULL, &in));
+        g_assert_null(migration_listen(cases[i].uri, &none, arrived, NULL, &in));
         g_assert_cmpstr(in->message, ==, cases[i].in);
     }
 }
@@ -299,6 +351,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     g_test_add_func("/migration/channel/unix", test_unix);
     g_test_add_func("/migration/channel/file", test_file);
+    g_test_add_func("/migration/channel/file-offset", test_file_offset);
     g_test_add_func("/migration/channel/descriptors-by-name", test_descriptors_by_name);
     g_test_add_func("/migration/channel/descriptor-by-number", test_descriptor_by_number);
     g_test_add_func("/migration/channel/cancel", test_cancel);
