@@ -1,6 +1,6 @@
 /*
- * The qtest server, inside: qtest.c has the socket and the lines, qtest-memory.c QEMU's
- * commands, qtest-xen.c ours.
+ * The qtest server, inside: qtest.c has the socket and the lines, qtest-memory.c and qtest-irq.c
+ * QEMU's commands, qtest-xen.c ours.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -27,6 +27,7 @@ struct Qtest {
     int fd;              /* -1: not connected */
     guint in_tag;
     guint out_tag;
+    guint flush_tag;
     GByteArray *in;      /* up to a line that is not complete yet */
     GByteArray *out;     /* not written yet: no further line is executed until it is */
     bool too_long;       /* the rest of a line that was refused is to be skipped */
@@ -36,6 +37,9 @@ struct Qtest {
     AddressSpace *memory; /* of the machine, or of the guest of Xen that is there */
     AddressSpace *ports;  /* NULL: there are none */
     AddressSpace *own;    /* one of these: for a guest of Xen, or where there is no machine */
+    const QtestIrqs *irqs; /* NULL: there are none */
+    IrqLines *intercepted; /* NULL: none */
+    bool *irq_high;       /* of each, as the test was told */
 
     Xen *xen;            /* an emulated host, or NULL */
     char *xen_path;
@@ -59,12 +63,19 @@ typedef struct QtestCommand {
 /* One line, without its end: "OK ...", "FAIL ..." or "ERR ...". */
 void qtest_reply(Qtest *q, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
+/* What was said goes out, if it can: for what is not the answer to a line. */
+void qtest_flush_soon(Qtest *q);
+
 /* As libqtest writes them: decimal, 0x or 0. False: answered with FAIL already. */
 bool qtest_number(Qtest *q, const char *text, uint64_t max, uint64_t *ret);
 
-/* Both end with a NULL name. */
+/* Each ends with a NULL name. */
 extern const QtestCommand qtest_memory_commands[];
+extern const QtestCommand qtest_irq_commands[];
 extern const QtestCommand qtest_xen_commands[];
+
+/* The lines that a test intercepted are nobody's again. */
+void qtest_irq_forget(Qtest *q);
 
 /* False without a reason given: an error text in @error. A guest is there afterwards. */
 bool qtest_guest_attach(Qtest *q, int domid, uint64_t ram_size, GError **error);

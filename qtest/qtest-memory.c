@@ -1,5 +1,5 @@
 /*
- * QEMU's commands: memory, I/O ports, clock, and the answer of who has no interrupts to the others.
+ * QEMU's commands: memory, I/O ports, clock.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -312,11 +312,6 @@ static void run_clock_set(Qtest *q, char **arg, unsigned n_args)
 
 /* --- what there is not --- */
 
-static void run_no_device(Qtest *q, char **arg, unsigned n_args)
-{
-    qtest_reply(q, "FAIL Unknown device");
-}
-
 static void run_no_module(Qtest *q, char **arg, unsigned n_args)
 {
     qtest_reply(q, "FAIL");
@@ -345,9 +340,6 @@ const QtestCommand qtest_memory_commands[] = {
     { "outb", 2, 2, .run = run_outb },
     { "outw", 2, 2, .run = run_outw },
     { "outl", 2, 2, .run = run_outl },
-    { "irq_intercept_in", 1, 1, .run = run_no_device },
-    { "irq_intercept_out", 1, 2, .run = run_no_device },
-    { "set_irq_in", 4, 4, .run = run_no_device },
     { "module_load", 2, 2, .run = run_no_module },
     { NULL },
 };

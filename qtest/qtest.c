@@ -66,11 +66,17 @@ bool qtest_number(Qtest *q, const char *text, uint64_t max, uint64_t *ret)
 
 /* --- commands --- */
 
-static const QtestCommand *qtest_find(const QtestCommand *table, const char *name)
+static const QtestCommand *qtest_find(const char *name)
 {
-    for (; table->name; table++) {
-        if (strcmp(table->name, name) == 0) {
-            return table;
+    static const QtestCommand *const tables[] = {
+        qtest_memory_commands, qtest_irq_commands, qtest_xen_commands,
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(tables); i++) {
+        for (const QtestCommand *c = tables[i]; c->name; c++) {
+            if (strcmp(c->name, name) == 0) {
+                return c;
+            }
         }
     }
     return NULL;
@@ -98,12 +104,9 @@ static void qtest_run_line(Qtest *q, char *line)
 {
     char *word[MAX_WORDS + 1] = { NULL };
     unsigned n_words = qtest_split(line, word, 2);
-    const QtestCommand *c = qtest_find(qtest_memory_commands, word[0]);
+    const QtestCommand *c = qtest_find(word[0]);
     unsigned n_args = 0;
 
-    if (!c) {
-        c = qtest_find(qtest_xen_commands, word[0]);
-    }
     if (!c) {
         qtest_reply(q, "FAIL Unknown command '%s'", word[0]);
         return;
@@ -128,6 +131,7 @@ static void qtest_disconnect(Qtest *q)
 {
     g_clear_handle_id(&q->in_tag, g_source_remove);
     g_clear_handle_id(&q->out_tag, g_source_remove);
+    g_clear_handle_id(&q->flush_tag, g_source_remove);
     if (q->fd >= 0) {
         qtest_log_line(q, 'I', "CLOSED");
     }
@@ -135,6 +139,16 @@ static void qtest_disconnect(Qtest *q)
     g_byte_array_set_size(q->in, 0);
     g_byte_array_set_size(q->out, 0);
     q->too_long = false;
+    qtest_irq_forget(q);
+}
+
+/* Lines are read again if all was written. */
+static void qtest_go_on(Qtest *q)
+{
+    qtest_process(q);
+    if (q->fd >= 0 && q->out->len == 0 && q->in_tag == 0) {
+        q->in_tag = g_unix_fd_add(q->fd, G_IO_IN, qtest_readable, q);
+    }
 }
 
 static gboolean qtest_writable(gint fd, GIOCondition cond, gpointer opaque)
@@ -142,11 +156,25 @@ static gboolean qtest_writable(gint fd, GIOCondition cond, gpointer opaque)
     Qtest *q = opaque;
 
     q->out_tag = 0;
-    qtest_process(q);
-    if (q->fd >= 0 && q->out->len == 0 && q->in_tag == 0) {
-        q->in_tag = g_unix_fd_add(q->fd, G_IO_IN, qtest_readable, q);
-    }
+    qtest_go_on(q);
     return G_SOURCE_REMOVE;
+}
+
+static gboolean qtest_flush_now(gpointer opaque)
+{
+    Qtest *q = opaque;
+
+    q->flush_tag = 0;
+    qtest_go_on(q);
+    return G_SOURCE_REMOVE;
+}
+
+/* Not at once: a client that is gone is not to be noticed in the midst of a command. */
+void qtest_flush_soon(Qtest *q)
+{
+    if (q->flush_tag == 0) {
+        q->flush_tag = g_idle_add_full(G_PRIORITY_DEFAULT, qtest_flush_now, q, NULL);
+    }
 }
 
 /* False: not all is written yet, or there is nobody any more. */
@@ -324,6 +352,7 @@ Qtest *qtest_new(const QtestConfig *config, GError **error)
     q->own = address_space_new(UINT64_MAX, 0);
     q->memory = config->memory ? config->memory : q->own;
     q->ports = config->ports;
+    q->irqs = config->irqs;
     if (config->xen && config->xen_path) {
         q->xen = config->xen;
         q->xen_path = g_strdup(config->xen_path);

@@ -19,6 +19,9 @@
 #define PC_LOW_MAX     0xe0000000ull
 #define PC_LOW_SPLIT   0xc0000000ull
 #define PC_HIGH        (4ull << 30)
+/* virt: the interrupt controller's lines for devices, and its path among QEMU's objects. */
+#define VIRT_IRQS      256u
+#define VIRT_GIC       "/machine/unattached/device[1]"
 /* More is not memory of a test, and no address of a guest's. */
 #define BOARD_RAM_MAX  (1ull << 40)
 
@@ -51,6 +54,7 @@ static void board_free(Board *b)
 {
     pci_bus_free(b->pci);
     fw_cfg_free(b->fw_cfg);
+    irq_lines_free(b->irq);
     address_space_free(b->memory);
     address_space_free(b->ports);
     if (b->ram) {
@@ -58,6 +62,13 @@ static void board_free(Board *b)
     }
     fd_close(&b->ram_fd);
     g_free(b);
+}
+
+static void board_add_irqs(Board *b)
+{
+    b->irq = irq_lines_new(VIRT_IRQS);
+    b->irqs[0] = (QtestIrqs){ VIRT_GIC, b->irq };
+    b->irqs[1] = (QtestIrqs){ "gic", b->irq };
 }
 
 bool board_open(System *s, GError **error)
@@ -89,6 +100,9 @@ bool board_open(System *s, GError **error)
     if (s->machine->has_pci) {
         b->pci = pci_bus_new(b->memory, b->ports);
         pci_bus_set_guest(b->pci, s->qtest && s->accel.kind == ACCEL_QTEST);
+    }
+    if (s->machine->has_mmio) {
+        board_add_irqs(b);
     }
     firmware_add(s, b);
     return true;

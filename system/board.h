@@ -12,7 +12,9 @@
 #include "hw/core/address-space.h"
 #include "hw/core/device.h"
 #include "hw/core/fw-cfg.h"
+#include "hw/core/irq.h"
 #include "hw/pci/pci.h"
+#include "qtest/qtest.h"
 
 struct System;
 
@@ -24,6 +26,8 @@ typedef struct Board {
     void *ram;
     size_t ram_size;
     FwCfg *fw_cfg;
+    IrqLines *irq;        /* inputs of the interrupt controller; NULL: the machine has none */
+    QtestIrqs irqs[3];    /* the same, as a test names it; ends with a NULL path */
 } Board;
 
 extern const DeviceBus board_pci_bus;

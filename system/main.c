@@ -52,6 +52,7 @@ static bool main_start_qtest(System *s, GError **error)
         .log = s->qtest_log,
         .memory = s->board ? s->board->memory : NULL,
         .ports = s->board ? s->board->ports : NULL,
+        .irqs = s->board ? s->board->irqs : NULL,
         .xen = s->xen_path ? s->xen : NULL,
         .xen_path = s->xen_path,
         .domid = s->xen_domid,

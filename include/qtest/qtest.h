@@ -14,15 +14,23 @@
 #include <stdint.h>
 
 #include "hw/core/address-space.h"
+#include "hw/core/irq.h"
 #include "hw/xen/xen-ops.h"
 
 typedef struct Qtest Qtest;
+
+/* Inputs of an interrupt controller, by the path that QEMU's has, or a part of it. */
+typedef struct QtestIrqs {
+    const char *path;
+    IrqLines *lines;
+} QtestIrqs;
 
 typedef struct QtestConfig {
     const char *chardev;  /* unix:PATH[,server=on[,wait=off]] */
     const char *log;      /* a file; "none"; NULL: stderr */
     AddressSpace *memory; /* of a machine; NULL: of the guest of @xen, if that is there */
     AddressSpace *ports;  /* of the machine; NULL: it has none */
+    const QtestIrqs *irqs; /* of the machine, ends with a NULL path; NULL: it has none */
     Xen *xen;             /* from xen_xenemu_open_host(); NULL: there is no guest, no memory */
     const char *xen_path; /* where domains attach to @xen */
     int domid;            /* of the guest, -1: the host chooses */
@@ -34,8 +42,8 @@ typedef struct QtestConfig {
 /*
  * Attaches the guest and connects to (or listens for) the test, whose commands are
  * executed from the main loop on. Waits for nobody. Before devices are made, and after
- * clock_start_virtual() if -accel qtest was given. @config's strings are not kept, @xen
- * outlives it. Main thread.
+ * clock_start_virtual() if -accel qtest was given. @config's strings are not kept, all else that
+ * it points to outlives it. Main thread.
  * "Failed to initialize device for qtest: ..." as in QEMU.
  */
 Qtest *qtest_new(const QtestConfig *config, GError **error);

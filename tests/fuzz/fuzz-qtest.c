@@ -1,6 +1,7 @@
 /*
  * What a qtest client can send: the real server on its real socket, with a guest of an emulated
- * Xen, a timer and a small dom0. Each line has one answer, and nothing is left behind.
+ * Xen, a timer, a small dom0 and an interrupt controller. Each line has one answer, and nothing is
+ * left behind.
  *
  * An input is the client's bytes, but for those that are no UTF-8:
  *     0xff          what follows arrives later, when all before it was answered
@@ -10,6 +11,7 @@
  *     0xfb          dom0 binds to the guest's ports, notifies them, and uses its first grant
  *     0xfa N BYTE   N times 64 KiB of BYTE, in a line
  *     0xf9          as the first byte: there is no Xen, and no timer
+ *     0xf8          interrupt lines of "gic" change, all that there are
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -36,6 +38,7 @@
 #define MAX_ANSWERS (32u << 20)     /* then the input ends, so that none takes seconds */
 #define MAX_MEMORY  (48u << 20)     /* a line in, an answer out, each in its array */
 #define TIMER_NS    1000u
+#define IRQS        3u
 
 static char *dir; /* of the sockets, as long as the process lives */
 
@@ -76,6 +79,10 @@ static void client_answer_ends(Client *c)
         size_t len = strlen(words[i]);
 
         ok |= g_str_has_prefix(c->head, words[i]) && (c->head_len == len || c->head[len] == ' ');
+    }
+    if (strncmp(c->head, "IRQ ", 4) == 0) {
+        c->head_len = 0; /* nobody asked */
+        return;
     }
     if (!ok) {
         g_error("an answer begins with '%s'", c->head);
@@ -202,6 +209,8 @@ typedef struct Machine {
     XenemuEvtchn *evtchn; /* dom0's */
     XenemuGnttab *gnttab;
     ClockWaiter timer;
+    IrqLines *irq;
+    QtestIrqs irqs[2];
     Qtest *qtest;
 } Machine;
 
@@ -226,6 +235,9 @@ static void machine_start(Machine *m, bool with_xen)
         .chardev = chardev, .log = "/dev/null", .domid = DOMID, .ram_size = XENEMU_RAM_MIN
     };
 
+    m->irq = irq_lines_new(IRQS);
+    m->irqs[0] = (QtestIrqs){ "gic", m->irq };
+    config.irqs = m->irqs;
     clock_start_virtual(); /* from 0 again: nobody else looks at it now */
     if (with_xen) {
         m->xen = xen_xenemu_open_host(path, &error);
@@ -245,6 +257,8 @@ static void machine_start(Machine *m, bool with_xen)
 static void machine_stop(Machine *m)
 {
     qtest_free(m->qtest);
+    irq_lines_set(m->irq, 0, true); /* nobody watches */
+    irq_lines_free(m->irq);
     clock_remove_waiter(&m->timer);
     xenemu_gnttab_close(m->gnttab);
     xenemu_evtchn_close(m->evtchn);
@@ -275,6 +289,13 @@ static void machine_dom0(Machine *m)
         g_assert_cmpint(xenemu_gnttab_unmap(m->gnttab, page, 1), ==, 0);
     }
     xenemu_gnttab_copy(m->gnttab, DOMID, false, &seg, 1);
+}
+
+static void machine_irq(Machine *m)
+{
+    for (unsigned i = 0; i < IRQS; i++) {
+        irq_lines_set(m->irq, i, !irq_lines_level(m->irq, i));
+    }
 }
 
 /* --- inputs --- */
@@ -323,7 +344,7 @@ static void run_input(Machine *m, FuzzInput *in)
         uint8_t byte;
 
         fuzz_take(in, &byte, 1);
-        if (byte < 0xfa) {
+        if (byte < 0xf8 || byte == 0xf9) {
             client_say(&c, &byte, 1);
             continue;
         }
@@ -335,6 +356,8 @@ static void run_input(Machine *m, FuzzInput *in)
             c.deaf = !c.deaf;
         } else if (byte == 0xfb) {
             machine_dom0(m);
+        } else if (byte == 0xf8) {
+            machine_irq(m);
         } else if (byte == 0xfa) {
             client_repeat(&c, in, &repeats);
         }

@@ -187,6 +187,16 @@ static void test_fw_cfg_virt(Fixture *f, gconstpointer data)
     expect(f, "readq 0x09020000", "OK 0x0000000000000000");
 }
 
+static void test_intercept(Fixture *f, gconstpointer data)
+{
+    expect(f, "irq_intercept_in ioapic", "FAIL Unknown device");
+    expect(f, "irq_intercept_in gic", "OK");
+    expect(f, "irq_intercept_in /machine/unattached/device[1]", "OK"); /* the same */
+    expect(f, "irq_intercept_in", "FAIL 'irq_intercept_in' takes 1 to 1 arguments");
+    expect(f, "irq_intercept_out gic", "FAIL Unknown device");
+    expect(f, "set_irq_in gic unnamed-gpio-in 0 1", "FAIL Unknown device");
+}
+
 static void test_clock(Fixture *f, gconstpointer data)
 {
     expect(f, "clock_step 1000", "OK 1000");
@@ -405,6 +415,7 @@ int main(int argc, char **argv)
     ADD("fw-cfg", FW_CFG_ARGS, test_fw_cfg);
     ADD("fw-cfg-dma", FW_CFG_ARGS, test_fw_cfg_dma);
     ADD("fw-cfg-virt", "-machine virt", test_fw_cfg_virt);
+    ADD("irq-intercept", "-machine virt", test_intercept);
     ADD("without-xen", "-machine none", test_without_xen);
     return g_test_run();
 }
