@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -106,6 +108,13 @@ static bool look_at(const BlockNode *node, const BlockConfig *config, GError **e
     return node->driver->accepts(node, &st, error);
 }
 
+static bool is_in_memory(int fd)
+{
+    struct statfs fs;
+
+    return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
 static bool open_image(BlockNode *node, const BlockConfig *config, GError **error)
 {
     struct stat st;
@@ -127,6 +136,7 @@ static bool open_image(BlockNode *node, const BlockConfig *config, GError **erro
     if (fstat(node->fd, &st) < 0 || fd_set_nonblock(node->fd, false) < 0) {
         return open_failed(node, errno, error);
     }
+    node->in_memory = is_in_memory(node->fd);
     node->discard = config->discard && !node->read_only;
     return node->driver->accepts(node, &st, error) && node->driver->find_limits(node, error);
 }

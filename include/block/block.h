@@ -71,6 +71,7 @@ struct BlockNode {
     bool discard;                 /* BLOCK_DISCARD is done; else -EOPNOTSUPP */
     bool read_only;
     bool direct;
+    bool in_memory;               /* of tmpfs, where direct I/O is a copy like any other */
     bool no_flush;
     bool failed;                  /* block_node_failed() */
     bool in_use;                  /* a device has claimed it */
@@ -131,12 +132,12 @@ struct BlockQueue {
     unsigned under_way;    /* in the ring, with the workers, or in here */
     BlockRequest *waiting; /* for room in the ring */
     BlockRequest **waiting_end;
-    struct BlockHere {     /* writes that the queue's thread does itself: see here.c */
-        enum { BLOCK_HERE_NEVER, BLOCK_HERE_TRY, BLOCK_HERE_YES } use;
+    struct BlockHere {     /* what the queue's thread does itself: see here.c */
+        enum BlockHereUse { BLOCK_HERE_NEVER, BLOCK_HERE_TRY, BLOCK_HERE_YES } reads, writes;
         IoLate late;
         BlockRequest *first; /* for the end of the round */
         BlockRequest **end;
-        unsigned n;
+        unsigned n, max;
         uint64_t pause_end;  /* io_clock_ns(); 0: there is none */
     } here;
     unsigned at_workers;   /* under their lock: requests they have, until they let go of us */

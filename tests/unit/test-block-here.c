@@ -1,14 +1,16 @@
 /*
- * Writes that a queue's thread does itself: which ones, how much of a round, and that nothing else
- * of them is different. The test is in the way of the calls, and says what a file system can do,
- * how long a write takes, and whether it waited. Time is virtual.
+ * Reads and writes that a queue's thread does itself: which ones, how much of a round, and that
+ * nothing else of them is different. The test is in the way of the calls, and says what a file
+ * system can do, how long a call takes, and whether it waited. Time is virtual.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -21,9 +23,9 @@
 
 /* Atomics, as workers make these calls, too. */
 static int the_thread;     /* tid; what is counted and injected is its own alone */
-static int nowait_errno;   /* of a write that must not wait; 0: there is a way for it */
+static int nowait_errno;   /* of a call that must not wait; 0: there is a way for it */
 static int nowait_calls;
-static int calls;          /* writes that may wait */
+static int calls;          /* that may wait */
 static int call_errno;     /* of the next one; 0: it succeeds */
 static int call_part;      /* so many bytes of the next one, at most; negative: none; 0: all */
 static int call_ms;        /* so long each takes */
@@ -50,22 +52,32 @@ static bool is_the_thread(void)
     return (int)syscall(SYS_gettid) == get(&the_thread);
 }
 
-ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+static ssize_t nowait_call(long number, int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
     g_assert_cmpint(flags, ==, RWF_NOWAIT);
     g_assert_true(is_the_thread());
     __atomic_fetch_add(&nowait_calls, 1, __ATOMIC_RELAXED);
     errno = get(&nowait_errno);
-    return errno != 0 ? -1 : syscall(SYS_pwritev, fd, iov, n, at, 0);
+    return errno != 0 ? -1 : syscall(number, fd, iov, n, at, 0);
 }
 
-ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t at)
+ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+    return nowait_call(SYS_pwritev, fd, iov, n, at, flags);
+}
+
+ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+    return nowait_call(SYS_preadv, fd, iov, n, at, flags);
+}
+
+static ssize_t waiting_call(long number, int fd, const struct iovec *iov, int n, off_t at)
 {
     struct iovec first = *iov;
     int part;
 
     if (!is_the_thread()) {
-        return syscall(SYS_pwritev, fd, iov, n, at, 0);
+        return syscall(number, fd, iov, n, at, 0);
     }
     __atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED);
     move_clock((uint64_t)get(&call_ms) * MS);
@@ -79,7 +91,17 @@ ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t at)
         first.iov_len = (size_t)MAX(part, 0);
         n = 1;
     }
-    return syscall(SYS_pwritev, fd, part != 0 ? &first : iov, n, at, 0);
+    return syscall(number, fd, part != 0 ? &first : iov, n, at, 0);
+}
+
+ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t at)
+{
+    return waiting_call(SYS_pwritev, fd, iov, n, at);
+}
+
+ssize_t preadv(int fd, const struct iovec *iov, int n, off_t at)
+{
+    return waiting_call(SYS_preadv, fd, iov, n, at);
 }
 
 int getrusage(__rusage_who_t who, struct rusage *usage)
@@ -89,13 +111,22 @@ int getrusage(__rusage_who_t who, struct rusage *usage)
     return 0;
 }
 
-/* --- a queue, and writes --- */
+/* --- a queue, and requests --- */
 
-typedef struct Writes {
-    BlockJob jobs[40];
-    struct iovec iov[40];
+#define JOBS_MAX 80
+
+typedef struct Jobs {
+    BlockJob jobs[JOBS_MAX];
+    struct iovec iov[JOBS_MAX];
     uint8_t buf[256 << 10];
-} Writes;
+} Jobs;
+
+/* Wherever the image is. */
+static void open_node(BlockRig *r, bool in_memory)
+{
+    block_rig_open_node(r);
+    r->node->in_memory = in_memory;
+}
 
 static void open_queue(BlockRig *r)
 {
@@ -107,7 +138,7 @@ static void open_queue(BlockRig *r)
     set(&call_ms, 0);
     set(&call_waits, 0);
     if (!r->node) {
-        block_rig_open_node(r);
+        open_node(r, false);
     }
     block_rig_start(r, 1);
     set(&the_thread, io_thread_tid(r->t[0]));
@@ -119,7 +150,7 @@ static bool has_here(const BlockRig *r)
     return r->config.aio == BLOCK_AIO_IO_URING;
 }
 
-static void fill(Writes *w, uint8_t with)
+static void fill(Jobs *w, uint8_t with)
 {
     for (size_t i = 0; i < sizeof(w->buf); i++) {
         w->buf[i] = (uint8_t)(block_rig_byte(i) ^ with);
@@ -127,26 +158,24 @@ static void fill(Writes *w, uint8_t with)
 }
 
 /* @n of @bytes each, side by side, in one round of @q. */
-static void submit(BlockRig *r, Writes *w, unsigned n, size_t bytes)
+static void submit(BlockRig *r, BlockOp op, Jobs *w, unsigned n, size_t bytes)
 {
     g_assert_cmpuint(n, <=, G_N_ELEMENTS(w->jobs));
     g_assert_cmpuint(n * bytes, <=, sizeof(w->buf));
     for (unsigned i = 0; i < n; i++) {
         w->iov[i] = (struct iovec){ .iov_base = w->buf + i * bytes, .iov_len = bytes };
-        w->jobs[i].req = (BlockRequest){ .op = BLOCK_WRITE, .offset = i * bytes, .bytes = bytes,
+        w->jobs[i].req = (BlockRequest){ .op = op, .offset = i * bytes, .bytes = bytes,
                                          .iov = &w->iov[i], .n_iov = 1 };
     }
     block_rig_submit(r, 0, w->jobs, n);
 }
 
 /* The same, to their end: all are well, each is told once. Returns how many were done here. */
-static int write_some(BlockRig *r, unsigned n, size_t bytes)
+static int run_some(BlockRig *r, BlockOp op, Jobs *w, unsigned n, size_t bytes)
 {
-    g_autofree Writes *w = g_new0(Writes, 1);
     int before = get(&calls);
 
-    fill(w, (uint8_t)(n * 3 + bytes / 512 + (unsigned)before));
-    submit(r, w, n, bytes);
+    submit(r, op, w, n, bytes);
     block_rig_wait(w->jobs, n);
     for (unsigned i = 0; i < n; i++) {
         g_assert_cmpint(w->jobs[i].res, ==, 0);
@@ -154,6 +183,21 @@ static int write_some(BlockRig *r, unsigned n, size_t bytes)
     }
     block_rig_expect(r, 0, w->buf, n * bytes);
     return get(&calls) - before;
+}
+
+static int write_some(BlockRig *r, unsigned n, size_t bytes)
+{
+    g_autofree Jobs *w = g_new0(Jobs, 1);
+
+    fill(w, (uint8_t)(n * 3 + bytes / 512 + (unsigned)get(&calls)));
+    return run_some(r, BLOCK_WRITE, w, n, bytes);
+}
+
+static int read_some(BlockRig *r, unsigned n, size_t bytes)
+{
+    g_autofree Jobs *w = g_new0(Jobs, 1);
+
+    return run_some(r, BLOCK_READ, w, n, bytes);
 }
 
 /* --- which ones --- */
@@ -199,12 +243,75 @@ static void test_there_is_a_way(BlockRig *r, gconstpointer data)
 
 static void test_direct(BlockRig *r, gconstpointer data)
 {
-    block_rig_open_node(r);
+    open_node(r, false);
     r->node->direct = true;
     open_queue(r);
     g_assert_cmpint(write_some(r, 16, 4096), ==, 0);
     g_assert_cmpint(get(&nowait_calls), ==, 0);
 }
+
+/* --- a file in memory --- */
+
+/* What it reads is a copy, too, and more of them are a round's share. */
+static void test_memory(BlockRig *r, gconstpointer data)
+{
+    open_node(r, true);
+    open_queue(r);
+    for (int i = 0; i < 5; i++) {
+        g_assert_cmpint(write_some(r, JOBS_MAX, 2048), ==, has_here(r) * 64);
+        g_assert_cmpint(read_some(r, JOBS_MAX, 2048), ==, has_here(r) * 64);
+        g_assert_cmpint(read_some(r, 1, 128 << 10), ==, has_here(r));
+        g_assert_cmpint(read_some(r, 1, (128 << 10) + 512), ==, 0);
+    }
+    g_assert_cmpint(get(&nowait_calls), ==, has_here(r) * 2); /* for each direction */
+}
+
+static void test_memory_direct(BlockRig *r, gconstpointer data)
+{
+    open_node(r, true);
+    r->node->direct = true;
+    open_queue(r);
+    g_assert_cmpint(write_some(r, 16, 4096), ==, has_here(r) * 16);
+    g_assert_cmpint(read_some(r, 16, 4096), ==, has_here(r) * 16);
+}
+
+/* Linux before 6.5 reads it at once. That says nothing of writes. */
+static void test_memory_reads_at_once(BlockRig *r, gconstpointer data)
+{
+    open_node(r, true);
+    open_queue(r);
+    set(&nowait_errno, 0);
+    g_assert_cmpint(read_some(r, 20, 4096), ==, 0);
+    g_assert_cmpint(read_some(r, 1, 4096), ==, 0);
+    g_assert_cmpint(get(&nowait_calls), ==, has_here(r));
+    set(&nowait_errno, EOPNOTSUPP);
+    g_assert_cmpint(write_some(r, 1, 4096), ==, has_here(r));
+}
+
+/* A file in memory is found to be one; what it is else does not matter. */
+static void test_memory_is_found(BlockRig *r, gconstpointer data)
+{
+    struct statfs fs;
+
+    block_rig_open_node(r);
+    g_assert_cmpint(statfs(r->path, &fs), ==, 0);
+    g_assert_cmpint(r->node->in_memory, ==, fs.f_type == TMPFS_MAGIC);
+}
+
+/* What somebody made shorter is not read as if it were whole. */
+static void test_memory_truncated(BlockRig *r, gconstpointer data)
+{
+    uint8_t buf[4096];
+
+    open_node(r, true);
+    open_queue(r);
+    g_assert_cmpint(read_some(r, 1, 4096), ==, has_here(r));
+    g_assert_cmpint(truncate(r->path, 6144), ==, 0);
+    g_assert_cmpint(block_rig_io(r, BLOCK_READ, 4096, buf, sizeof(buf)), ==, -EIO);
+    g_assert_cmpint(block_rig_io(r, BLOCK_READ, 8192, buf, sizeof(buf)), ==, -EIO);
+}
+
+/* --- others --- */
 
 static void test_others_are_not_here(BlockRig *r, gconstpointer data)
 {
@@ -315,10 +422,10 @@ static void test_queues_of_a_thread(BlockRig *r, gconstpointer data)
 
 static int write_one(BlockRig *r)
 {
-    g_autofree Writes *w = g_new0(Writes, 1);
+    g_autofree Jobs *w = g_new0(Jobs, 1);
 
     fill(w, 0x55);
-    submit(r, w, 1, 4096);
+    submit(r, BLOCK_WRITE, w, 1, 4096);
     block_rig_wait(w->jobs, 1);
     if (w->jobs[0].res == 0) {
         block_rig_expect(r, 0, w->buf, 4096);
@@ -381,13 +488,13 @@ int fdatasync(int fd)
 /* What was told to be written is in the file when a flush that comes later begins. */
 static void test_flush_covers_them(BlockRig *r, gconstpointer data)
 {
-    g_autofree Writes *w = g_new0(Writes, 1);
+    g_autofree Jobs *w = g_new0(Jobs, 1);
 
     open_queue(r);
     set(&flushes, 0);
     for (int i = 0; i < 20; i++) {
         fill(w, (uint8_t)i);
-        submit(r, w, 16, 4096);
+        submit(r, BLOCK_WRITE, w, 16, 4096);
         block_rig_wait(w->jobs, 16);
         image_to_check = w->buf;
         rig_to_check = r;
@@ -448,6 +555,11 @@ static const BlockTest tests[] = {
     { "share-of-a-round", test_share_of_a_round },
     { "there-is-a-way", test_there_is_a_way },
     { "direct", test_direct },
+    { "memory", test_memory },
+    { "memory-direct", test_memory_direct },
+    { "memory-reads-at-once", test_memory_reads_at_once },
+    { "memory-is-found", test_memory_is_found },
+    { "memory-truncated", test_memory_truncated },
     { "others-are-not-here", test_others_are_not_here },
     { "pause", test_pause },
     { "time-of-a-round", test_time_of_a_round },
