@@ -6,7 +6,7 @@
 #ifndef HW_NET_VIRTIO_NET_CTRL_H
 #define HW_NET_VIRTIO_NET_CTRL_H
 
-#include "virtio-net-filter.h"
+#include "hw/net/virtio-net-filter.h"
 #include "virtio-net-hash.h"
 #include "virtio-net-internal.h"
 

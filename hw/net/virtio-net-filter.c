@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "virtio-net-filter.h"
+#include "hw/net/virtio-net-filter.h"
 
 #include <linux/if_ether.h>
 #include <string.h>

@@ -11,7 +11,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "virtio-net-filter.h"
+#include "hw/net/virtio-net-filter.h"
 #include "virtio-net-hash.h"
 #include "virtio-net-internal.h"
 

@@ -8,8 +8,8 @@
 #include <linux/virtio_net.h>
 #include <string.h>
 
+#include "hw/net/virtio-net-filter.h"
 #include "virtio-guest.h"
-#include "virtio-net-filter.h"
 
 #define BIT(n)   (1ull << (n))
 #define FEATURES (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_EVENT_IDX) |              \
