@@ -118,6 +118,11 @@ void device_disconnected(Device *d)
     device_event(d, &(DeviceEvent){ .kind = DEVICE_DISCONNECTED });
 }
 
+void device_changed(Device *d)
+{
+    event_send(d, &(DeviceEvent){ .kind = DEVICE_CHANGED });
+}
+
 void device_warned(Device *d, const char *text)
 {
     d->registry->host->log(d->registry->opaque, d,

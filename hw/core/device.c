@@ -76,6 +76,16 @@ static bool device_claim_backends(Device *d, GError **error)
     return true;
 }
 
+bool device_class_uses(const DeviceClass *c, const char *property)
+{
+    for (const DeviceBackendUse *use = c->backends; use->property; use++) {
+        if (g_str_equal(use->property, property)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void *device_backend(const Device *d, const char *property)
 {
     for (unsigned n = 0; d->class->backends[n].property; n++) {

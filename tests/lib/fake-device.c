@@ -271,6 +271,9 @@ static void host_event(void *opaque, Device *d, const DeviceEvent *e)
     case DEVICE_FAILED:
         g_string_append_printf(h->events, "%s failed %s;", d->id, e->reason);
         break;
+    case DEVICE_CHANGED:
+        g_string_append_printf(h->events, "%s changed;", d->id);
+        break;
     case DEVICE_WARNED:
     case DEVICE_GONE:
         g_assert_not_reached(); /* are logged only */

@@ -67,6 +67,23 @@ static void test_warning_is_logged_only(void)
     fake_host_down(&h);
 }
 
+/* How often is for the class to bound; and what others spent does not count. */
+static void test_change_is_sent_each_time(void)
+{
+    FakeHost h;
+    Device *d;
+
+    fake_host_up(&h);
+    d = fake_add(&h, "plain,id=a", NULL);
+    spend_burst(&h, d);
+    h.logged = 0;
+    device_changed(d);
+    device_changed(d);
+    g_assert_cmpuint(h.logged, ==, 0);
+    expect_events(&h, "a changed;a changed;");
+    fake_host_down(&h);
+}
+
 static void test_each_device_has_its_own(void)
 {
     FakeHost h;
@@ -159,6 +176,7 @@ int main(int argc, char **argv)
     g_test_add_func("/events/at-once", test_at_once);
     g_test_add_func("/events/burst", test_burst);
     g_test_add_func("/events/warning-is-logged-only", test_warning_is_logged_only);
+    g_test_add_func("/events/change-is-sent-each-time", test_change_is_sent_each_time);
     g_test_add_func("/events/each-device-has-its-own", test_each_device_has_its_own);
     g_test_add_func("/events/the-last-ones-wait", test_the_last_ones_wait);
     g_test_add_func("/events/they-come-by-themselves", test_they_come_by_themselves);

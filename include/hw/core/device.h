@@ -78,6 +78,7 @@ typedef struct DeviceClass {
     DeviceBackendUse backends[DEVICE_MAX_BACKENDS + 1]; /* ends with a NULL property */
     size_t queue_stats_size;      /* of the counters of a queue */
     const CounterGroup *counters; /* in there; ends with a NULL name. NULL: none */
+    const struct NicOps *nic;     /* hw/net/nic.h, for whoever knows of NICs; NULL: nothing */
 
     /*
      * Sets guest, idx, and maybe place from the config. No two devices of a class have both guest
@@ -109,6 +110,7 @@ typedef enum DeviceEventKind {
     DEVICE_CONNECTED,
     DEVICE_DISCONNECTED,
     DEVICE_FAILED,
+    DEVICE_CHANGED,     /* never logged */
     DEVICE_WARNED,      /* logged only */
     DEVICE_GONE,        /* the same */
 } DeviceEventKind;
@@ -134,6 +136,11 @@ typedef struct DeviceEvents {
 
 /* A class's events end here. Each may be called from within any callback of the class. */
 void device_connected(Device *d, unsigned queues);
+/*
+ * The guest asked something else of it, or the same again. Sent each time: the class calls it once,
+ * and then not before somebody looked at what was asked.
+ */
+void device_changed(Device *d);
 void device_disconnected(Device *d);
 void device_failed(Device *d, const char *reason);
 void device_warned(Device *d, const char *text); /* less than was asked for; all goes on */
@@ -167,6 +174,7 @@ struct Device {
 };
 
 const char *device_class_name(const DeviceClass *c);
+bool device_class_uses(const DeviceClass *c, const char *property); /* back ends of that kind */
 /* Its back end of that kind; NULL: the class has none. The device keeps it. */
 void *device_backend(const Device *d, const char *property);
 /* Zeroed before the class fills it. */
