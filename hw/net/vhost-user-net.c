@@ -127,9 +127,9 @@ static bool vu_net_realize(Device *d, GError **error)
     n->chardev = device_backend(d, "chardev");
     d->impl = n;
     net.mac = config->mac;
-    n->net = virtio_net_device_new(d, &net, &(VirtioNetThreads){
-        config->iothread, config->vq_mapping,
-    }, vu_net_peer_failed, n, error);
+    n->net = virtio_net_device_new(d, &net, &(VirtioNetDeviceArgs){
+        config->iothread, config->vq_mapping, .failed = vu_net_peer_failed, .opaque = n,
+    }, error);
     if (!n->net) {
         vu_net_unrealize(d);
         return false;

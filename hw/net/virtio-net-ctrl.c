@@ -76,9 +76,28 @@ static bool ctrl_round(VirtioNetCtrl *c)
 
 static gboolean ctrl_more(gpointer opaque);
 
+/* A driver may change its mind as often as it likes: that is told once until somebody looks. */
+static void ctrl_tell_filter(VirtioNetCtrl *c)
+{
+    if (!c->filter_told && c->vn->env.filter_changed) {
+        c->filter_told = true;
+        c->vn->env.filter_changed(c->vn->env.opaque);
+    }
+}
+
+const VirtioNetFilter *virtio_net_rx_filter(VirtioNet *vn)
+{
+    if (!vn->ctrl) {
+        return NULL;
+    }
+    vn->ctrl->filter_told = false;
+    return &vn->ctrl->filter;
+}
+
 /* In the end, as ring_broken() may have stopped the ring. */
 static void ctrl_work(VirtioNetCtrl *c)
 {
+    bool filtered;
     bool more;
 
     if (!c->running || !c->enabled || c->broken || c->vn->paused) {
@@ -88,7 +107,11 @@ static void ctrl_work(VirtioNetCtrl *c)
     if (!c->running) {
         return;
     }
+    filtered = c->filter_changed;
     virtio_net_ctrl_publish(c); /* what is answered is so */
+    if (filtered) {
+        ctrl_tell_filter(c);
+    }
     if (virtq_flush(&c->vq)) {
         event_call(&c->call, c->call_fd);
     }

@@ -27,6 +27,7 @@ typedef struct VirtioNetCtrl {
     unsigned pairs;       /* 1 to all of them */
     VirtioNetFilter filter;
     bool filter_changed;  /* the queues' threads don't know yet */
+    bool filter_told;     /* and that the driver set it was told, and nobody looked since */
     VirtioNetFilter *live; /* what these have; NULL: nothing is filtered */
     VirtioNetHash hash;
     bool hash_changed;

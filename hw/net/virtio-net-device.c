@@ -6,9 +6,7 @@
 #include "hw/core/vq-mapping.h"
 
 VirtioNet *virtio_net_device_new(Device *d, const VirtioNetConfig *config,
-                                 const VirtioNetThreads *from,
-                                 void (*failed)(void *opaque, const char *reason), void *opaque,
-                                 GError **error)
+                                 const VirtioNetDeviceArgs *args, GError **error)
 {
     Netdev *peer = device_backend(d, "netdev");
     IoThread *threads[VIRTIO_NET_MAX_PAIRS] = { NULL };
@@ -17,11 +15,12 @@ VirtioNet *virtio_net_device_new(Device *d, const VirtioNetConfig *config,
         .name = d->id,
         .peer = peer,
         .threads = threads,
-        .failed = failed,
-        .opaque = opaque,
+        .failed = args->failed,
+        .filter_changed = args->filter_changed,
+        .opaque = args->opaque,
     };
 
-    if (!vq_mapping_resolve(d, n_queues, from->iothread, from->vq_mapping, threads, error)) {
+    if (!vq_mapping_resolve(d, n_queues, args->iothread, args->vq_mapping, threads, error)) {
         return NULL;
     }
     env.n_threads = threads[0] ? n_queues : 0;

@@ -10,17 +10,19 @@
 #include "hw/core/device.h"
 #include "hw/net/virtio-net.h"
 
-/* Of the class's options; at most one of them is set. NULL: a thread for each pair. */
-typedef struct VirtioNetThreads {
+typedef struct VirtioNetDeviceArgs {
+    /* Of the class's options; at most one of them is set. NULL: a thread for each pair. */
     const char *iothread;
     const GArray *vq_mapping;
-} VirtioNetThreads;
+    /* As in VirtioNetEnv. */
+    void (*failed)(void *opaque, const char *reason);
+    void (*filter_changed)(void *opaque);
+    void *opaque;
+} VirtioNetDeviceArgs;
 
 /* As virtio_net_new(), for @d and its netdev. */
 VirtioNet *virtio_net_device_new(Device *d, const VirtioNetConfig *config,
-                                 const VirtioNetThreads *threads,
-                                 void (*failed)(void *opaque, const char *reason), void *opaque,
-                                 GError **error);
+                                 const VirtioNetDeviceArgs *args, GError **error);
 /* All but the state. @last_error: the transport's, where the netdev has none. */
 void virtio_net_device_info(VirtioNet *vn, const char *last_error, DeviceInfo *ret_info);
 /* As in DeviceClass. */

@@ -9,6 +9,7 @@
 
 #include "hw/core/registry.h"
 #include "hw/net/classes.h"
+#include "hw/net/nic.h"
 #include "hw/pci/msix.h"
 #include "hw/virtio/virtio-pci.h"
 #include "nic-counters.h"
@@ -77,6 +78,13 @@ static void vn_pci_peer_failed(void *opaque, const char *reason)
     g_free(n->error);
     n->error = g_strdup(reason);
     device_failed(n->d, reason);
+}
+
+static void vn_pci_filter_changed(void *opaque)
+{
+    VirtioNetPci *n = opaque;
+
+    device_changed(n->d);
 }
 
 /* --- options --- */
@@ -179,9 +187,10 @@ static VirtioNet *make_net(VirtioNetPci *n, GError **error)
     net.has_speed = config->speed >= 0 || config->duplex;
     net.speed = (uint32_t)config->speed;
     net.duplex = !config->duplex ? UINT8_MAX : g_str_equal(config->duplex, "full");
-    return virtio_net_device_new(n->d, &net, &(VirtioNetThreads){
-        config->iothread, config->vq_mapping,
-    }, vn_pci_peer_failed, n, error);
+    return virtio_net_device_new(n->d, &net, &(VirtioNetDeviceArgs){
+        config->iothread, config->vq_mapping, .failed = vn_pci_peer_failed,
+        .filter_changed = vn_pci_filter_changed, .opaque = n,
+    }, error);
 }
 
 static bool vn_pci_realize(Device *d, GError **error)
@@ -295,6 +304,17 @@ static void vn_pci_info(Device *d, DeviceInfo *ret_info)
                                                        : "init-wait";
 }
 
+static const VirtioNetFilter *vn_pci_rx_filter(Device *d)
+{
+    VirtioNetPci *n = d->impl;
+
+    return virtio_net_rx_filter(n->net);
+}
+
+static const NicOps vn_pci_nic = {
+    .rx_filter = vn_pci_rx_filter,
+};
+
 const DeviceClass virtio_net_pci_class = {
     .options = &virtio_net_pci_options,
     .desc = "virtio-net on a PCI bus, for qtest",
@@ -304,6 +324,7 @@ const DeviceClass virtio_net_pci_class = {
     .backends = { { "netdev", offsetof(VirtioNetPciConfig, netdev) } },
     .queue_stats_size = sizeof(NicQueueStats),
     .counters = nic_counters,
+    .nic = &vn_pci_nic,
     .realize = vn_pci_realize,
     .start = vn_pci_start,
     .close = vn_pci_close,

@@ -528,6 +528,38 @@ static void test_no_room(gconstpointer opaque)
     virtio_guest_down(&g);
 }
 
+static void on_filter(void *opaque)
+{
+    (*(unsigned *)opaque)++;
+}
+
+/* Once, whatever the driver does, until somebody looks; and not for what filters nothing. */
+static void test_filter_is_told(gconstpointer opaque)
+{
+    static const uint8_t vid[2] = { 5, 0 }, pairs[2] = { 1, 0 }, off = 0, bad[2] = { 0, 0x10 };
+    unsigned told = 0;
+    VirtioGuest g;
+
+    virtio_guest_up(&g, opaque);
+    g.vn->env.filter_changed = on_filter;
+    g.vn->env.opaque = &told;
+    virtio_guest_enable(&g, true);
+    for (unsigned i = 1; i < 4; i++) {
+        command(&g, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, pairs, 2, VIRTIO_NET_OK);
+        command(&g, VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, bad, 2, VIRTIO_NET_ERR);
+        g_assert_cmpuint(told, ==, i - 1);
+        command(&g, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, &off, 1, VIRTIO_NET_OK);
+        g_assert_cmpuint(told, ==, i);
+        command(&g, VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, vid, 2, VIRTIO_NET_OK);
+        set_macs(&g, i, 1);
+        g_assert_cmpuint(told, ==, i);
+        g_assert_true(virtio_net_rx_filter(g.vn) == filter_of(&g));
+        g_assert_cmpuint(filter_of(&g)->n_uni, ==, i);
+    }
+    virtio_guest_down(&g);
+    g_assert_cmpuint(told, ==, 3); /* nor for a reset */
+}
+
 static void test_bad_address(gconstpointer opaque)
 {
     VirtqDriverPiece piece[2] = { { UINT64_MAX - 100, 4 }, { 0x1000, 1 } };
@@ -572,6 +604,7 @@ int main(int argc, char **argv)
         { "paused", test_paused },
         { "restart", test_restart },
         { "no-room", test_no_room },
+        { "filter-is-told", test_filter_is_told },
         { "bad-address", test_bad_address },
     };
 

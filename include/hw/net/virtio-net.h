@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "hw/net/nic-stats.h"
+#include "hw/net/virtio-net-filter.h"
 #include "hw/virtio/virtio-device.h"
 #include "net/netdev.h"
 #include "util/iothread.h"
@@ -55,6 +56,7 @@ typedef struct VirtioNetEnv {
     IoThread **threads;
     unsigned n_threads;
     void (*failed)(void *opaque, const char *reason); /* main thread: the netdev is gone */
+    void (*filter_changed)(void *opaque); /* main thread: see virtio_net_rx_filter() */
     void *opaque;
 } VirtioNetEnv;
 
@@ -72,6 +74,12 @@ void virtio_net_pause(VirtioNet *vn, bool paused);
 
 /* The host's switches are to learn where it is, and its driver is asked to tell them more. */
 void virtio_net_announce_now(VirtioNet *vn);
+
+/*
+ * What the driver wants of the frames that come, until it says something else; NULL: that is not
+ * ours to know. filter_changed() is called when it next does, and once, until this is called again.
+ */
+const VirtioNetFilter *virtio_net_rx_filter(VirtioNet *vn);
 
 typedef struct VirtioNetInfo {
     const char *error;          /* of the netdev; NULL: none */
