@@ -29,6 +29,8 @@ static void devices_release_thread(void *opaque, IoThread *thread)
 static void devices_log(void *opaque, Device *d, const DeviceEvent *e)
 {
     switch (e->kind) {
+    case DEVICE_CHANGED:
+        break; /* is not told here */
     case DEVICE_CONNECTED:
         info_report_limited(&d->info_limit, "%s: connected, %u queue%s", d->id, e->queues,
                             e->queues == 1 ? "" : "s");
@@ -48,7 +50,11 @@ static void devices_log(void *opaque, Device *d, const DeviceEvent *e)
 
 static void devices_event(void *opaque, Device *d, const DeviceEvent *e)
 {
-    qmp_event_device(opaque, d, e);
+    if (e->kind == DEVICE_CHANGED) {
+        qmp_event_rx_filter(opaque, d);
+    } else {
+        qmp_event_device(opaque, d, e);
+    }
 }
 
 static void devices_drained(void *opaque)

@@ -48,14 +48,19 @@ static const OptTable deleted_data = { "DEVICE_DELETED", sizeof(DeletedData), de
 
 static const QmpEvent events[] = { { "DEVICE_DELETED", &deleted_data }, { 0 } };
 
+char *qmp_device_path(const char *device)
+{
+    return g_strdup_printf("%s/%s", opt_id_wellformed(device) ? PERIPHERALS : PERIPHERALS "-anon",
+                           device);
+}
+
 void qmp_event_device_deleted(System *s, const char *device)
 {
-    bool named = opt_id_wellformed(device);
-    g_autofree char *path = g_strdup_printf("%s/%s", named ? PERIPHERALS : PERIPHERALS "-anon",
-                                            device);
+    g_autofree char *path = qmp_device_path(device);
 
     qmp_event_send(s->qmp, &events[0],
-                   &(DeletedData){ .device = named ? (char *)device : NULL, .path = path });
+                   &(DeletedData){ .device = opt_id_wellformed(device) ? (char *)device : NULL,
+                                   .path = path });
 }
 
 /* What any device takes, for the schema; its class knows the rest. */

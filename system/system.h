@@ -182,11 +182,14 @@ void qmp_block_register(System *s);
 void qmp_query_block_register(System *s);
 void qmp_query_blockstats_register(System *s);
 void qmp_devices_register(System *s);
+char *qmp_device_path(const char *device); /* among QEMU's objects; free it */
 void qmp_event_device_deleted(System *s, const char *device);
 void qmp_query_devices_register(System *s);
 void qmp_device_events_register(System *s);
 void qmp_event_device(System *s, const Device *d, const DeviceEvent *e);
 void qmp_vif_register(System *s);
+void qmp_rx_filter_register(System *s);
+void qmp_event_rx_filter(System *s, const Device *d);
 void qmp_qom_register(System *s);
 void qmp_machine_register(System *s);
 void qmp_migration_register(System *s);

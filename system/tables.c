@@ -66,6 +66,7 @@ SystemQmpRegister *const system_qmp[] = {
     qmp_objects_register,
     qmp_chardev_register,
     qmp_net_register,
+    qmp_rx_filter_register,
     qmp_block_register,
     qmp_query_block_register,
     qmp_query_blockstats_register,

@@ -466,6 +466,16 @@ static bool event_is(struct json_object *o, const char *name)
            g_str_equal(json_object_get_string(event), name);
 }
 
+bool qtest_has_event(const QTest *qt, const char *name)
+{
+    for (GList *l = qt->events.head; l; l = l->next) {
+        if (event_is(l->data, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct json_object *qtest_event(QTest *qt, const char *name)
 {
     for (;;) {

@@ -59,6 +59,7 @@ struct json_object *qtest_qmp(QTest *qt, const char *json);
 struct json_object *qtest_qmp_ok(QTest *qt, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* The next event with @name, also one that came before. json_object_put() it. */
 struct json_object *qtest_event(QTest *qt, const char *name);
+bool qtest_has_event(const QTest *qt, const char *name); /* one came, and was not asked for */
 /* Forgets events that came so far. */
 void qtest_forget_events(QTest *qt);
 

@@ -115,6 +115,30 @@ def test_as_others_see_it():
                            'macaddr=52:54:00:12:34:56', lines
 
 
+def test_filter():
+    with machine('-netdev', 'dgram,id=n2,local.type=inet,local.host=127.0.0.1,local.port=0,'
+                 'remote.type=inet,remote.host=127.0.0.1,remote.port=9',
+                 '-chardev', 'socket,id=c0,path=@DIR@/c0,server=on,wait=off',
+                 '-device', 'virtio-net-pci,netdev=n0,id=nic0', '-device',
+                 'virtio-net-pci,netdev=n1', '-device',
+                 'vhost-user-net,netdev=n2,chardev=c0,id=nic2') as r:
+        q = r.qmp()
+        nic0, anonymous = q.command('query-rx-filter')
+        assert nic0 == {'name': 'nic0', 'promiscuous': True, 'multicast': 'normal',
+                        'unicast': 'normal', 'vlan': 'all', 'broadcast-allowed': True,
+                        'multicast-overflow': False, 'unicast-overflow': False,
+                        'main-mac': '52:54:00:12:34:56', 'vlan-table': [], 'unicast-table': [],
+                        'multicast-table': []}, nic0
+        assert (anonymous['name'], anonymous['main-mac']) == ('#dev0', '52:54:00:12:34:57')
+        assert q.command('query-rx-filter', name='nic0') == [nic0]
+        assert q.command('query-rx-filter', name='#dev0') == [anonymous]
+        for name, text in (('n0', "net client(n0) isn't a NIC"),
+                           ('nic2', "net client(nic2) doesn't support rx-filter querying"),
+                           ('nic9', 'invalid net client name: nic9'),
+                           ('', 'invalid net client name: ')):
+            assert q.error('query-rx-filter', name=name) == text, name
+
+
 def test_slots():
     with Guest('-device', 'virtio-net-pci,netdev=n0,addr=04.0', '-device',
                'virtio-net-pci,netdev=n1,disable-legacy=on') as g:
