@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
+NOT_OF_THREADS = ('style', 'docs', 'starts')
 # Of tests/xen, with their arguments.
 XEN_SCENARIOS = [('net', []), ('netfront', ['4']), ('life', []), ('direct', []),
                  ('disk', []), ('disk-kill', ['kills=5']), ('disk-handover', [])]
@@ -258,7 +259,7 @@ def user_scripts(results, release, root):
 def main():
     parser = argparse.ArgumentParser(
         prog='scripts/check', description='Builds and tests everything: ASan+UBSan with all '
-        'tests and style checks, TSan with all tests of code, a release build '
+        'tests and style checks, TSan with all tests of threads, a release build '
         'with the demo, the benchmark and the instructions of a packet, and the scenarios net, netfront, life and direct on a real Xen '
         'under software emulation.')
     parser.add_argument('--fast', action='store_true', help='leave out the real Xen')
@@ -279,8 +280,8 @@ def main():
             'UBSAN_OPTIONS': 'print_stacktrace=1', 'G_SLICE': 'always-malloc'})
     tsan = build(results, 'tsan', ['--tsan', *clang], root)
     if tsan:
-        meson_test(results, 'tsan', tsan, ['--no-suite', 'style', '--no-suite', 'docs'],
-                   {}, no_randomisation())
+        left_out = [arg for suite in NOT_OF_THREADS for arg in ('--no-suite', suite)]
+        meson_test(results, 'tsan', tsan, left_out, {}, no_randomisation())
     release = build(results, 'release', ['--release', *clang], root)
     if release:
         user_scripts(results, release, root)
