@@ -58,7 +58,8 @@ JsonLexResult json_lex(JsonLexer *l, char byte, JsonTokenType *ret_type);
 
 /* --- json-parser.c: which tokens make a value --- */
 
-void json_error(GError **error, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+#define JSON_PARSE_ERROR "JSON parse error, " /* begins all but those of a limit */
+
 /* All of @tokens, pieces of @text. False: the error. */
 bool json_parse(const GArray *tokens, const char *text, struct json_object **ret, GError **error);
 

@@ -19,15 +19,19 @@ typedef struct JsonParser {
 
 static bool parse_value(JsonParser *p, struct json_object **ret, GError **error);
 
-void json_error(GError **error, const char *fmt, ...)
+static void json_error(GError **error, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+static void json_error(GError **error, const char *fmt, ...)
 {
     g_autofree char *why = NULL;
     va_list ap;
 
+    if (!error) {
+        return;
+    }
     va_start(ap, fmt);
     why = g_strdup_vprintf(fmt, ap);
     va_end(ap);
-    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "JSON parse error, %s", why);
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, JSON_PARSE_ERROR "%s", why);
 }
 
 /* NULL: there are no more, and the error. */

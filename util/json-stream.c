@@ -7,6 +7,7 @@
 
 #define SHOWN_STRAY 1024u /* bytes of a bad token in its error */
 #define KEPT_TEXT   65536u /* memory of a value of this size is kept for the next one */
+#define OBJECT_MIN  5u     /* tokens of an object with a member: { "a" : 1 } */
 
 struct JsonStream {
     size_t max;
@@ -19,6 +20,7 @@ struct JsonStream {
     int braces;       /* open ones; negative: closed before they were opened */
     int brackets;
     bool emitted;     /* since the last feed began */
+    bool terse;       /* json_stream_set_terse() */
     uint64_t steps;
 };
 
@@ -66,10 +68,28 @@ static void json_stream_emit(JsonStream *s, struct json_object *value, GError *e
     s->fn(s->opaque, value, error);
 }
 
-static void json_stream_fail(JsonStream *s, GError *error)
+/* The error, like any that ends here. */
+static void json_stream_fail(JsonStream *s, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+static void json_stream_fail(JsonStream *s, const char *fmt, ...)
 {
+    GError *error = NULL;
+    va_list ap;
+
+    if (!s->terse) {
+        va_start(ap, fmt);
+        error = g_error_new_valist(G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, fmt, ap);
+        va_end(ap);
+    }
     json_stream_reset(s);
-    json_stream_emit(s, NULL, error);
+    if (error) {
+        json_stream_emit(s, NULL, error);
+    }
+}
+
+/* What has a value to offer that is wanted: at least, it begins as one. */
+static bool json_stream_is_wanted(const JsonStream *s)
+{
+    return !s->terse || (s->text->str[0] == '{' && s->tokens->len >= OBJECT_MIN);
 }
 
 static void json_stream_parse(JsonStream *s)
@@ -77,10 +97,16 @@ static void json_stream_parse(JsonStream *s)
     struct json_object *value = NULL;
     GError *error = NULL;
 
+    if (!json_stream_is_wanted(s)) {
+        json_stream_reset(s);
+        return;
+    }
     s->steps += s->text->len;
-    (void)json_parse(s->tokens, s->text->str, &value, &error);
+    (void)json_parse(s->tokens, s->text->str, &value, s->terse ? NULL : &error);
     json_stream_reset(s);
-    json_stream_emit(s, value, error);
+    if (value || !s->terse) {
+        json_stream_emit(s, value, error);
+    }
 }
 
 static void json_stream_count(JsonStream *s, char c)
@@ -93,15 +119,12 @@ static void json_stream_count(JsonStream *s, char c)
 static void json_stream_token(JsonStream *s, JsonTokenType type)
 {
     JsonToken token = { type, (uint32_t)s->begin, (uint32_t)(s->text->len - s->begin) };
-    GError *error = NULL;
 
     if (type == JSON_TOKEN_PUNCTUATION) {
         json_stream_count(s, s->text->str[s->begin]);
     }
     if (s->braces + s->brackets > JSON_MAX_DEPTH) {
-        g_set_error(&error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                    "JSON nesting depth limit exceeded");
-        json_stream_fail(s, error);
+        json_stream_fail(s, "JSON nesting depth limit exceeded");
         return;
     }
     g_array_append_val(s->tokens, token);
@@ -114,20 +137,15 @@ static void json_stream_token(JsonStream *s, JsonTokenType type)
 static void json_stream_stray(JsonStream *s)
 {
     const char *bad = s->text->str + s->begin;
-    GError *error = NULL;
 
-    json_error(&error, "stray '%.*s'", (int)MIN(s->text->len - s->begin, SHOWN_STRAY), bad);
-    json_stream_fail(s, error);
+    json_stream_fail(s, JSON_PARSE_ERROR "stray '%.*s'",
+                     (int)MIN(s->text->len - s->begin, SHOWN_STRAY), bad);
 }
 
 static void json_stream_too_long(JsonStream *s)
 {
-    GError *error = NULL;
-
-    g_set_error(&error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                "JSON token size limit exceeded");
     s->lexer.state = JSON_LEX_RECOVERY;
-    json_stream_fail(s, error);
+    json_stream_fail(s, "JSON token size limit exceeded");
 }
 
 static void json_stream_byte(JsonStream *s, char byte)
@@ -167,13 +185,15 @@ size_t json_stream_feed(JsonStream *s, const char *data, size_t len)
 
 void json_stream_end(JsonStream *s)
 {
-    GError *error = NULL;
-
     json_stream_byte(s, '\n'); /* ends a number or a keyword, and is an error in a string */
     if (s->tokens->len > 0) {
-        json_error(&error, "premature EOI");
-        json_stream_fail(s, error);
+        json_stream_fail(s, JSON_PARSE_ERROR "premature EOI");
     }
+}
+
+void json_stream_set_terse(JsonStream *s, bool terse)
+{
+    s->terse = terse;
 }
 
 bool json_stream_is_within(const JsonStream *s)

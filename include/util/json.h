@@ -32,6 +32,11 @@ void json_stream_free(JsonStream *s); /* NULL is fine; not from @fn */
  * Returns how many bytes that were; linear in them.
  */
 size_t json_stream_feed(JsonStream *s, const char *data, size_t len);
+/*
+ * From now on only objects that have a member are wanted: what is none, or wrong, is read as
+ * always and passed over, which is cheap. Also from @fn.
+ */
+void json_stream_set_terse(JsonStream *s, bool terse);
 /* There is no more: what began is an error. */
 void json_stream_end(JsonStream *s);
 /* A value has begun, its end did not come yet. */

@@ -80,6 +80,25 @@ static void test_is_within(void)
     g_string_free(out, TRUE);
 }
 
+/* Only objects with a member count, and what is between is read as always. */
+static void test_terse(void)
+{
+    GString *out = g_string_new(NULL);
+    JsonStream *s = json_stream_new(64, gather, out);
+    static const char text[] = "@ {} 1 [{'a':1}] '{\"b\":2}' {'c':} {'d':4,'d':5} ]]]{'e':5}"
+                               "'no end\n{'f':6} {'g' 7} x {'h':8}\xff{'i':'\\ud800'}\n";
+
+    json_stream_set_terse(s, true);
+    feed(s, text, strlen(text), 7);
+    g_assert_cmpstr(out->str, ==, "{\"e\":5}\n{\"f\":6}\n{\"h\":8}\n");
+    g_string_truncate(out, 0);
+    json_stream_set_terse(s, false);
+    feed(s, "@\n1 ", 4, 4);
+    g_assert_cmpstr(out->str, ==, "JSON parse error, stray '@'\n1\n");
+    json_stream_free(s);
+    g_string_free(out, TRUE);
+}
+
 /* So much of @unit, in pieces as they come from a socket: the work is in proportion. */
 static void assert_linear(const char *unit, size_t size)
 {
@@ -159,6 +178,7 @@ int main(int argc, char **argv)
     g_test_add_func("/util/json/values", test_values);
     g_test_add_func("/util/json/recovery", test_recovery);
     g_test_add_func("/util/json/is-within", test_is_within);
+    g_test_add_func("/util/json/terse", test_terse);
     g_test_add_func("/util/json/linear", test_linear);
     g_test_add_func("/util/json/size-is-bounded", test_size_is_bounded);
     g_test_add_func("/util/json/text", test_text);
