@@ -189,6 +189,7 @@ static gboolean qmp_monitor_readable(gint fd, GIOCondition cond, gpointer opaque
     if (n > 0) {
         g_byte_array_append(m->in, (const guint8 *)buf, (guint)n);
         m->executed = false;
+        qmp_session_begin_piece(m->session);
     }
     if (n <= 0 || !qmp_monitor_execute(m)) {
         m->in_tag = 0;

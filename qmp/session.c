@@ -10,6 +10,8 @@
 #include "qmp-internal.h"
 #include "util/json.h"
 
+#define MAX_REJECTED 256u /* in a row, until those of a piece are told by their first */
+
 struct QmpReply {
     QmpSession *s;              /* NULL: the client is gone */
     struct json_object *request; /* whose "id" comes back */
@@ -22,6 +24,8 @@ struct QmpSession {
     JsonStream *in;
     bool negotiated;
     bool executed;     /* a command, with the bytes that are being fed */
+    unsigned rejected; /* in a row: what was no request */
+    bool told;         /* so, of this piece */
     QmpReply *later;   /* of the last command; NULL: it was answered */
 };
 
@@ -237,15 +241,36 @@ static struct json_object *qmp_session_dispatch(QmpSession *s, const QmpRequest 
     return result;
 }
 
+/*
+ * What is no request; takes @error, @value may be NULL. A reply for each byte of a flood costs more
+ * than all else that a client can ask for; one of each piece it gets, and with an id any.
+ */
+static void qmp_session_reject(QmpSession *s, struct json_object *value, GError *error)
+{
+    if (s->rejected >= MAX_REJECTED && s->told && !json_object_object_get_ex(value, "id", NULL)) {
+        g_error_free(error);
+        return;
+    }
+    s->rejected += s->rejected < MAX_REJECTED;
+    s->told = true;
+    json_stream_set_terse(s->in, s->rejected == MAX_REJECTED);
+    qmp_session_reply(s, NULL, error, value);
+}
+
 static void qmp_session_execute(QmpSession *s, struct json_object *request)
 {
     QmpRequest r = { 0 };
     GError *error = NULL;
     struct json_object *result = NULL;
 
-    if (qmp_request_parse(request, &r, &error)) {
-        result = qmp_session_dispatch(s, &r, &error);
+    if (!qmp_request_parse(request, &r, &error)) {
+        qmp_session_reject(s, request, error);
+        g_free(r.execute);
+        return;
     }
+    s->rejected = 0;
+    json_stream_set_terse(s->in, false);
+    result = qmp_session_dispatch(s, &r, &error);
     if (s->later) {
         g_assert(result && !error);
         s->later->request = json_object_get(request);
@@ -261,7 +286,7 @@ static void qmp_session_execute(QmpSession *s, struct json_object *request)
 static void qmp_session_json(void *opaque, struct json_object *value, GError *error)
 {
     if (error) {
-        qmp_session_reply(opaque, NULL, error, NULL);
+        qmp_session_reject(opaque, NULL, error);
     } else {
         qmp_session_execute(opaque, value);
         json_object_put(value);
@@ -305,6 +330,12 @@ bool qmp_session_is_waiting(const QmpSession *s)
 bool qmp_session_is_within(const QmpSession *s)
 {
     return json_stream_is_within(s->in);
+}
+
+void qmp_session_begin_piece(QmpSession *s)
+{
+    s->told = false;
+    json_stream_set_terse(s->in, false);
 }
 
 size_t qmp_session_feed(QmpSession *s, const char *data, size_t len)

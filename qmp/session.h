@@ -21,6 +21,11 @@ QmpSession *qmp_session_new(QmpMonitor *m, QmpWriteFn *write, void *opaque);
 void qmp_session_free(QmpSession *s); /* NULL is fine; not from within qmp_session_feed() */
 
 /*
+ * What is fed from now on came at once. What is no request is answered by an error each, as in
+ * QEMU, unless there were hundreds in a row: then the first of a piece is, and what has an id.
+ */
+void qmp_session_begin_piece(QmpSession *s);
+/*
  * Answers one command or error at most, the caller may not want the next one yet. Returns how
  * many of the @len bytes that took, at least 1.
  */

@@ -390,6 +390,7 @@ static void check_line(void *opaque, const char *data, size_t len)
 
 static void feed(QmpSession *s, const char *data, size_t len)
 {
+    qmp_session_begin_piece(s);
     while (len > 0) {
         size_t used = qmp_session_feed(s, data, len);
 

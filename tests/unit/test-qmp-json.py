@@ -6,16 +6,19 @@ both, and a QEMU of this machine is asked, too. Usage: test-qmp-json.py RINGTAP 
 import ast
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / 'lib'))
 # pylint: disable=wrong-import-position
-from program import Qmp, Ringtap
+from program import Qmp, Ringtap, WAIT
 import tap
 
 sys.setrecursionlimit(5000)  # for what is nested
@@ -117,6 +120,80 @@ def test_error_without_more_input():
             assert 'error' in q.reply(), data
         q.send(b'{"execute":"query-name"}')
         assert q.reply() == {'return': {}}
+
+
+PIECE = 4096  # that is read at once
+SINGLY = 256  # errors in a row that are told, each
+SIZE = 64 << 10
+
+GARBAGE = {
+    'control bytes': b'\1', 'blanks': b' ', 'newlines': b'\n', 'braces': b'{', 'brackets': b'[',
+    'closing braces': b'}', 'quotes': b'"', 'apostrophes': b"'", '0xff': b'\xff', 'digits': b'7',
+    'numbers': b'1 ', 'letters': b'a', 'capitals': b'Q', 'words': b'a ', 'colons': b':',
+    'commas': b',', 'lists': b'[]', 'objects': b'{}', 'no requests': b'{"a":1}',
+    'strings without an end': b'"\1', 'lists of numbers': b'[1,', 'percent signs': b'%\n',
+    'random': random.Random(1).randbytes(SIZE),
+}
+
+
+def test_garbage_is_not_answered_byte_by_byte():
+    with Ringtap(BINARY, '-machine', 'none') as r:
+        for name, unit in GARBAGE.items():
+            q = r.qmp()  # another one for each: what is in a row begins anew
+            sender = threading.Thread(target=q.sock.sendall, args=(
+                (unit * (SIZE // len(unit))) + b'\xff{"execute":"query-name","id":"sync"}',))
+            sender.start()
+            n = 0
+            while load(q.line()).get('id') != 'sync':
+                n += 1
+            sender.join()
+            assert 1 <= n <= SINGLY + 2 * SIZE // PIECE, (name, n)
+            assert q.command('query-name') == {}, name
+            q.close()
+
+
+def test_first_errors_of_a_row_are_told():
+    """And of later ones the first of each piece, so nobody waits in vain."""
+    with Ringtap(BINARY, '-machine', 'none') as r:
+        q = r.qmp()
+        assert len(answers(q, b'}' * 255)) == 256
+        assert len(answers(q, b'}' * 255)) == 256, 'the request between them begins a new row'
+        assert len(answers(q, b'}' * 300)) == 256
+        q.send(b'}' * 300)
+        for _ in range(256):
+            assert 'error' in q.reply()
+        for text in (b'\xff', b'}}}', b'"x"', b'{}', b'{"a":1}{"b":1}', b'@\n'):
+            time.sleep(0.05)  # the piece before has been read
+            q.send(text)
+            assert 'error' in q.reply(), text
+        q.send(b'@\n{"id":1}@\n{}@\n{"execute":"query-name"}@\n')
+        assert [q.reply().get('id') for _ in range(2)] == [None, 1]
+        assert q.reply() == {'return': {}}
+        assert 'stray' in q.reply()['error']['desc'], 'a new row'
+
+
+def test_what_is_not_answered_is_not_read():
+    """While the client does not read answers; when it does, none is missing."""
+    unit = b'{"id":"%s"}' % (b'x' * 4096)
+    with Ringtap(BINARY, '-machine', 'none') as r:
+        q = r.qmp()
+        q.sock.setblocking(False)
+        sent = 0
+        blocked_since = time.monotonic()
+        while time.monotonic() < blocked_since + 0.5:
+            try:
+                sent += q.sock.send(unit[sent % len(unit):])
+                blocked_since = time.monotonic()
+            except BlockingIOError:
+                time.sleep(0.01)
+            assert sent < 8 << 20
+        q.sock.settimeout(WAIT)
+        whole = sent // len(unit)
+        assert whole > 0
+        for _ in range(whole):
+            assert len(q.reply()['id']) == 4096
+        q.sock.sendall(unit[sent % len(unit):] + b'{"execute":"query-name"}')
+        assert len(q.reply()['id']) == 4096 and q.reply() == {'return': {}}
 
 
 def record():
