@@ -216,8 +216,8 @@ static bool opt_set_mac(const OptCtx *c, GError **error)
     mac = *(char **)c->slot;
     if (!opt_mac_wellformed(mac)) {
         if (c->words == OPT_PROPERTIES) {
-            opt_error(error, "Property '%s.%s' doesn't take value '%s'", c->table->name,
-                      c->name, mac);
+            opt_error(error, "Property '%s.%s' doesn't take value '%s'",
+                      opt_table_owner(c->table), c->name, mac);
         } else {
             opt_error(error, "Parameter '%s' expects a MAC address", c->name);
         }

@@ -70,6 +70,11 @@ static bool opt_set_member(OptCtx *c, void *config, GError **error)
     return true;
 }
 
+const char *opt_table_owner(const OptTable *table)
+{
+    return table->owner ? table->owner : table->name;
+}
+
 static bool opt_table_has(const OptTable *table, const char *name)
 {
     for (const OptMember *m = table ? table->members : NULL; m && m->name; m++) {

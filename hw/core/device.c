@@ -56,11 +56,11 @@ static bool device_claim_backend(Device *d, unsigned n, GError **error)
     found = kind->find(d->registry->opaque, id);
     if (!found) {
         return device_set_error(error, "Property '%s.%s' can't find value '%s'",
-                                device_class_name(d->class), kind->property, id);
+                                opt_table_owner(d->class->options), kind->property, id);
     }
     if (!kind->claim(d->registry->opaque, found)) {
         return device_set_error(error, "Property '%s.%s' can't take value '%s', it's in use",
-                                device_class_name(d->class), kind->property, id);
+                                opt_table_owner(d->class->options), kind->property, id);
     }
     d->backend[n] = found;
     return true;

@@ -65,4 +65,5 @@ const OptTable virtio_net_pci_options = {
     .name = "virtio-net-pci",
     .size = sizeof(VirtioNetPciConfig),
     .members = members,
+    .owner = "virtio-net-device", /* which is on QEMU's proxy, and has all but what PCI needs */
 };

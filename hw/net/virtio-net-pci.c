@@ -89,11 +89,11 @@ static void vn_pci_filter_changed(void *opaque)
 
 /* --- options --- */
 
-static bool ring_size_is_fine(const char *name, uint16_t size, GError **error)
+static bool ring_size_is_fine(const char *name, uint16_t size, const char *stop, GError **error)
 {
     if (size < MIN_RING || size > MAX_RING || (size & (size - 1)) != 0) {
-        return device_set_error(error, "Invalid %s (= %u), must be a power of 2 between %u and %u.",
-                                name, size, MIN_RING, MAX_RING);
+        return device_set_error(error, "Invalid %s (= %u), must be a power of 2 between %u and "
+                                "%u%s", name, size, MIN_RING, MAX_RING, stop);
     }
     return true;
 }
@@ -101,8 +101,8 @@ static bool ring_size_is_fine(const char *name, uint16_t size, GError **error)
 /* What QEMU checks of the same options, in its words. */
 static bool check_options(const VirtioNetPciConfig *c, GError **error)
 {
-    if (!ring_size_is_fine("rx_queue_size", c->net.rx_queue_size, error) ||
-        !ring_size_is_fine("tx_queue_size", c->net.tx_queue_size, error)) {
+    if (!ring_size_is_fine("rx_queue_size", c->net.rx_queue_size, ".", error) ||
+        !ring_size_is_fine("tx_queue_size", c->net.tx_queue_size, "", error)) {
         return false;
     }
     if (c->speed < -1) {

@@ -84,6 +84,7 @@ struct OptTable {
     const char *tag;           /* name of the OPT_ENUM among the members that tells the branch */
     const OptBranch *branches; /* ends with a NULL value; a value of the tag may have none */
     size_t branch_offset;      /* of a void *: the struct of the branch's table, or NULL */
+    const char *owner;         /* of its properties, as QEMU says of a bad value; NULL: name */
     const char *ref;           /* what an OPT_REF with this table is called; NULL: there is none */
     bool keyval;               /* QEMU reads its key=value as if it were JSON, and says so */
 };
@@ -115,6 +116,9 @@ OptDict *opt_dict_parse(const char *text, const char *implied_key, GError **erro
 OptDict *opt_dict_from_json(struct json_object *object); /* NULL: empty; takes references */
 void opt_dict_free(OptDict *d);                          /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(OptDict, opt_dict_free)
+
+/* Of which "Property 'owner.x'" is, whose value is bad. */
+const char *opt_table_owner(const OptTable *table);
 
 /* The string value of @key, the dict's; NULL if absent or no string. */
 const char *opt_dict_get(const OptDict *d, const char *key);

@@ -71,13 +71,13 @@ class Guest:
 def test_texts():
     for device, text in (
             ('', "Parameter 'netdev' is missing"),
-            ('netdev=n9', "Property 'virtio-net-pci.netdev' can't find value 'n9'"),
+            ('netdev=n9', "Property 'virtio-net-device.netdev' can't find value 'n9'"),
             ('netdev=n0,rx_queue_size=100',
              'Invalid rx_queue_size (= 100), must be a power of 2 between 256 and 1024.'),
             ('netdev=n0,rx_queue_size=2048',
              'Invalid rx_queue_size (= 2048), must be a power of 2 between 256 and 1024.'),
             ('netdev=n0,tx_queue_size=384',
-             'Invalid tx_queue_size (= 384), must be a power of 2 between 256 and 1024.'),
+             'Invalid tx_queue_size (= 384), must be a power of 2 between 256 and 1024'),
             ('netdev=n0,speed=-2', "'speed' must be between 0 and INT_MAX"),
             ('netdev=n0,duplex=none', "'duplex' must be 'half' or 'full'"),
             ('netdev=n0,disable-legacy=on,disable-modern=on',
@@ -88,7 +88,7 @@ def test_texts():
             ('netdev=n0,addr=1', 'PCI: slot 1 function 0 not available for virtio-net-pci, in use '
                                  'by PIIX3,id=(null)'),
             ('netdev=n0,bus=pci.1', "Bus 'pci.1' not found"),
-            ('netdev=n0,mac=1', "Property 'virtio-net-pci.mac' doesn't take value '1'")):
+            ('netdev=n0,mac=1', "Property 'virtio-net-device.mac' doesn't take value '1'")):
         device = f'virtio-net-pci,{device}'.rstrip(',')
         status, out, err = run(BINARY, '-machine', 'pc', *DGRAM, '-device', device)
         assert (status, out) == (1, ''), (device, status, err)
