@@ -127,12 +127,8 @@ char **tap_split_fds(const char *fds, unsigned *ret_n, GError **error)
         return NULL;
     }
     for (i = 0; i < n; i++) {
-        if (part[i][0] == '\0') {
-            tap_fail(error, 0, "Invalid file descriptor number ''");
-            return NULL;
-        }
         for (j = 0; j < i; j++) {
-            if (strcmp(part[i], part[j]) == 0) {
+            if (part[i][0] != '\0' && strcmp(part[i], part[j]) == 0) {
                 tap_fail(error, 0, "Parameter 'fds' has file descriptor '%s' twice", part[i]);
                 return NULL;
             }

@@ -211,9 +211,10 @@ bool chardev_option(System *s, const char *arg, GError **error)
     if (!opt_dict_get(args, "id")) {
         return system_set_error(error, "chardev: no id specified");
     }
-    backend = opt_dict_take(args, "backend", error);
+    backend = opt_dict_take(args, "backend", NULL);
     if (!backend) {
-        return false;
+        return system_set_error(error, "chardev: \"%s\" missing backend",
+                                opt_dict_get(args, "id"));
     }
     if (g_str_equal(backend, "pty") || g_str_equal(backend, "null")) {
         return chardev_add_idle(s, args, backend[0] == 'p', error);
