@@ -12,8 +12,12 @@ from program import Ringtap
 QEMU = 'qemu-system-x86_64'
 
 
+def have_qemu():
+    return shutil.which(QEMU) is not None
+
+
 def need_qemu():
-    if not shutil.which(QEMU):
+    if not have_qemu():
         raise tap.Skip(f'no {QEMU}')
 
 
