@@ -128,6 +128,7 @@ COMMANDS = (
     ('set_link', {'name': 'X'}, "Parameter 'up' is missing"),
     ('set_link', {'name': 'X', 'up': 'on'},
      "Invalid parameter type for 'up', expected: boolean"),
+    ('query-rx-filter', {'name': 'X'}, 'invalid net client name: X'),
     ('getfd', {'fdname': 'x'}, 'No file descriptor supplied via SCM_RIGHTS'),
     ('closefd', {'fdname': 'X'}, "File descriptor named 'X' not found"),
     ('add-fd', {'fdset-id': 'x'}, "Invalid parameter type for 'fdset-id', expected: integer"),
@@ -176,9 +177,6 @@ DIFFERENT = (
      "No 'PCI' bus found for device 'virtio-net-pci'"),
     ('announce-self', {'initial': 50},
      'CommandNotFound: The command announce-self has not been found', "Parameter 'max' is missing"),
-    ('query-rx-filter', {'name': 'X'},
-     'CommandNotFound: The command query-rx-filter has not been found',
-     'invalid net client name: X'),
 )
 
 # netdev_add, where "plain" and "many" are taps without and with several queues
