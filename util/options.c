@@ -9,6 +9,12 @@
 
 #define MAX_NESTING 64u /* of objects that are in each other: it costs stack */
 
+/* Has room for a value of any type. */
+typedef union OptValue {
+    OptRef ref;
+    uint64_t number;
+} OptValue;
+
 /* What errors call @name of the object at @path. Free it. */
 static char *opt_path(const char *path, const char *name)
 {
@@ -34,6 +40,25 @@ static OptDict *opt_dotted(const OptCtx *c)
     return nests && c->words == OPT_PARAMETERS ? opt_dict_take_dotted(c->from, c->m->name) : NULL;
 }
 
+/* What has no effect has a type: JSON of another one is as wrong as in QEMU. */
+static bool opt_ignore_member(OptCtx *c, const OptEntry *e, GError **error)
+{
+    OptValue value = { 0 };
+    bool ok;
+
+    opt_dict_use(c->from, c->m->name);
+    if (!e || e->text || c->words == OPT_PROPERTIES) {
+        return true;
+    }
+    c->slot = &value;
+    c->text = NULL;
+    c->json = e->json;
+    c->dotted = NULL;
+    ok = opt_type(c->m)->set(c, error);
+    opt_value_clear(c->m, &value);
+    return ok;
+}
+
 /* @c has what is the same for all members; @config is the struct. */
 static bool opt_set_member(OptCtx *c, void *config, GError **error)
 {
@@ -43,11 +68,10 @@ static bool opt_set_member(OptCtx *c, void *config, GError **error)
     g_autofree char *name = opt_path(c->path, m->name);
     g_autoptr(OptDict) dotted = NULL;
 
-    if (m->ignored) {
-        opt_dict_use(d, m->name);
-        return true;
-    }
     c->name = name;
+    if (m->ignored) {
+        return opt_ignore_member(c, e, error);
+    }
     dotted = e ? NULL : opt_dotted(c);
     if (!e && !dotted && m->required) {
         opt_error(error, "Parameter '%s' is missing", name);

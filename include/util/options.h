@@ -63,7 +63,7 @@ struct OptMember {
     const char *def;   /* default, in the command line's spelling; NULL: zero or absent */
     const char *help;  /* one clause, no full stop */
     bool required;
-    bool ignored;      /* taken from QEMU's callers (bus, addr, vectors...): any value, no effect */
+    bool ignored;      /* taken from QEMU's callers (bus, addr, vectors...): no effect */
     bool lookup;       /* an "id" of what is there already: any text, or it is not found */
     const OptEnum *values;  /* OPT_ENUM */
     const OptTable *table;  /* OPT_STRUCT, OPT_REF */
