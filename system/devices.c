@@ -3,10 +3,9 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "system.h"
-
 #include "inert-devices.h"
 #include "objects.h"
+#include "qmp-commands.h"
 #include "tables.h"
 
 static IoThread *devices_find_thread(void *opaque, const char *id)

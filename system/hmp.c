@@ -6,7 +6,7 @@
  */
 #include "guest.h"
 #include "objects.h"
-#include "system.h"
+#include "qmp-commands.h"
 
 static bool hmp_stop(void *opaque, QmpMonitor *m, const HmpArgs *args, GError **error)
 {

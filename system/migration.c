@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "migration.h"
 
-#include "system.h"
+#include "qmp-commands.h"
 
 bool migration_is_under_way(const Migration *m)
 {

@@ -5,6 +5,8 @@
  */
 #include "blockdevs.h"
 
+#include "qmp-commands.h"
+
 typedef struct NodeArgs {
     char *node_name;
 } NodeArgs;

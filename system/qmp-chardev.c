@@ -5,6 +5,8 @@
  */
 #include "chardev.h"
 
+#include "qmp-commands.h"
+
 #include "util/fd.h"
 
 /* --- query-chardev --- */

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "fd-sets.h"
+
+#include "qmp-commands.h"
 #include "util/fd-set.h"
 
 typedef struct AddArgs {

@@ -6,7 +6,7 @@
  */
 #include "board.h"
 #include "guest.h"
-#include "system.h"
+#include "qmp-commands.h"
 
 #define RESET "host-qmp-system-reset"
 

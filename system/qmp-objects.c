@@ -5,6 +5,8 @@
  */
 #include "objects.h"
 
+#include "qmp-commands.h"
+
 typedef struct IoThreadInfo {
     char *id;
     int32_t thread_id;

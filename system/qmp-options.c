@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "chardev.h"
+
+#include "qmp-commands.h"
 #include "fd-sets.h"
 #include "firmware.h"
 #include "settings.h"

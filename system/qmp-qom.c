@@ -6,6 +6,8 @@
  */
 #include "objects.h"
 
+#include "qmp-commands.h"
+
 #include <string.h>
 
 /* A type; the strings are those of whoever has it, but for the name. */

@@ -6,6 +6,8 @@
  */
 #include "blockdevs.h"
 
+#include "qmp-commands.h"
+
 /* --- BlockDeviceInfo --- */
 
 typedef struct ImageInfo {

@@ -5,6 +5,8 @@
  */
 #include "blockdevs.h"
 
+#include "qmp-commands.h"
+
 typedef struct Stats {
     uint64_t rd_bytes;
     uint64_t wr_bytes;

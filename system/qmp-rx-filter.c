@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "system.h"
+#include "qmp-commands.h"
 
 #include "hw/net/nic.h"
 

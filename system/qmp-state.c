@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "system.h"
+#include "qmp-commands.h"
 
 static const char *const run_state_names[] = {
     [RUN_PRELAUNCH] = "prelaunch",

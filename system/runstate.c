@@ -8,7 +8,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "system.h"
+#include "qmp-commands.h"
 
 #include <glib-unix.h>
 #include <signal.h>

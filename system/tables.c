@@ -11,6 +11,7 @@
 #include "hw/block/xen-blkback.h"
 #include "hw/net/classes.h"
 #include "inert-devices.h"
+#include "qmp-commands.h"
 
 const DeviceClass *const system_classes[] = {
     &vhost_user_net_class,

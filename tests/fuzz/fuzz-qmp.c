@@ -16,6 +16,7 @@
 #include "hw/net/nic-stats.h"
 #include "objects.h"
 #include "session.h"
+#include "qmp-commands.h"
 #include "system.h"
 #include "util/json.h"
 

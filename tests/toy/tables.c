@@ -5,6 +5,7 @@
  */
 #include "tables.h"
 
+#include "qmp-commands.h"
 #include "disk.h"
 #include "hw/net/classes.h"
 #include "line.h"
