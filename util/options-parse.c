@@ -135,6 +135,16 @@ char *opt_dict_take(OptDict *d, const char *key, GError **error)
     return g_strdup(s);
 }
 
+bool opt_dict_has(const OptDict *d, const char *key)
+{
+    return opt_dict_find(d, key) != NULL;
+}
+
+void opt_dict_set(OptDict *d, const char *key, const char *text)
+{
+    opt_dict_add(d, g_strdup(key))->text = g_strdup(text);
+}
+
 bool opt_dict_wants_help(const OptDict *d)
 {
     for (guint i = 0; i < d->entries->len; i++) {

@@ -124,6 +124,9 @@ const char *opt_table_owner(const OptTable *table);
 const char *opt_dict_get(const OptDict *d, const char *key);
 /* Takes a required string out: "Parameter 'type' is missing" if there is none. Free it. */
 char *opt_dict_take(OptDict *d, const char *key, GError **error);
+bool opt_dict_has(const OptDict *d, const char *key);
+/* As if "@key=@text" were said last. */
+void opt_dict_set(OptDict *d, const char *key, const char *text);
 /* "help" or "?" stands among the keys, without a value. */
 bool opt_dict_wants_help(const OptDict *d);
 
