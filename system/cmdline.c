@@ -6,6 +6,7 @@
 #include "compat.h"
 #include "fd-sets.h"
 #include "firmware.h"
+#include "globals.h"
 #include "objects.h"
 #include "settings.h"
 
@@ -35,6 +36,8 @@ typedef struct CmdGiven {
     const char *arg;
     bool apart;          /* it is a word of its own */
 } CmdGiven;
+    const char *said;    /* the user's: arg, unless there is a -set of it */
+    char *changed;       /* by -set: arg, else NULL */
 
 /* QEMU's shorter ways to have a NIC; "none" asks for what is so anyway. */
 static bool nic_option(System *s, const char *arg, GError **error)
@@ -95,6 +98,10 @@ static const CmdOption options[] = {
     { "netdev", "TYPE,id=ID[,prop=value]",
       "the host's side of a NIC ('-netdev help' for list,\n'-netdev tap,help' for properties)",
       .phase = CMD_NETDEV, .add = netdev_add, .implied = "type", .topic = netdev_help },
+    { "global", "DRIVER.PROP=VALUE", "a property of all devices of DRIVER that do not say theirs",
+      .handle = global_option },
+    { "set", "GROUP.ID.ARG=VALUE", "ARG of an option before it, of a -device for example, whose\n"
+      "id is ID", .phase = CMD_NEVER },
     { "add-fd", "fd=FD,set=SET[,opaque=TEXT]",
       "an inherited descriptor, opened as /dev/fdset/SET",
       .add = add_fd_option, .topic = add_fd_help },
@@ -144,6 +151,7 @@ static const CmdOption options[] = {
     { "no-acpi", .help = "" },
     { "display", "none", "", .handle = set_display, .topic = display_help },
     { "vnc", "none", "", .handle = compat_vnc },
+    { "compat", "ARG", "", .handle = compat_option },
     { "xen-domid-restrict", .help = "", .handle = compat_domid_restrict },
     { "chroot", "DIR", "", .handle = compat_chroot },
     { "run-with", "ARG", "", .handle = compat_run_with },
@@ -163,7 +171,6 @@ static const CmdOption options[] = {
     { "rtc", "ARG", "" },
     { "sandbox", "ARG", "", .handle = compat_sandbox },
     { "overcommit", "ARG", "" },
-    { "global", "ARG", "" },
     { "audio", "ARG", "" },
     { "audiodev", "ARG", "" },
     { "trace", "ARG", "" },
@@ -183,6 +190,65 @@ static const CmdOption *cmd_find(const char *name, size_t len)
 }
 
 /* The option that @spelled is; *@ret_arg: what stands behind its "=", NULL without one. */
+static void cmd_given_free(gpointer opaque)
+{
+    CmdGiven *given = opaque;
+
+    g_free(given->changed);
+    g_free(given);
+}
+
+/* The @group whose id is @id; NULL: there is none. One in JSON has none, as in QEMU. */
+static CmdGiven *cmd_find_given(const CmdLine *cmd, const char *group, const char *id)
+{
+    for (guint i = 0; i < cmd->given->len; i++) {
+        CmdGiven *given = g_ptr_array_index(cmd->given, i);
+        g_autoptr(OptDict) args = NULL;
+
+        if (g_str_equal(given->option->name, group) && given->arg[0] != '{') {
+            args = opt_dict_parse(given->arg, given->option->implied, NULL);
+            if (args && g_strcmp0(opt_dict_get(args, "id"), id) == 0) {
+                return given;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* -set group.id.key=value */
+static bool cmd_set(const CmdLine *cmd, const char *arg, GError **error)
+{
+    g_auto(GStrv) part = g_strsplit(arg, ".", 3);
+    const char *equals = g_strv_length(part) == 3 ? strchr(part[2], '=') : NULL;
+    const CmdOption *group = equals ? cmd_find(part[0], strlen(part[0])) : NULL;
+    g_auto(GStrv) pieces = NULL;
+    g_autofree char *value = NULL;
+    CmdGiven *given;
+    char *changed;
+
+    if (!equals || part[0][0] == '\0' || part[1][0] == '\0' || equals == part[2]) {
+        return system_set_error(error, "can't parse: \"%s\"", arg);
+    }
+    if (!group || !group->arg) {
+        return system_set_error(error, "There is no option group '%s'", part[0]);
+    }
+    if (g_str_equal(part[0], "object") || g_str_equal(part[0], "machine")) {
+        return system_set_error(error, "-set is not supported with %s", part[0]);
+    }
+    given = cmd_find_given(cmd, part[0], part[1]);
+    if (!given) {
+        return system_set_error(error, "there is no %s \"%s\" defined", part[0], part[1]);
+    }
+    pieces = g_strsplit(equals + 1, ",", -1);
+    value = g_strjoinv(",,", pieces);
+    changed = g_strdup_printf("%s,%.*s%s", given->arg, (int)(equals - part[2]) + 1, part[2],
+                              value);
+    g_free(given->changed);
+    given->changed = changed;
+    given->arg = changed;
+    return true;
+}
+
 static const CmdOption *cmd_match(const char *spelled, const char **ret_arg)
 {
     const char *name = spelled + (spelled[0] == '-') + g_str_has_prefix(spelled, "--");
@@ -201,9 +267,11 @@ static bool cmd_take(CmdLine *cmd, char **argv, int *i, GError **error)
 {
     const char *spelled = argv[*i];
     const char *arg;
+    given->said = arg;
     const CmdOption *option = cmd_match(spelled, &arg);
     CmdGiven *given;
 
+        given->said = given->arg;
     if (!option && spelled[0] != '-' && *i > 1) {
         return system_set_error(error, "%s: invalid option\nIt does not begin with '-': is there a "
                                 "blank too many behind '%s'?", spelled, argv[*i - 1]);
@@ -221,8 +289,14 @@ static bool cmd_take(CmdLine *cmd, char **argv, int *i, GError **error)
         given->apart = true;
         ++*i;
     }
-    return !given->apart || given->arg ||
-           system_set_error(error, "%s: requires an argument", spelled);
+    if (given->apart && !given->arg) {
+        return system_set_error(error, "%s: requires an argument", spelled);
+    }
+    if (option->phase == CMD_NEVER && !cmd_set(cmd, given->arg, error)) {
+        g_prefix_error(error, "%s %s: ", spelled, given->arg);
+        return false;
+    }
+    return true;
 }
 
 bool cmdline_has_word(int argc, char **argv, const char *option)
@@ -242,7 +316,7 @@ CmdLine *cmdline_parse(int argc, char **argv, GError **error)
     g_autoptr(CmdLine) cmd = g_new0(CmdLine, 1);
 
     cmd->progname = argv[0];
-    cmd->given = g_ptr_array_new_with_free_func(g_free);
+    cmd->given = g_ptr_array_new_with_free_func(cmd_given_free);
     for (int i = 1; i < argc; i++) {
         if (!cmd_take(cmd, argv, &i, error)) {
             return NULL;
@@ -330,7 +404,7 @@ char *cmdline_help(const CmdLine *cmd, GError **error)
             text = cmd_help_ignored(given);
         }
         if (why) {
-            g_propagate_prefixed_error(error, why, "%s %s: ", given->spelled, given->arg);
+            g_propagate_prefixed_error(error, why, "%s %s: ", given->spelled, given->said);
             return NULL;
         }
         if (text) {
@@ -387,7 +461,7 @@ bool cmdline_run(const CmdLine *cmd, System *s, CmdPhase phase, GError **error)
 
         if (given->option->phase == phase && !cmd_act(given, s, error)) {
             g_prefix_error(error, "%s%s%s: ", given->spelled, given->apart ? " " : "",
-                           given->apart ? given->arg : "");
+                           given->apart ? given->said : "");
             return false;
         }
     }

@@ -19,6 +19,7 @@ typedef enum CmdPhase {
     CMD_DRIVE,
     CMD_DEVICE,
 } CmdPhase;
+    CMD_NEVER, /* done when it is read */
 
 typedef struct CmdLine CmdLine;
 

@@ -33,6 +33,41 @@ bool compat_sandbox(System *s, const char *arg, GError **error)
     return true;
 }
 
+static const char *const compat_inputs[] = { "accept", "reject", "crash", NULL };
+static const char *const compat_outputs[] = { "accept", "hide", NULL };
+static const OptEnum compat_input = { "CompatPolicyInput", compat_inputs };
+static const OptEnum compat_output = { "CompatPolicyOutput", compat_outputs };
+
+/* Of what QEMU has deprecated nothing is here, so nothing of that is refused or hidden. */
+typedef struct CompatConfig {
+    int input;
+    int output;
+} CompatConfig;
+
+static const OptMember compat_members[] = {
+    { "deprecated-input", OPT_ENUM, offsetof(CompatConfig, input), .values = &compat_input },
+    { "deprecated-output", OPT_ENUM, offsetof(CompatConfig, output), .values = &compat_output },
+    { "unstable-input", OPT_ENUM, offsetof(CompatConfig, input), .values = &compat_input },
+    { "unstable-output", OPT_ENUM, offsetof(CompatConfig, output), .values = &compat_output },
+    { 0 },
+};
+static const OptTable compat_options = {
+    .name = "compat",
+    .size = sizeof(CompatConfig),
+    .members = compat_members,
+    .keyval = true,
+};
+
+bool compat_option(System *s, const char *arg, GError **error)
+{
+    g_autoptr(OptDict) args = opt_dict_parse(arg, NULL, error);
+    CompatConfig *config = args ? opt_config_new(&compat_options, args, OPT_PARAMETERS, error)
+                                : NULL;
+
+    opt_config_free(&compat_options, config);
+    return config != NULL;
+}
+
 static bool compat_warn(const char *option, const char *arg, const char *why)
 {
     static const char *const nowhere[] = { "none", "null", "/dev/null", "file:/dev/null", NULL };

@@ -9,6 +9,7 @@
 
 #include "system.h"
 
+bool compat_option(System *s, const char *arg, GError **error); /* -compat */
 bool compat_sandbox(System *s, const char *arg, GError **error);
 bool compat_monitor(System *s, const char *arg, GError **error);
 bool compat_serial(System *s, const char *arg, GError **error);

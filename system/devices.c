@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "globals.h"
 #include "inert-devices.h"
 #include "objects.h"
 #include "qmp-commands.h"
@@ -101,6 +102,7 @@ bool devices_add(System *s, OptDict *args, GError **error)
     if (s->state == RUN_FINISH_MIGRATE) {
         return system_set_error(error, "device_add not allowed while migrating");
     }
+    globals_apply(s, args);
     if (!device_add(s->devices, args, &err)) {
         if (g_error_matches(err, DEVICE_ERROR, DEVICE_ERROR_NOT_FOUND)) {
             g_set_error_literal(error, QMP_ERROR, QMP_ERROR_DEVICE_NOT_FOUND, err->message);

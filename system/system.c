@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "system.h"
 
+#include "globals.h"
 #include "objects.h"
 #include "tables.h"
 #include "util/fd-set.h"
@@ -17,6 +18,7 @@ void system_init(System *s)
     };
     s->loop = g_main_loop_new(NULL, FALSE);
     s->fd_sets = fd_sets_new();
+    s->globals = g_ptr_array_new_with_free_func(global_free);
     s->iothreads = g_ptr_array_new_with_free_func(iothread_object_free);
     s->secrets = g_ptr_array_new_with_free_func(secret_free);
     s->inert_objects = g_ptr_array_new_with_free_func(inert_object_free);
@@ -44,6 +46,7 @@ void system_done(System *s)
     fd_sets_free(s->fd_sets);
     g_ptr_array_unref(s->chardevs);
     netdevs_free(s);
+    g_ptr_array_unref(s->globals);
     g_ptr_array_unref(s->iothreads);
     g_ptr_array_unref(s->secrets);
     g_ptr_array_unref(s->inert_objects);

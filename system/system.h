@@ -108,6 +108,7 @@ typedef struct System {
     char *device_model;     /* where "running" stands; NULL: nowhere */
     char *private_dir;   /* of the emulated host's socket, made by us */
     FdSets *fd_sets;
+    GPtrArray *globals;  /* globals.c */
     GPtrArray *iothreads;
     GPtrArray *secrets;  /* secrets.c */
     GPtrArray *inert_objects; /* inert-objects.c */
