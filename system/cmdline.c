@@ -7,6 +7,7 @@
 #include "fd-sets.h"
 #include "firmware.h"
 #include "globals.h"
+#include "nics.h"
 #include "objects.h"
 #include "settings.h"
 
@@ -34,28 +35,10 @@ typedef struct CmdGiven {
     const CmdOption *option;
     const char *spelled; /* "--netdev", or "--fd=3" */
     const char *arg;
-    bool apart;          /* it is a word of its own */
-} CmdGiven;
     const char *said;    /* the user's: arg, unless there is a -set of it */
     char *changed;       /* by -set: arg, else NULL */
-
-/* QEMU's shorter ways to have a NIC; "none" asks for what is so anyway. */
-static bool nic_option(System *s, const char *arg, GError **error)
-{
-    return g_str_equal(arg, "none") ||
-           system_set_error(error, "not supported: use -netdev tap,id=ID,... and -device "
-                            "xen-net-device,netdev=ID");
-}
-
-static char *nic_help(const char *arg, GError **error)
-{
-    g_autofree char *topic = system_help_topic(arg, "type");
-
-    return topic && topic[0] == '\0'
-               ? g_strdup("none: no NIC, as without it. Else use -netdev tap,id=ID,... and "
-                          "-device xen-net-device,netdev=ID\n")
-               : NULL;
-}
+    bool apart;          /* it is a word of its own */
+} CmdGiven;
 
 /* A name that is empty begins a section of -help. */
 static const CmdOption options[] = {
@@ -98,10 +81,9 @@ static const CmdOption options[] = {
     { "netdev", "TYPE,id=ID[,prop=value]",
       "the host's side of a NIC ('-netdev help' for list,\n'-netdev tap,help' for properties)",
       .phase = CMD_NETDEV, .add = netdev_add, .implied = "type", .topic = netdev_help },
-    { "global", "DRIVER.PROP=VALUE", "a property of all devices of DRIVER that do not say theirs",
-      .handle = global_option },
-    { "set", "GROUP.ID.ARG=VALUE", "ARG of an option before it, of a -device for example, whose\n"
-      "id is ID", .phase = CMD_NEVER },
+    { "nic", "TYPE|none[,model=DRIVER][,mac=MAC][,prop=value]",
+      "a -netdev and a -device that has it",
+      .phase = CMD_NIC, .handle = nic_option, .topic = nic_help },
     { "add-fd", "fd=FD,set=SET[,opaque=TEXT]",
       "an inherited descriptor, opened as /dev/fdset/SET",
       .add = add_fd_option, .topic = add_fd_help },
@@ -115,6 +97,10 @@ static const CmdOption options[] = {
     { "device", "DRIVER[,prop=value]",
       "the guest's side ('-device help' for list,\n'-device DRIVER,help' for properties)",
       .phase = CMD_DEVICE, .add = devices_add, .implied = "driver", .topic = devices_help },
+    { "global", "DRIVER.PROP=VALUE", "a property of all devices of DRIVER that do not say theirs",
+      .handle = global_option },
+    { "set", "GROUP.ID.ARG=VALUE", "ARG of an option before it, of a -device for example, whose\n"
+      "id is ID", .phase = CMD_NEVER },
 
     { "", .help = "Monitors and logs:" },
     { "chardev", "socket,id=ID,path=PATH|fd=N[,server=on|off][,wait=on|off]",
@@ -151,13 +137,11 @@ static const CmdOption options[] = {
     { "no-acpi", .help = "" },
     { "display", "none", "", .handle = set_display, .topic = display_help },
     { "vnc", "none", "", .handle = compat_vnc },
-    { "compat", "ARG", "", .handle = compat_option },
     { "xen-domid-restrict", .help = "", .handle = compat_domid_restrict },
     { "chroot", "DIR", "", .handle = compat_chroot },
     { "run-with", "ARG", "", .handle = compat_run_with },
     { "runas", "USER", "", .handle = compat_runas },
-    { "nic", "none", "", .handle = nic_option, .topic = nic_help },
-    { "net", "none", "", .handle = nic_option, .topic = nic_help },
+    { "net", "none", "", .handle = net_option, .topic = net_help },
     { "serial", "DEV", "", .handle = compat_serial },
     { "parallel", "DEV", "", .handle = compat_parallel },
     { "monitor", "DEV", "", .handle = compat_monitor },
@@ -166,6 +150,7 @@ static const CmdOption options[] = {
     { "smbios", "ARG", "" },
     { "action", "ARG", "" },
     { "watchdog-action", "ACTION", "" },
+    { "compat", "ARG", "", .handle = compat_option },
     { "numa", "ARG", "" },
     { "cpu", "MODEL", "" },
     { "rtc", "ARG", "" },
@@ -190,6 +175,20 @@ static const CmdOption *cmd_find(const char *name, size_t len)
 }
 
 /* The option that @spelled is; *@ret_arg: what stands behind its "=", NULL without one. */
+static const CmdOption *cmd_match(const char *spelled, const char **ret_arg)
+{
+    const char *name = spelled + (spelled[0] == '-') + g_str_has_prefix(spelled, "--");
+    size_t len = strcspn(name, "=");
+    const CmdOption *o = name > spelled ? cmd_find(name, len) : NULL;
+
+    *ret_arg = NULL;
+    if (!o || name[len] == '\0') {
+        return o;
+    }
+    *ret_arg = name + len + 1;
+    return o->arg && o->arg[0] == '=' ? o : NULL;
+}
+
 static void cmd_given_free(gpointer opaque)
 {
     CmdGiven *given = opaque;
@@ -249,29 +248,13 @@ static bool cmd_set(const CmdLine *cmd, const char *arg, GError **error)
     return true;
 }
 
-static const CmdOption *cmd_match(const char *spelled, const char **ret_arg)
-{
-    const char *name = spelled + (spelled[0] == '-') + g_str_has_prefix(spelled, "--");
-    size_t len = strcspn(name, "=");
-    const CmdOption *o = name > spelled ? cmd_find(name, len) : NULL;
-
-    *ret_arg = NULL;
-    if (!o || name[len] == '\0') {
-        return o;
-    }
-    *ret_arg = name + len + 1;
-    return o->arg && o->arg[0] == '=' ? o : NULL;
-}
-
 static bool cmd_take(CmdLine *cmd, char **argv, int *i, GError **error)
 {
     const char *spelled = argv[*i];
     const char *arg;
-    given->said = arg;
     const CmdOption *option = cmd_match(spelled, &arg);
     CmdGiven *given;
 
-        given->said = given->arg;
     if (!option && spelled[0] != '-' && *i > 1) {
         return system_set_error(error, "%s: invalid option\nIt does not begin with '-': is there a "
                                 "blank too many behind '%s'?", spelled, argv[*i - 1]);
@@ -283,9 +266,11 @@ static bool cmd_take(CmdLine *cmd, char **argv, int *i, GError **error)
     given->option = option;
     given->spelled = spelled;
     given->arg = arg;
+    given->said = arg;
     g_ptr_array_add(cmd->given, given);
     if (option->arg && !arg) {
         given->arg = argv[*i + 1];
+        given->said = given->arg;
         given->apart = true;
         ++*i;
     }
@@ -430,11 +415,12 @@ bool cmdline_wants_bus(const CmdLine *cmd, const System *s, const char *type, bo
         const CmdGiven *given = g_ptr_array_index(cmd->given, i);
         const DeviceClass *c;
 
-        if (given->option->phase != CMD_DEVICE) {
+        if (given->option->phase != CMD_DEVICE && given->option->phase != CMD_NIC) {
             continue;
         }
-        any = true;
-        c = cmd_device_class(given, s);
+        any = any || given->option->phase == CMD_DEVICE;
+        c = given->option->phase == CMD_NIC ? nic_class(s, given->arg)
+                                            : cmd_device_class(given, s);
         if (c && g_strcmp0(c->bus, type) == 0) {
             return true;
         }

@@ -15,11 +15,12 @@ typedef enum CmdPhase {
     CMD_CHARDEV,
     CMD_MONITOR,
     CMD_NETDEV,
+    CMD_NIC, /* of the netdev; its device comes before those of CMD_DEVICE */
     CMD_BLOCKDEV,
     CMD_DRIVE,
     CMD_DEVICE,
-} CmdPhase;
     CMD_NEVER, /* done when it is read */
+} CmdPhase;
 
 typedef struct CmdLine CmdLine;
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cmdline.h"
+#include "nics.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -85,7 +86,8 @@ static bool main_make_backends(System *s, const CmdLine *cmd, GError **error)
 {
     return cmdline_run(cmd, s, CMD_OBJECT, error) && cmdline_run(cmd, s, CMD_CHARDEV, error) &&
            cmdline_run(cmd, s, CMD_MONITOR, error) && cmdline_run(cmd, s, CMD_NETDEV, error) &&
-           cmdline_run(cmd, s, CMD_BLOCKDEV, error) && cmdline_run(cmd, s, CMD_DRIVE, error) &&
+           cmdline_run(cmd, s, CMD_NIC, error) && cmdline_run(cmd, s, CMD_BLOCKDEV, error) &&
+           cmdline_run(cmd, s, CMD_DRIVE, error) &&
            backend_program_prepare(s, error);
 }
 
@@ -122,7 +124,8 @@ static bool main_start(System *s, const CmdLine *cmd, GError **error)
     if (s->state == RUN_SHUTDOWN) {
         return true;
     }
-    if (!cmdline_run(cmd, s, CMD_DEVICE, error) || !backend_program_add_device(s, error)) {
+    if (!nics_add_devices(s, error) || !cmdline_run(cmd, s, CMD_DEVICE, error) ||
+        !backend_program_add_device(s, error)) {
         return false;
     }
     netdevs_warn_unused(s);

@@ -2,6 +2,7 @@
 #include "system.h"
 
 #include "globals.h"
+#include "nics.h"
 #include "objects.h"
 #include "tables.h"
 #include "util/fd-set.h"
@@ -19,6 +20,7 @@ void system_init(System *s)
     s->loop = g_main_loop_new(NULL, FALSE);
     s->fd_sets = fd_sets_new();
     s->globals = g_ptr_array_new_with_free_func(global_free);
+    s->nics = g_ptr_array_new_with_free_func(nic_free);
     s->iothreads = g_ptr_array_new_with_free_func(iothread_object_free);
     s->secrets = g_ptr_array_new_with_free_func(secret_free);
     s->inert_objects = g_ptr_array_new_with_free_func(inert_object_free);
@@ -47,6 +49,7 @@ void system_done(System *s)
     g_ptr_array_unref(s->chardevs);
     netdevs_free(s);
     g_ptr_array_unref(s->globals);
+    g_ptr_array_unref(s->nics);
     g_ptr_array_unref(s->iothreads);
     g_ptr_array_unref(s->secrets);
     g_ptr_array_unref(s->inert_objects);

@@ -109,6 +109,7 @@ typedef struct System {
     char *private_dir;   /* of the emulated host's socket, made by us */
     FdSets *fd_sets;
     GPtrArray *globals;  /* globals.c */
+    GPtrArray *nics;     /* nics.c */
     GPtrArray *iothreads;
     GPtrArray *secrets;  /* secrets.c */
     GPtrArray *inert_objects; /* inert-objects.c */
