@@ -44,8 +44,6 @@ uint16_t virtio_pci_vector(const VirtioPci *p, uint64_t value);
 uint8_t virtio_pci_take_isr(VirtioPci *p);
 void virtio_pci_reset_registers(VirtioPci *p);
 void virtio_pci_set_status(VirtioPci *p, uint8_t status);
-uint64_t virtio_pci_read_config(VirtioPci *p, uint64_t offset, unsigned size);
-void virtio_pci_write_config(VirtioPci *p, uint64_t offset, uint64_t value, unsigned size);
 
 /* virtio-pci-modern.c: before pci_device_complete(). */
 void virtio_pci_add_modern(VirtioPci *p);

@@ -33,7 +33,7 @@ static uint64_t legacy_read(void *opaque, uint64_t offset, unsigned size)
     VirtioRegsRing *ring = selected(p);
 
     if (offset >= config_offset(p)) {
-        return virtio_pci_read_config(p, offset - config_offset(p), size);
+        return virtio_regs_read_config(&p->regs, offset - config_offset(p), size);
     }
     switch (offset) {
     case VIRTIO_PCI_HOST_FEATURES:
@@ -70,7 +70,7 @@ static void legacy_write(void *opaque, uint64_t offset, uint64_t value, unsigned
     VirtioRegsRing *ring = selected(p);
 
     if (offset >= config_offset(p)) {
-        virtio_pci_write_config(p, offset - config_offset(p), value, size);
+        virtio_regs_write_config(&p->regs, offset - config_offset(p), value, size);
         return;
     }
     switch (offset) {

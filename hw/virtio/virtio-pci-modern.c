@@ -15,9 +15,6 @@
 #define QUEUE_NOTIFY_DATA 56
 #define QUEUE_RESET       58
 
-/* Bits of legacy drivers that no modern one accepts. */
-#define LEGACY_ONLY (1ull << VIRTIO_F_NOTIFY_ON_EMPTY | 1ull << VIRTIO_F_ANY_LAYOUT)
-
 static VirtioRegsRing *selected(VirtioPci *p)
 {
     return virtio_regs_ring(&p->regs, p->ring_select);
@@ -61,13 +58,11 @@ static uint64_t read_ring(VirtioPci *p, uint64_t offset)
 
 static uint64_t common_read(VirtioPci *p, uint64_t offset)
 {
-    uint64_t hidden = LEGACY_ONLY >> 32 * (p->device_select & 1);
-
     switch (offset) {
     case VIRTIO_PCI_COMMON_DFSELECT:
         return p->device_select;
     case VIRTIO_PCI_COMMON_DF:
-        return virtio_regs_offered(&p->regs, p->device_select) & (uint32_t)~hidden;
+        return virtio_regs_offered_modern(&p->regs, p->device_select);
     case VIRTIO_PCI_COMMON_GFSELECT:
         return p->driver_select;
     case VIRTIO_PCI_COMMON_GF:
@@ -175,7 +170,7 @@ static uint64_t modern_read(void *opaque, uint64_t offset, unsigned size)
     case VIRTIO_PCI_ISR_PART:
         return at == 0 ? virtio_pci_take_isr(p) : 0;
     case VIRTIO_PCI_DEVICE:
-        return virtio_pci_read_config(p, at, size);
+        return virtio_regs_read_config(&p->regs, at, size);
     default:
         return 0;
     }
@@ -191,7 +186,7 @@ static void modern_write(void *opaque, uint64_t offset, uint64_t value, unsigned
         common_write(p, at, (uint32_t)value);
         break;
     case VIRTIO_PCI_DEVICE:
-        virtio_pci_write_config(p, at, value, size);
+        virtio_regs_write_config(&p->regs, at, value, size);
         break;
     case VIRTIO_PCI_NOTIFY:
         virtio_regs_notify(&p->regs, (unsigned)(at / VIRTIO_PCI_NOTIFY_STEP));

@@ -103,23 +103,6 @@ void virtio_pci_set_status(VirtioPci *p, uint8_t status)
     }
 }
 
-uint64_t virtio_pci_read_config(VirtioPci *p, uint64_t offset, unsigned size)
-{
-    VirtioDevice *dev = p->regs.dev;
-    uint64_t value = 0;
-
-    dev->ops->get_config(dev, (uint32_t)offset, (uint8_t *)&value, size);
-    return GUINT64_FROM_LE(value);
-}
-
-void virtio_pci_write_config(VirtioPci *p, uint64_t offset, uint64_t value, unsigned size)
-{
-    VirtioDevice *dev = p->regs.dev;
-
-    value = GUINT64_TO_LE(value);
-    dev->ops->set_config(dev, (uint32_t)offset, (const uint8_t *)&value, size);
-}
-
 /* --- as a PCI device --- */
 
 static void config_read(PciDevice *d, unsigned offset, unsigned len)

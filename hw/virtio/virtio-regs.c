@@ -12,6 +12,8 @@
 
 /* Packed: both wrap counters are 1 in the beginning (VIRTIO 1.2, 2.8.1). */
 #define PACKED_BASE 0x80008000u
+/* Bits of legacy drivers that no modern one accepts. */
+#define LEGACY_ONLY (1ull << VIRTIO_F_NOTIFY_ON_EMPTY | 1ull << VIRTIO_F_ANY_LAYOUT)
 
 static bool has_feature(const VirtioRegs *r, unsigned bit)
 {
@@ -174,7 +176,7 @@ static void ring_forget(VirtioRegsRing *ring)
 
 /* --- what the driver says of a ring --- */
 
-static uint16_t largest_size(const VirtioRegsRing *ring)
+uint16_t virtio_regs_ring_max(const VirtioRegsRing *ring)
 {
     const VirtioRegs *r = ring->regs;
 
@@ -183,7 +185,8 @@ static uint16_t largest_size(const VirtioRegsRing *ring)
 
 VirtioRegsRing *virtio_regs_ring(VirtioRegs *r, unsigned index)
 {
-    return index < r->dev->n_rings && largest_size(&r->ring[index]) > 0 ? &r->ring[index] : NULL;
+    return index < r->dev->n_rings && virtio_regs_ring_max(&r->ring[index]) > 0 ? &r->ring[index]
+                                                                               : NULL;
 }
 
 unsigned virtio_regs_n_rings(VirtioRegs *r)
@@ -198,12 +201,12 @@ unsigned virtio_regs_n_rings(VirtioRegs *r)
 
 uint16_t virtio_regs_ring_size(const VirtioRegsRing *ring)
 {
-    return ring->size ? ring->size : largest_size(ring);
+    return ring->size ? ring->size : virtio_regs_ring_max(ring);
 }
 
 void virtio_regs_ring_set_size(VirtioRegsRing *ring, uint16_t size)
 {
-    if (!ring->enabled && size > 0 && size <= largest_size(ring)) {
+    if (!ring->enabled && size > 0 && size <= virtio_regs_ring_max(ring)) {
         ring->size = size;
     }
 }
@@ -276,6 +279,11 @@ uint32_t virtio_regs_offered(const VirtioRegs *r, unsigned word)
     return word < 2 ? (uint32_t)(offered(r) >> 32 * word) : 0;
 }
 
+uint32_t virtio_regs_offered_modern(const VirtioRegs *r, unsigned word)
+{
+    return virtio_regs_offered(r, word) & ~(uint32_t)(LEGACY_ONLY >> 32 * (word & 1));
+}
+
 uint32_t virtio_regs_accepted(const VirtioRegs *r, unsigned word)
 {
     return word < 2 ? (uint32_t)(r->accepted >> 32 * word) : 0;
@@ -340,6 +348,22 @@ void virtio_regs_hold(VirtioRegs *r, bool on)
 {
     r->held = on;
     regs_follow(r);
+}
+
+/* --- the config space --- */
+
+uint64_t virtio_regs_read_config(VirtioRegs *r, uint64_t offset, unsigned size)
+{
+    uint64_t value = 0;
+
+    r->dev->ops->get_config(r->dev, (uint32_t)offset, (uint8_t *)&value, size);
+    return GUINT64_FROM_LE(value);
+}
+
+void virtio_regs_write_config(VirtioRegs *r, uint64_t offset, uint64_t value, unsigned size)
+{
+    value = GUINT64_TO_LE(value);
+    r->dev->ops->set_config(r->dev, (uint32_t)offset, (const uint8_t *)&value, size);
 }
 
 /* --- life --- */

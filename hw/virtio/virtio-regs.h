@@ -63,6 +63,8 @@ void virtio_regs_reset(VirtioRegs *r);
 
 /* 32 bits of the features, 0: the lower ones; of others there are none. */
 uint32_t virtio_regs_offered(const VirtioRegs *r, unsigned word);
+/* Without those that no modern driver accepts. */
+uint32_t virtio_regs_offered_modern(const VirtioRegs *r, unsigned word);
 uint32_t virtio_regs_accepted(const VirtioRegs *r, unsigned word);
 void virtio_regs_accept(VirtioRegs *r, unsigned word, uint32_t bits);
 /* By a legacy driver: negotiated at once. */
@@ -92,6 +94,7 @@ bool virtio_regs_load(VirtioRegs *r, StateReader *in, GError **error);
 VirtioRegsRing *virtio_regs_ring(VirtioRegs *r, unsigned index);
 unsigned virtio_regs_n_rings(VirtioRegs *r);
 uint16_t virtio_regs_ring_size(const VirtioRegsRing *ring);
+uint16_t virtio_regs_ring_max(const VirtioRegsRing *ring);
 /* One that is enabled, or a size that is none, stays as it is. */
 void virtio_regs_ring_set_size(VirtioRegsRing *ring, uint16_t size);
 /* One half of an address, by its bytes. */
@@ -103,5 +106,9 @@ void virtio_regs_ring_reset(VirtioRegsRing *ring);
 void virtio_regs_ring_set_page(VirtioRegsRing *ring, uint32_t page, uint32_t page_size,
                                uint32_t align);
 void virtio_regs_notify(VirtioRegs *r, unsigned index);
+
+/* The device's config space, @size at most 8 bytes of it, the first one lowest. */
+uint64_t virtio_regs_read_config(VirtioRegs *r, uint64_t offset, unsigned size);
+void virtio_regs_write_config(VirtioRegs *r, uint64_t offset, uint64_t value, unsigned size);
 
 #endif
