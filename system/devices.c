@@ -143,6 +143,9 @@ bool devices_del(System *s, const char *id, GError **error)
     if (s->state == RUN_FINISH_MIGRATE) {
         return system_set_error(error, "device_del not allowed while migrating");
     }
+    if (!device_may_go(d, error)) {
+        return false;
+    }
     if (!device_close(d, CLOSE_TIMEOUT_MS)) {
         return system_set_error(error, "Device %s is already in the process of unplug", id);
     }

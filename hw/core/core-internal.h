@@ -14,12 +14,20 @@ struct DeviceRegistry {
 };
 
 /* device.c */
-Device *device_new(DeviceRegistry *r, const DeviceClass *c, void *bus, void *config);
+Device *device_new(DeviceRegistry *r, const DeviceClass *c, const DeviceSeat *seat,
+                   void *config);
 bool device_realize(Device *d, GError **error);
 void device_free(Device *d);
 void device_start(Device *d);
 void device_drain(Device *d);
 void device_resume(Device *d);
+
+/*
+ * device-bus.c: bus=, which no property is unless the class makes it one of its own, or what has room.
+ * No bus: there is none, or none that is free.
+ */
+bool device_bus_choose(const DeviceRegistry *r, const DeviceClass *c, OptDict *args,
+                       DeviceSeat *ret, GError **error);
 
 /* registry.c */
 void registry_drained(DeviceRegistry *r); /* one more device is */

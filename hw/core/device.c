@@ -109,13 +109,15 @@ void device_claim_thread(Device *d, IoThread *thread)
 
 /* --- life --- */
 
-Device *device_new(DeviceRegistry *r, const DeviceClass *c, void *bus, void *config)
+Device *device_new(DeviceRegistry *r, const DeviceClass *c, const DeviceSeat *seat,
+                   void *config)
 {
     Device *d = g_new0(Device, 1);
 
     d->registry = r;
     d->class = c;
-    d->bus = bus;
+    d->seat = *seat;
+    d->bus = seat->bus;
     d->config = config;
     d->guest = DEVICE_NOBODY;
     d->idx = -1;

@@ -82,64 +82,11 @@ Device *device_registry_nth(const DeviceRegistry *r, unsigned n)
     return g_ptr_array_index(r->devices, n);
 }
 
-/* What devices of the class get from their bus; NULL: it has none, or that is not there. */
-static void *registry_get_bus(const DeviceRegistry *r, const DeviceClass *c)
-{
-    const DeviceBus *const *bus = r->host->buses;
-
-    if (!c->bus) {
-        return NULL;
-    }
-    while (!g_str_equal((*bus)->type, c->bus)) {
-        bus++;
-        g_assert(*bus); /* a class's bus is in the table */
-    }
-    return (*bus)->get(r->opaque);
-}
-
-static bool registry_has_option(const DeviceClass *c, const char *name)
-{
-    for (const OptMember *m = c->options->members; m->name; m++) {
-        if (g_str_equal(m->name, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/*
- * bus=, which is no property unless the class makes it one of its own. A path that begins with
- * another bus ends there.
- */
-static bool registry_check_bus(const DeviceRegistry *r, const DeviceClass *c, OptDict *args,
-                               GError **error)
-{
-    g_autofree char *name = NULL;
-    const DeviceBus *bus = NULL;
-
-    if (!opt_dict_get(args, "bus") || registry_has_option(c, "bus")) {
-        return true;
-    }
-    name = opt_dict_take(args, "bus", error);
-    for (size_t i = 0; r->host->buses[i]; i++) {
-        if (g_str_equal(r->host->buses[i]->instance, name)) {
-            bus = r->host->buses[i];
-        }
-    }
-    if (!bus || !bus->get(r->opaque)) {
-        return device_set_error(error, "Bus '%.*s' not found", (int)strcspn(name, "/"), name);
-    }
-    if (g_strcmp0(bus->type, c->bus) != 0) {
-        return device_set_error(error, "Device '%s' can't go on %s bus", device_class_name(c),
-                                bus->type);
-    }
-    return true;
-}
-
 Device *device_add(DeviceRegistry *r, OptDict *args, GError **error)
 {
     g_autofree char *driver = opt_dict_take(args, "driver", error);
     const DeviceClass *c;
+    DeviceSeat seat;
     void *config;
     Device *d;
 
@@ -151,7 +98,7 @@ Device *device_add(DeviceRegistry *r, OptDict *args, GError **error)
         device_set_error(error, "'%s' is not a valid device model name", driver);
         return NULL;
     }
-    if (!registry_check_bus(r, c, args, error)) {
+    if (!device_bus_choose(r, c, args, &seat, error)) {
         return NULL;
     }
     if (r->devices->len >= MAX_DEVICES) {
@@ -162,7 +109,7 @@ Device *device_add(DeviceRegistry *r, OptDict *args, GError **error)
     if (!config) {
         return NULL;
     }
-    d = device_new(r, c, registry_get_bus(r, c), config);
+    d = device_new(r, c, &seat, config);
     if (!device_realize(d, error)) {
         device_free(d);
         return NULL;

@@ -20,6 +20,7 @@ static const OptMember members[] = {
 static const OptTable fake_options = { "fake", sizeof(FakeConfig), members };
 static const OptTable plain_options = { "plain", sizeof(FakeConfig), members };
 static const OptTable other_options = { "other", sizeof(FakeConfig), members };
+static const OptTable placed_options = { "placed", sizeof(FakeConfig), members };
 static const OptTable loose_options = { "loose", sizeof(FakeConfig), members };
 
 static const Counter counters[] = {
@@ -166,6 +167,17 @@ static const DeviceClass other_class = {
     .info = fake_info,
 };
 
+static const DeviceClass placed_class = {
+    .options = &placed_options,
+    .bus = "row",
+    .id_offset = OFF(id),
+    .realize = fake_realize,
+    .start = fake_start,
+    .close = fake_close,
+    .unrealize = fake_unrealize,
+    .info = fake_info,
+};
+
 static bool loose_realize(Device *d, GError **error)
 {
     g_assert_null(d->bus);
@@ -294,10 +306,14 @@ void fake_host_up(FakeHost *h)
 {
     static const DeviceBus first = { "first", "first.0", first_get };
     static const DeviceBus second = { "second", "second.0", second_get };
+    static const DeviceBus row = {
+        .type = "row", .instance = "row-bus", .get = second_get, .kind = "row-bus", .n_slots = 3,
+        .fixed = true,
+    };
     static const DeviceBackendKind store = { "store", store_find, store_claim, store_release };
     static const DeviceClass *const classes[] = { &fake_class, &plain_class, &other_class,
-                                                  &loose_class, NULL };
-    static const DeviceBus *const buses[] = { &first, &second, NULL };
+                                                  &loose_class, &placed_class, NULL };
+    static const DeviceBus *const buses[] = { &first, &second, &row, NULL };
     static const DeviceBackendKind *const backends[] = { &store, NULL };
     static const DeviceHost host = {
         .classes = classes,

@@ -1,5 +1,5 @@
 /*
- * A registry with two made-up classes on two made-up buses, a kind of back end and
+ * A registry with made-up classes on made-up buses, a kind of back end and
  * iothreads, all of whose calls are written down.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -55,7 +55,8 @@ typedef struct FakeHost {
 
 /*
  * Classes: "fake" (all callbacks and a store) and "plain" (no more than must be) on bus "first",
- * "other" on "second", "loose" on none (which writes down no calls).
+ * "other" on "second", "loose" on none (which writes down no calls), "placed" on one of the three
+ * "row-bus.0" to "row-bus.2", of which each has room for one.
  */
 void fake_host_up(FakeHost *h);
 void fake_host_down(FakeHost *h); /* and checks that nothing is claimed any more */

@@ -312,6 +312,51 @@ static void test_counters(void)
     fake_host_down(&h);
 }
 
+/* Several buses of a kind, each with room for one. */
+static void test_slots(void)
+{
+    FakeHost h;
+
+    fake_host_up(&h);
+    g_assert_cmpint(fake_add(&h, "placed,id=a", NULL)->seat.slot, ==, 2);
+    g_assert_cmpint(fake_add(&h, "placed,id=b,bus=row-bus.0", NULL)->seat.slot, ==, 0);
+    expect_error(&h, "placed,bus=row-bus.0", "Bus 'row-bus.0' is full");
+    expect_error(&h, "placed,bus=row-bus.3", "Bus 'row-bus.3' not found");
+    expect_error(&h, "placed,bus=row-bus.", "Bus 'row-bus.' not found");
+    expect_error(&h, "placed,bus=row-bus.-1", "Bus 'row-bus.-1' not found");
+    expect_error(&h, "placed,bus=row-bus", "Bus 'row-bus' not found");
+    expect_error(&h, "placed,bus=row-bus1", "Bus 'row-bus1' not found");
+    expect_error(&h, "other,bus=row-bus.1", "Device 'other' can't go on row-bus bus");
+    g_assert_cmpint(fake_add(&h, "placed,id=c", NULL)->seat.slot, ==, 1);
+    expect_error(&h, "placed,id=d", "No 'row' bus found for device 'placed'");
+    g_assert_cmpint(fake_add(&h, "other", NULL)->seat.slot, ==, -1);
+    device_gone(device_find(h.registry, "a"), NULL);
+    while (device_find(h.registry, "a")) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_assert_cmpint(fake_add(&h, "placed,id=d", NULL)->seat.slot, ==, 2);
+    fake_host_down(&h);
+}
+
+static void test_fixed(void)
+{
+    FakeHost h;
+    g_autoptr(GError) error = NULL;
+
+    fake_host_up(&h);
+    fake_add(&h, "placed,id=a", NULL);
+    fake_add(&h, "other,id=b", NULL);
+    device_registry_set_up(h.registry);
+    expect_error(&h, "placed", "Bus 'row-bus.1' does not support hotplugging");
+    expect_error(&h, "placed,bus=row-bus.0", "Bus 'row-bus.0' does not support hotplugging");
+    expect_error(&h, "placed,bus=row-bus.2", "Bus 'row-bus.2' is full");
+    fake_add(&h, "other,id=c", NULL);
+    g_assert_true(device_may_go(device_find(h.registry, "b"), &error));
+    g_assert_false(device_may_go(device_find(h.registry, "a"), &error));
+    g_assert_cmpstr(error->message, ==, "Bus 'row-bus.2' does not support hotplugging");
+    fake_host_down(&h);
+}
+
 int main(int argc, char **argv)
 {
     log_init("test-hw-core-device");
@@ -325,6 +370,8 @@ int main(int argc, char **argv)
     g_test_add_func("/device/no-number-is-not-compared", test_no_number_is_not_compared);
     g_test_add_func("/device/bus", test_bus);
     g_test_add_func("/device/no-bus", test_no_bus);
+    g_test_add_func("/device/slots", test_slots);
+    g_test_add_func("/device/fixed-bus", test_fixed);
     g_test_add_func("/device/unknown-class", test_unknown_class);
     g_test_add_func("/device/drain", test_drain);
     g_test_add_func("/device/drain-ends-with-the-last", test_drain_ends_with_the_last);

@@ -42,7 +42,17 @@ typedef struct DeviceBus {
     const char *instance; /* bus=: "xen-bus.0", as QEMU calls the one that we have */
     /* What devices on it get as Device.bus; NULL: it is not there. @opaque: the registry's. */
     void *(*get)(void *opaque);
+    const char *kind;     /* of the instances, where QEMU has a word besides the type; or NULL */
+    /* So many buses instead, each with room for one: "virtio-mmio-bus.31". 0: one with room. */
+    unsigned n_slots;
+    bool fixed;           /* nothing comes or goes once all of the command line is there */
 } DeviceBus;
+
+typedef struct DeviceSeat {
+    const DeviceBus *row; /* NULL: on none */
+    void *bus;
+    int slot;             /* of the row's; -1: it has none, or none was free */
+} DeviceSeat;
 
 /* The host's end of a device: netdevs, block nodes, chardevs. @opaque: the registry's. */
 typedef struct DeviceBackendKind {
@@ -159,6 +169,7 @@ struct Device {
     int idx;             /* number in the guest; -1: none */
     char place[32];      /* the same as a user writes it: "vdev xvda"; "": "idx N" */
     void *bus;           /* what its bus gave; NULL: the class has none */
+    DeviceSeat seat; /* where that is */
     void *backend[DEVICE_MAX_BACKENDS]; /* in the order of the class's backends; claimed */
     void *impl;          /* the class's */
     bool started;
@@ -188,6 +199,8 @@ IoThread *device_find_thread(const Device *d, const char *id); /* NULL: there is
 /* The device uses it until it is freed; with each call once more. */
 void device_claim_thread(Device *d, IoThread *thread);
 
+/* False: its bus lets nothing go. */
+bool device_may_go(const Device *d, GError **error);
 /* False: it is on its way already. */
 bool device_close(Device *d, unsigned timeout_ms);
 bool device_save(Device *d, GByteArray *out, GError **error);
