@@ -23,8 +23,8 @@ void device_drain(Device *d);
 void device_resume(Device *d);
 
 /*
- * device-bus.c: bus=, which no property is unless the class makes it one of its own, or what has room.
- * No bus: there is none, or none that is free.
+ * device-bus.c: bus=, which no property is unless the class makes it one of its own, or what has
+ * room. No bus: there is none, or none that is free.
  */
 bool device_bus_choose(const DeviceRegistry *r, const DeviceClass *c, OptDict *args,
                        DeviceSeat *ret, GError **error);

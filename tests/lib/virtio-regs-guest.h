@@ -1,7 +1,7 @@
 /*
- * The driver of a virtio-net that it sets up by registers, with rings in memory that it sees directly:
- * of a device in the same process, or of a program that a qtest socket leads to. The ways to the
- * registers are virtio-pci-guest.h and virtio-mmio-guest.h.
+ * The driver of a virtio-net that it sets up by registers, with rings in memory that it sees
+ * directly: of a device in the same process, or of a program that a qtest socket leads to. The
+ * ways to the registers are virtio-pci-guest.h and virtio-mmio-guest.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
