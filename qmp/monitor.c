@@ -248,6 +248,11 @@ QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, Chardev *c)
     return m;
 }
 
+void qmp_monitor_set_pretty(QmpMonitor *m, bool pretty)
+{
+    m->pretty = pretty;
+}
+
 static void qmp_monitor_free(gpointer opaque)
 {
     QmpMonitor *m = opaque;

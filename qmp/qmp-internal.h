@@ -29,6 +29,7 @@ struct QmpMonitor {
     char *label;
     GHashTable *named_fds; /* char * -> fd; they outlive the client, as in QEMU */
     Chardev *chardev;      /* from where its clients come; NULL: a test's */
+    bool pretty;
     int fd;                /* -1: no client */
     guint in_tag;
     guint out_tag;

@@ -41,12 +41,18 @@ static void qmp_session_json(void *opaque, struct json_object *value, GError *er
 static void qmp_session_send(QmpSession *s, struct json_object *msg)
 {
     size_t len;
-    const char *line = json_object_to_json_string_length(
-        msg, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+    int how = s->m->pretty ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_PRETTY_TAB |
+                             JSON_C_TO_STRING_SPACED : JSON_C_TO_STRING_PLAIN;
+    const char *line = json_object_to_json_string_length(msg, how | JSON_C_TO_STRING_NOSLASHESCAPE,
+                                                         &len);
     GString *out = g_string_sized_new(len + 2);
 
     g_string_append_len(out, line, (gssize)len);
     g_string_replace(out, "\xc0\x80", "\\u0000", 0); /* in a member's name, of an id */
+    if (s->m->pretty) {
+        g_string_replace(out, "\t", "    ", 0); /* in strings both are escaped */
+        g_string_replace(out, "\n", "\r\n", 0);
+    }
     g_string_append(out, "\r\n");
     s->write(s->opaque, out->str, out->len);
     g_string_free(out, TRUE);

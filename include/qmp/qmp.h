@@ -107,6 +107,9 @@ bool qmp_has_monitors(const Qmp *q);
  */
 QmpMonitor *qmp_monitor_new(Qmp *q, const char *label, Chardev *c);
 
+/* Of what comes after this: objects and lists over several lines, as QEMU's pretty=on has them. */
+void qmp_monitor_set_pretty(QmpMonitor *m, bool pretty);
+
 /* The descriptor that getfd called @name, the caller's from now on; -1: there is none. */
 int qmp_monitor_take_fd(void *monitor, const char *name);
 /* From a command: the first descriptor that came with it, the caller's from now on; -1: none. */
