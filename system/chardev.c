@@ -1,5 +1,5 @@
 /*
- * -chardev: unix sockets by which clients of monitors, and the guests of devices, come.
+ * -chardev: sockets by which clients of monitors, and the guests of devices, come.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,6 +11,7 @@
 
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/socket-address.h"
 
 #define MAX_CHARDEVS 1024u
 
@@ -21,6 +22,13 @@ static const OptMember socket_members[] = {
     { "fd", OPT_STR, offsetof(SocketConfig, fd),
       .help = "instead of path: an inherited descriptor of a socket, with server one to listen at, "
               "else connected" },
+    { "host", OPT_STR, offsetof(SocketConfig, host),
+      .help = "instead of path, with server, for a monitor: an address to listen at; absent: all" },
+    { "port", OPT_STR, offsetof(SocketConfig, port), .help = "of TCP, on host" },
+    { "ipv4", OPT_BOOL, offsetof(SocketConfig, ipv4), offsetof(SocketConfig, has_ipv4),
+      .help = "host may be one of IPv4, or not" },
+    { "ipv6", OPT_BOOL, offsetof(SocketConfig, ipv6), offsetof(SocketConfig, has_ipv6),
+      .help = "or of IPv6" },
     { "server", OPT_BOOL, offsetof(SocketConfig, server),
       .help = "listen at it; else connect to it" },
     { "wait", OPT_BOOL, offsetof(SocketConfig, wait), offsetof(SocketConfig, has_wait), "on",
@@ -78,8 +86,14 @@ static bool socket_check(const SocketConfig *config, GError **error)
                             : config->has_reconnect_ms ? "reconnect-ms"
                                                        : NULL;
 
-    if ((config->path != NULL) == (config->fd != NULL)) {
-        return system_set_error(error, "one of path= and fd= must be given");
+    if (config->host && !config->port) {
+        return system_set_error(error, "chardev: socket: no port given");
+    }
+    if ((config->path != NULL) + (config->fd != NULL) + (config->port != NULL) != 1) {
+        return system_set_error(error, "one of path=, fd= and port= must be given");
+    }
+    if (config->port && !config->server) {
+        return system_set_error(error, "port= is only for server=on");
     }
     if (config->path && config->path[0] == '\0') {
         return system_set_error(error, "path= must not be empty");
@@ -98,6 +112,42 @@ static bool socket_check(const SocketConfig *config, GError **error)
     }
     return !(config->has_reconnect && config->has_reconnect_ms) ||
            system_set_error(error, "'reconnect' and 'reconnect-ms' are mutually exclusive");
+}
+
+static Chardev *socket_open_inet(const SocketConfig *config, ChardevConfig *c, GError **error)
+{
+    InetSocketAddress inet = {
+        .host = config->host ? config->host : (char *)"",
+        .port = config->port,
+        .ipv4 = config->ipv4,
+        .has_ipv4 = config->has_ipv4,
+        .ipv6 = config->ipv6,
+        .has_ipv6 = config->has_ipv6,
+    };
+    const SocketAddress address = { SOCKET_ADDRESS_INET, &inet };
+    BoundPath none = { 0 };
+    Chardev *chardev;
+
+    c->fd = socket_address_listen(&address, &none, error);
+    if (c->fd < 0) {
+        return NULL;
+    }
+    chardev = chardev_new(c, error);
+    if (!chardev) {
+        fd_close(&c->fd);
+    }
+    return chardev;
+}
+
+/* As query-chardev shows it. Free it. */
+static char *socket_filename(const SocketConfig *config)
+{
+    return g_strdup_printf("%s:%s%s%s%s",
+                           config->path ? "unix" : config->fd ? "fd" : "tcp",
+                           config->path ? config->path : config->fd ? config->fd
+                           : config->host ? config->host : "",
+                           config->port ? ":" : "", config->port ? config->port : "",
+                           config->server ? ",server=on" : "");
 }
 
 static Chardev *socket_open(System *s, const SocketConfig *config, GError **error)
@@ -122,7 +172,7 @@ static Chardev *socket_open(System *s, const SocketConfig *config, GError **erro
         return NULL;
     }
     c.fd = (int)fd;
-    return chardev_new(&c, error);
+    return config->port ? socket_open_inet(config, &c, error) : chardev_new(&c, error);
 }
 
 ChardevObject *chardev_find(System *s, const char *id)
@@ -186,9 +236,8 @@ ChardevObject *chardev_new_socket(System *s, const SocketConfig *config, GError 
         return NULL;
     }
     o->wait = config->server && config->wait && !config->nowait && !config->hotplug;
-    o->filename = g_strdup_printf("%s:%s%s", config->path ? "unix" : "fd",
-                                  config->path ? config->path : config->fd,
-                                  config->server ? ",server=on" : "");
+    o->inet = config->port != NULL;
+    o->filename = socket_filename(config);
     o->chardev = socket_open(s, config, error);
     if (!o->chardev) {
         chardev_object_free(o);
@@ -263,7 +312,7 @@ static void *chardev_backend_find(void *opaque, const char *id)
 {
     ChardevObject *o = chardev_find(opaque, id);
 
-    return o ? o->chardev : NULL;
+    return o && !o->inet ? o->chardev : NULL;
 }
 
 static bool chardev_backend_claim(void *opaque, void *backend)

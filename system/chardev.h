@@ -14,6 +14,12 @@ typedef struct SocketConfig {
     char *id;
     char *path;
     char *fd;
+    char *host;
+    char *port;
+    bool ipv4;
+    bool has_ipv4;
+    bool ipv6;
+    bool has_ipv6;
     bool server;
     bool wait;
     bool has_wait;
@@ -34,6 +40,7 @@ typedef struct ChardevObject {
     char *filename; /* as query-chardev shows it */
     Chardev *chardev; /* NULL: of a kind that nobody can use */
     int fd;         /* of that: what is held open; -1: nothing */
+    bool inet;      /* of TCP, by which no descriptors come */
     bool wait;      /* the start is to wait for its first client */
     bool in_use;    /* by a monitor or a device */
 } ChardevObject;

@@ -228,6 +228,7 @@ extern const DeviceBackendKind chardev_backend; /* a class gets a Chardev of uti
 /* monitor.c */
 bool monitor_option(System *s, const char *arg, GError **error);     /* -mon */
 bool monitor_qmp_option(System *s, const char *arg, GError **error); /* -qmp */
+bool monitor_qmp_pretty_option(System *s, const char *arg, GError **error); /* -qmp-pretty */
 char *monitor_help(const char *arg, GError **error);
 char *monitor_qmp_help(const char *arg, GError **error);
 

@@ -399,8 +399,8 @@ def test_chardev_and_monitor_errors():
             (['-chardev', 'socket,id=a,path=,server=on'], 'path= must not be empty'),
             (['-chardev', 'socket,id=a,fd=x'], 'Unable to parse FD number x'),
             (['-chardev', 'socket,id=a,fd=0'], "File descriptor '0' is not a socket"),
-            (['-chardev', 'socket,id=a'], 'one of path= and fd= must be given'),
-            (['-chardev', 'socket,id=a,path=/x,fd=0'], 'one of path= and fd= must be given'),
+            (['-chardev', 'socket,id=a'], 'one of path=, fd= and port= must be given'),
+            (['-chardev', 'socket,id=a,path=/x,fd=0'], 'one of path=, fd= and port= must be given'),
             (['-chardev', 'socket,id=a,path=/x,server=on,reconnect=1'],
              "'reconnect' option is incompatible with socket in server listen mode"),
             (['-chardev', 'socket,id=a,path=/x,server=on,reconnect-ms=0'],
@@ -420,7 +420,7 @@ def test_chardev_and_monitor_errors():
             (['-mon', 'chardev=x'], "Parameter 'mode' does not accept value 'readline'"),
             (['-mon', 'chardev=x,mode=control'], 'chardev "x" not found'),
             (['-mon', 'mode=control'], "Parameter 'chardev' is missing"),
-            (['-qmp', 'foo'], "'foo' is not a valid char driver")):
+            (['-qmp', 'foo'], 'parse error: foo')):
         assert_refused([*NONE, *args], f'{args[0]} {args[1]}: {text}')
 
 
