@@ -89,28 +89,59 @@ static char *netdev_of_socket(Vpp *f)
     return g_strdup_printf("dgram,id=n0,local.type=fd,local.str=%d", f->given);
 }
 
-static char *netdev_of_tap(Vpp *f, unsigned pairs)
+static void append_fds(GString *text, const char *name, const int *fds, unsigned n)
 {
-    g_autoptr(GString) text = g_string_new("tap,id=n0,fds=");
-
-    f->tap = host_tap_new(pairs, true);
-    for (unsigned i = 0; i < pairs; i++) {
-        g_string_append_printf(text, "%s%d", i ? ":" : "", f->tap->fd[i]);
+    for (unsigned i = 0; i < n; i++) {
+        g_string_append_printf(text, "%s%d", i ? ":" : name, fds[i]);
     }
+}
+
+static char *netdev_of_tap(Vpp *f, const VppCase *c)
+{
+    g_autoptr(GString) text = g_string_new("tap,id=n0");
+
+    f->tap = host_tap_new(c->pairs, true);
+    append_fds(text, ",fds=", f->tap->fd, c->pairs);
+    if (c->vhost == VPP_VHOST) {
+        g_string_append(text, ",vhost=on");
+    }
+    for (unsigned i = 0; c->vhost == VPP_VHOSTFDS && i < c->pairs; i++) {
+        f->vhost[i] = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
+        g_assert_cmpint(f->vhost[i], >=, 0);
+        f->n_vhost++;
+    }
+    append_fds(text, ",vhostfds=", f->vhost, f->n_vhost);
     return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* The descriptors that the program inherits. */
+static unsigned given_fds(const Vpp *f, const VppCase *c, int *ret)
+{
+    if (!c->pairs) {
+        ret[0] = f->given;
+        return 1;
+    }
+    memcpy(ret, f->tap->fd, c->pairs * sizeof(*ret));
+    memcpy(ret + c->pairs, f->vhost, f->n_vhost * sizeof(*ret));
+    return c->pairs + f->n_vhost;
 }
 
 /* Another program with such a device; @more: options of its own. */
 QTest *vpp_start_program(Vpp *f, const VppCase *c, const char *more)
 {
-    g_autofree char *netdev = c->pairs ? netdev_of_tap(f, c->pairs) : netdev_of_socket(f);
+    g_autofree char *netdev = c->pairs ? netdev_of_tap(f, c) : netdev_of_socket(f);
+    int fds[2 * VPP_MAX_PAIRS];
+    unsigned n_fds = given_fds(f, c, fds);
     g_autofree char *args = g_strdup_printf(
         "-machine pc -m 16 -netdev %s -device virtio-net-pci,id=nic0,netdev=n0,addr=%u%s %s",
         netdev, VPP_SLOT, c->options, more);
-    QTest *qt = qtest_start(f->tap ? f->tap->fd : &f->given, MAX(c->pairs, 1), args);
+    QTest *qt = qtest_start(fds, n_fds, args);
 
     if (f->tap) {
         host_tap_close_fds(f->tap);
+    }
+    while (f->n_vhost > 0) {
+        close(f->vhost[--f->n_vhost]);
     }
     return qt;
 }
@@ -125,11 +156,24 @@ static void start(Vpp *f, const VppCase *c)
     vpg_find(&f->g);
 }
 
+static bool has_vhost(void)
+{
+    if (access("/dev/vhost-net", R_OK | W_OK) < 0) {
+        g_test_skip("no /dev/vhost-net: tests/vm/run vhost has one");
+        return false;
+    }
+    return true;
+}
+
 void vpp_setup(Vpp *f, gconstpointer data)
 {
     const VppCase *c = data;
 
     f->other = -1;
+    g_assert_cmpuint(c->pairs, <=, VPP_MAX_PAIRS);
+    if (c->vhost != VPP_NO_VHOST && !has_vhost()) {
+        return;
+    }
     if (c->pairs == 0 || netns_enter()) {
         start(f, c);
     }

@@ -13,20 +13,24 @@
 
 #define VPP_SLOT    4u
 #define VPP_WAIT_MS 20000
+#define VPP_MAX_PAIRS 8
 
 typedef struct VppCase {
     const char *options;   /* of the device */
     uint64_t wanted;
     bool legacy, msix;
     unsigned pairs;        /* with a tap; 0: a socket */
+    enum { VPP_NO_VHOST, VPP_VHOST, VPP_VHOSTFDS } vhost; /* by the kernel: by name, descriptors */
 } VppCase;
 
 typedef struct Vpp {
-    QTest *qt;             /* NULL: no tap can be had, the test is skipped */
+    QTest *qt;             /* NULL: no tap or vhost can be had, the test is skipped */
     VirtioPciGuest g;
     int other;             /* the socket's end; -1: there is a tap */
     int given;             /* that of the program */
     HostTap *tap;
+    int vhost[VPP_MAX_PAIRS]; /* for the program, until it has them */
+    unsigned n_vhost;
 } Vpp;
 
 /* A fixture of g_test_add(), with a VppCase: the device is found and not started. */

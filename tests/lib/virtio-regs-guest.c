@@ -203,17 +203,27 @@ void vpg_post(VirtioPciGuest *g, unsigned pair, unsigned n)
     vpg_kick(g, 2 * pair);
 }
 
+static size_t received(VirtioPciGuest *g, unsigned pair, void *frame, uint16_t id, uint32_t len)
+{
+    g_assert_cmpuint(len, >, g->hdr_len);
+    memcpy(frame, g->a.ram + buffer_of(2 * pair, id) + g->hdr_len, len - g->hdr_len);
+    return len - g->hdr_len;
+}
+
 size_t vpg_recv(VirtioPciGuest *g, unsigned pair, void *frame)
 {
     uint16_t id;
     uint32_t len;
 
-    if (!vpg_get(g, 2 * pair, &id, &len)) {
-        return 0;
-    }
-    g_assert_cmpuint(len, >, g->hdr_len);
-    memcpy(frame, g->a.ram + buffer_of(2 * pair, id) + g->hdr_len, len - g->hdr_len);
-    return len - g->hdr_len;
+    return vpg_get(g, 2 * pair, &id, &len) ? received(g, pair, frame, id, len) : 0;
+}
+
+size_t vpg_try_recv(VirtioPciGuest *g, unsigned pair, void *frame)
+{
+    uint16_t id;
+    uint32_t len;
+
+    return virtq_driver_get(g->ring[2 * pair], &id, &len) ? received(g, pair, frame, id, len) : 0;
 }
 
 uint8_t vpg_command(VirtioPciGuest *g, uint8_t class, uint8_t command, const void *data,

@@ -86,6 +86,7 @@ bool vpg_get(VirtioPciGuest *g, unsigned index, uint16_t *ret_id, uint32_t *ret_
 void vpg_send(VirtioPciGuest *g, unsigned pair, const void *frame, size_t len); /* to its end */
 void vpg_post(VirtioPciGuest *g, unsigned pair, unsigned n);
 size_t vpg_recv(VirtioPciGuest *g, unsigned pair, void *frame); /* 0: nothing came */
+size_t vpg_try_recv(VirtioPciGuest *g, unsigned pair, void *frame); /* 0: there is nothing yet */
 uint8_t vpg_command(VirtioPciGuest *g, uint8_t class, uint8_t command, const void *data,
                     size_t len);
 uint8_t vpg_set_pairs(VirtioPciGuest *g, uint16_t pairs);

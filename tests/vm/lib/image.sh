@@ -27,12 +27,15 @@ base_image() { cached base "$(root_key "$here"/lib/{init,image.sh})" base_fill; 
 
 # inside_fill ROOT: what a scenario needs that runs ringtap in the guest
 inside_fill() {
-    local front
-    front=$(dirname "$ringtap")/tests/bench/vhost-user-tap
-    [ -x "$front" ] || ninja -C "$(dirname "$ringtap")" tests/bench/vhost-user-tap > "$work/build.log" 2>&1 ||
+    local build front nic
+    build=$(dirname "$ringtap")
+    front=$build/tests/bench/vhost-user-tap nic=$build/tests/qtest/test-virtio-net-pci-vhost
+    [ -x "$front" ] && [ -x "$nic" ] ||
+        ninja -C "$build" "${front#"$build"/}" "${nic#"$build"/}" > "$work/build.log" 2>&1 ||
         { cat "$work/build.log" >&2; die "the build failed"; }
     put "$1" "$ringtap" /usr/bin/ringtap
     put "$1" "$front" /usr/bin/vhost-user-tap
+    put "$1" "$nic" /usr/bin/test-virtio-net-pci-vhost
 }
 
 # guest_image BASE KERNEL: $work/initrd

@@ -104,3 +104,11 @@ measure() {
     done
     echo
 }
+
+# qtest_nic: the driver of a virtio-net-pci by qtest, and the kernel; all of it, and nothing skipped
+qtest_nic() {
+    RINGTAP=/usr/bin/ringtap test-virtio-net-pci-vhost > /tmp/qtest.log 2>&1 ||
+        { cat /tmp/qtest.log; return 1; }
+    grep -E '^(not )?ok' /tmp/qtest.log
+    ! grep -q 'not ok\|SKIP' /tmp/qtest.log
+}

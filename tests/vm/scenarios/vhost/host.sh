@@ -34,6 +34,8 @@ check "it ends" guest u1 'all_down'
 check "and is refused if it is forced" guest u1 \
     "refused vhostfd=0,vhostforce=on 'vhost-net requested but could not be initialized'"
 
+check "virtio-net-pci by qtest: both pairs and four, by name and by descriptors" guest u1 qtest_nic
+
 check "vhost=on" guest u1 "back_up $tap,vhost=on,poll-us=20"
 check "a VMM comes" guest u1 'front_up 2'
 check "the kernel serves both pairs" guest u1 'served 2'
