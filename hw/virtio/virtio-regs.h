@@ -11,8 +11,8 @@
 #define HW_VIRTIO_VIRTIO_REGS_H
 
 #include "hw/core/address-space.h"
-#include "hw/core/state.h"
 #include "hw/virtio/virtio-device.h"
+#include "util/state.h"
 #include "virtq-layout.h"
 
 /* A driver's page, and the alignment of what is behind it (VIRTIO 1.2, 2.7.2 and 4.1.5.1.3). */

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "hw/core/address-space.h"
-#include "hw/core/state.h"
+#include "util/state.h"
 
 #define PCI_CONFIG_SIZE 256u
 #define PCI_BARS        6u

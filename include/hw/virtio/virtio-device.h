@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "hw/core/state.h"
 #include "hw/virtio/guest-mem.h"
 #include "hw/virtio/virtq.h"
+#include "util/state.h"
 
 typedef struct VirtioDevice VirtioDevice;
 

@@ -1,11 +1,11 @@
 /*
- * The bytes of a device's state, as DeviceClass.save and load have them: numbers big endian, in an
- * order that both know. What is read comes from anybody.
+ * The bytes of the state of something that goes to another process: numbers big endian, in an order
+ * that both know. What is read comes from anybody.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef HW_CORE_STATE_H
-#define HW_CORE_STATE_H
+#ifndef UTIL_STATE_H
+#define UTIL_STATE_H
 
 #include <glib.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "hw/core/state.h"
+#include "util/state.h"
 
 #include <string.h>
 

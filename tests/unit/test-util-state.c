@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "hw/core/state.h"
+#include "util/state.h"
 
 static void test_numbers(void)
 {
@@ -44,8 +44,8 @@ static void test_nothing(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/hw/core/state/numbers", test_numbers);
-    g_test_add_func("/hw/core/state/too-short", test_too_short);
-    g_test_add_func("/hw/core/state/nothing", test_nothing);
+    g_test_add_func("/util/state/numbers", test_numbers);
+    g_test_add_func("/util/state/too-short", test_too_short);
+    g_test_add_func("/util/state/nothing", test_nothing);
     return g_test_run();
 }
