@@ -132,26 +132,15 @@ static void qmp_monitor_write(void *opaque, const char *data, size_t len)
     }
 }
 
-/* Keeps the descriptors of a message; more than there is room for are closed. */
-static void qmp_monitor_keep_fds(QmpMonitor *m, struct msghdr *msg)
+/* More than there is room for are closed. */
+static void qmp_monitor_keep_fd(void *opaque, int fd)
 {
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-        unsigned n;
+    QmpMonitor *m = opaque;
 
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {
-            continue;
-        }
-        n = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        for (unsigned i = 0; i < n; i++) {
-            int fd;
-
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-            if (g_queue_get_length(&m->fds) < MAX_PASSED_FDS) {
-                g_queue_push_tail(&m->fds, GINT_TO_POINTER(fd));
-            } else {
-                close(fd);
-            }
-        }
+    if (g_queue_get_length(&m->fds) < MAX_PASSED_FDS) {
+        g_queue_push_tail(&m->fds, GINT_TO_POINTER(fd));
+    } else {
+        close(fd);
     }
 }
 
@@ -171,7 +160,7 @@ static ssize_t qmp_monitor_recv(QmpMonitor *m, char *buf, size_t size)
     ssize_t n = recvmsg(m->fd, &msg, MSG_CMSG_CLOEXEC);
 
     if (n >= 0) {
-        qmp_monitor_keep_fds(m, &msg);
+        fd_each_passed(&msg, qmp_monitor_keep_fd, m);
     }
     return n;
 }

@@ -71,24 +71,14 @@ int vhost_user_msg_take_fd(VhostUserMsg *msg, unsigned i)
 }
 
 /* Keeps those there is room for, and closes the others: a message may come in many pieces. */
-static void keep_fds(VhostUserMsg *msg, struct msghdr *m)
+static void keep_fd(void *opaque, int fd)
 {
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    VhostUserMsg *msg = opaque;
 
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {
-            continue;
-        }
-        for (size_t i = 0; i < n; i++) {
-            int fd;
-
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-            if (msg->n_fds < VHOST_USER_MAX_FDS) {
-                msg->fd[msg->n_fds++] = fd;
-            } else {
-                fd_close(&fd);
-            }
-        }
+    if (msg->n_fds < VHOST_USER_MAX_FDS) {
+        msg->fd[msg->n_fds++] = fd;
+    } else {
+        fd_close(&fd);
     }
 }
 
@@ -120,7 +110,7 @@ static VhostUserMsgResult read_piece(VhostUserMsgIo *io, void *at, size_t len,
         *ret_why = "the connection can't be read";
         return VHOST_USER_MSG_BROKEN;
     }
-    keep_fds(&io->in, &m);
+    fd_each_passed(&m, keep_fd, &io->in);
     io->in_got += (size_t)n;
     if (m.msg_flags & MSG_CTRUNC) {
         *ret_why = "descriptors were lost: more than 8 with a message, or we may have no more";

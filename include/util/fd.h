@@ -8,6 +8,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 
 /* Closes *fd unless negative, sets it to -1, keeps errno. Idempotent. */
 void fd_close(int *fd);
@@ -18,5 +19,9 @@ void fd_close(int *fd);
 /* 0 or -errno. */
 int fd_set_nonblock(int fd, bool on);
 int fd_set_cloexec(int fd, bool on);
+
+/* Descriptors that came with @msg by SCM_RIGHTS, each to @passed, which takes it. */
+typedef void FdPassed(void *opaque, int fd);
+void fd_each_passed(struct msghdr *msg, FdPassed *passed, void *opaque);
 
 #endif
