@@ -119,7 +119,6 @@ struct VirtioNet {
     uint16_t status;         /* of the config space: VIRTIO_NET_S_* */
     struct VirtioNetCtrl *ctrl; /* the control queue; NULL: the transport's other side has it */
     guint update_tag;        /* pairs in use are looked at soon */
-    bool carrier;            /* the netdev was told that there is one */
     uint16_t host_mtu;       /* the config's, before a transport set another */
     bool paused;
     bool peer_failed;        /* the netdev's error was reported */

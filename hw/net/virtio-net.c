@@ -56,9 +56,8 @@ static bool virtio_net_update_active(VirtioNet *vn)
         vn->env.failed) {
         vn->env.failed(vn->env.opaque, error->message);
     }
-    if (vn->carrier != (wanted > 0)) {
-        vn->carrier = wanted > 0;
-        netdev_set_carrier(peer, vn->carrier);
+    if (peer->nic_carrier != (wanted > 0)) {
+        netdev_set_carrier(peer, wanted > 0);
     }
     return peer->n_active == n;
 }
@@ -80,7 +79,7 @@ static void virtio_net_follow_rings(VirtioNet *vn)
 {
     unsigned wanted = virtio_net_pairs_wanted(vn);
 
-    if (wanted > 0 && (wanted > vn->env.peer->n_active || !vn->carrier)) {
+    if (wanted > 0 && (wanted > vn->env.peer->n_active || !vn->env.peer->nic_carrier)) {
         virtio_net_update_active(vn);
     } else if (vn->update_tag == 0) {
         vn->update_tag = g_idle_add(virtio_net_update_now, vn);
@@ -448,7 +447,7 @@ void virtio_net_info(VirtioNet *vn, VirtioNetInfo *ret_info)
     for (unsigned i = 0; i < ret_info->max_pairs; i++) {
         const VirtioNetQueue *q = vn->queue[i];
 
-        if (q && q->dq.running && vn->carrier && i < vn->env.peer->n_active) {
+        if (q && q->dq.running && vn->env.peer->nic_carrier && i < vn->env.peer->n_active) {
             ret_info->n_pairs = i + 1;
             ret_info->tids[i] = io_thread_tid(q->dq.thread);
         }
