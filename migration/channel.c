@@ -18,10 +18,15 @@
 #include "util/socket-address.h"
 
 #define BUFFER_LEN 65536u
+/* As many as something takes at once, and those of a message that is read ahead. */
+#define FDS_MAX    (MIGRATION_FDS_MAX + MIGRATION_FDS_AT_ONCE)
 
 struct MigrationChannel {
     int fd;
     int cancel_fd; /* readable: no more of it */
+    bool local;    /* descriptors go along */
+    unsigned n_fds;
+    int fds[FDS_MAX]; /* that came, and were not taken */
     size_t at;     /* of what was read: what was taken already */
     size_t len;    /* of what is in the buffer */
     uint8_t buffer[BUFFER_LEN];
@@ -119,12 +124,23 @@ static bool uri_parse(Uri *u, const char *uri, GError **error)
 
 /* --- channels --- */
 
+static bool is_unix_stream(int fd)
+{
+    int domain, type;
+    socklen_t len = sizeof(int);
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX &&
+           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
 /* Takes @fd. */
 static MigrationChannel *channel_new(int fd)
 {
     MigrationChannel *c = g_new(MigrationChannel, 1);
 
     c->fd = fd;
+    c->local = is_unix_stream(fd);
+    c->n_fds = 0;
     c->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     c->at = c->len = 0;
     (void)fd_set_nonblock(fd, true);
@@ -135,6 +151,9 @@ static MigrationChannel *channel_new(int fd)
 void migration_channel_free(MigrationChannel *c)
 {
     if (c) {
+        while (c->n_fds > 0) {
+            fd_close(&c->fds[--c->n_fds]);
+        }
         fd_close(&c->fd);
         fd_close(&c->cancel_fd);
         g_free(c);
@@ -304,6 +323,120 @@ bool migration_channel_write(void *channel, const void *data, size_t len, GError
     return true;
 }
 
+bool migration_channel_is_local(const MigrationChannel *c)
+{
+    return c->local;
+}
+
+/* The byte and its descriptors go together, or not at all. */
+static ssize_t send_fds(MigrationChannel *c, const int *fds, unsigned n)
+{
+    union {
+        struct cmsghdr align;
+        char buf[CMSG_SPACE(MIGRATION_FDS_AT_ONCE * sizeof(int))];
+    } control = { .align = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+                             .cmsg_len = CMSG_LEN(n * sizeof(int)) } };
+    uint8_t zero = 0;
+    struct iovec iov = { &zero, 1 };
+    struct msghdr msg = {
+        .msg_iov = &iov,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = CMSG_SPACE(n * sizeof(int)),
+    };
+
+    memcpy(CMSG_DATA(&control.align), fds, n * sizeof(int));
+    return sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+}
+
+bool migration_channel_write_fds(void *channel, const int *fds, unsigned n, GError **error)
+{
+    MigrationChannel *c = channel;
+    ssize_t sent;
+
+    g_assert(c->local && n >= 1 && n <= MIGRATION_FDS_AT_ONCE);
+    if (!migration_channel_flush(c, error)) {
+        return false;
+    }
+    do {
+        if (!channel_wait(c, POLLOUT, error)) {
+            return false;
+        }
+        sent = send_fds(c, fds, n);
+    } while (sent < 0 && (errno == EAGAIN || errno == EINTR));
+    return sent == 1 || migration_set_error(error, "Unable to write to migration stream: %s",
+                                            g_strerror(errno));
+}
+
+int migration_channel_take_fd(MigrationChannel *c)
+{
+    int fd = c->n_fds > 0 ? c->fds[0] : -1;
+
+    if (fd >= 0) {
+        c->n_fds--;
+        memmove(c->fds, c->fds + 1, c->n_fds * sizeof(c->fds[0]));
+    }
+    return fd;
+}
+
+bool migration_channel_turn(MigrationChannel *c, GError **error)
+{
+    if (c->at != c->len || c->n_fds > 0) {
+        return migration_set_error(error, "Migration stream is broken: there is more behind its "
+                                   "end");
+    }
+    c->at = c->len = 0;
+    return true;
+}
+
+typedef struct Passed {
+    MigrationChannel *c;
+    bool too_many;
+} Passed;
+
+static void keep_fd(void *opaque, int fd)
+{
+    Passed *p = opaque;
+
+    if (p->c->n_fds < FDS_MAX) {
+        p->c->fds[p->c->n_fds++] = fd;
+    } else {
+        fd_close(&fd);
+        p->too_many = true;
+    }
+}
+
+/* As read(). EMFILE: descriptors were lost. */
+static ssize_t channel_recv(MigrationChannel *c)
+{
+    union {
+        struct cmsghdr align;
+        char buf[CMSG_SPACE(MIGRATION_FDS_AT_ONCE * sizeof(int))];
+    } control;
+    struct iovec iov = { c->buffer, BUFFER_LEN };
+    struct msghdr msg = {
+        .msg_iov = &iov,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof(control),
+    };
+    Passed passed = { .c = c };
+    ssize_t n;
+
+    if (!c->local) {
+        return read(c->fd, c->buffer, BUFFER_LEN);
+    }
+    n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
+    if (n >= 0) {
+        fd_each_passed(&msg, keep_fd, &passed);
+        if (passed.too_many || (msg.msg_flags & MSG_CTRUNC)) {
+            errno = EMFILE;
+            return -1;
+        }
+    }
+    return n;
+}
+
 static bool channel_fill(MigrationChannel *c, GError **error)
 {
     ssize_t n;
@@ -312,7 +445,7 @@ static bool channel_fill(MigrationChannel *c, GError **error)
         if (!channel_wait(c, POLLIN, error)) {
             return false;
         }
-        n = read(c->fd, c->buffer, BUFFER_LEN);
+        n = channel_recv(c);
     } while (n < 0 && (errno == EAGAIN || errno == EINTR));
     if (n <= 0) {
         return migration_set_error(error, "Unable to read from migration stream: %s",

@@ -13,6 +13,7 @@ typedef enum RecordType {
     RECORD_MEMORY = 2,
     RECORD_DEVICE = 3,
     RECORD_END = 4,
+    RECORD_NETDEV = 5,
 } RecordType;
 
 G_DEFINE_QUARK(migration-error-quark, migration_error)
@@ -38,6 +39,11 @@ void migration_writer_init(MigrationWriter *w, MigrationWrite *write, void *opaq
         .opaque = opaque,
         .sum = g_checksum_new(G_CHECKSUM_SHA256),
     };
+}
+
+void migration_writer_set_local(MigrationWriter *w, MigrationWriteFds *write_fds)
+{
+    w->write_fds = write_fds;
 }
 
 void migration_writer_done(MigrationWriter *w)
@@ -76,7 +82,7 @@ bool migration_put_machine(MigrationWriter *w, const char *name, uint64_t ram_si
     size_t len = strlen(name);
 
     g_assert(w->bytes == 0 && len <= NAME_MAX_LEN);
-    return put_u32s(w, MAGIC, MIGRATION_VERSION, error) &&
+    return put_u32s(w, MAGIC, w->write_fds ? 2 : 1, error) &&
            put_record(w, RECORD_MACHINE, sizeof(uint64_t) + len, error) &&
            put_u64(w, ram_size, error) && put(w, name, len, error);
 }
@@ -136,6 +142,42 @@ bool migration_put_device(MigrationWriter *w, const char *class_name, const char
            (state->len == 0 || put(w, state->data, state->len, error));
 }
 
+/* What is written for the descriptors themselves. */
+static unsigned zeros_of(unsigned n_fds)
+{
+    return (n_fds + MIGRATION_FDS_AT_ONCE - 1) / MIGRATION_FDS_AT_ONCE;
+}
+
+static bool put_fds(MigrationWriter *w, const int *fds, unsigned n, GError **error)
+{
+    static const uint8_t zero;
+
+    while (n > 0) {
+        unsigned now = MIN(n, MIGRATION_FDS_AT_ONCE);
+
+        g_checksum_update(w->sum, &zero, 1);
+        w->bytes++;
+        if (!w->write_fds(w->opaque, fds, now, error)) {
+            return false;
+        }
+        fds += now;
+        n -= now;
+    }
+    return true;
+}
+
+bool migration_put_netdev(MigrationWriter *w, const char *type, const char *id,
+                          const GByteArray *state, const int *fds, unsigned n_fds, GError **error)
+{
+    uint16_t n = GUINT16_TO_BE((uint16_t)n_fds);
+    size_t len = strlen(type) + 1 + strlen(id) + 1 + sizeof(n) + state->len + zeros_of(n_fds);
+
+    g_assert(w->write_fds && n_fds >= 1 && n_fds <= MIGRATION_FDS_MAX);
+    return put_record(w, RECORD_NETDEV, len, error) && put(w, type, strlen(type) + 1, error) &&
+           put(w, id, strlen(id) + 1, error) && put(w, &n, sizeof(n), error) &&
+           put(w, state->data, state->len, error) && put_fds(w, fds, n_fds, error);
+}
+
 bool migration_put_end(MigrationWriter *w, GError **error)
 {
     uint8_t digest[DIGEST_LEN];
@@ -158,6 +200,7 @@ typedef struct Reader {
     const MigrationSink *sink;
     void *sink_opaque;
     GChecksum *sum;
+    bool local;
     bool has_machine;
     uint64_t ram_size;
     uint64_t devices; /* bytes of their records */
@@ -210,7 +253,11 @@ static bool read_header(Reader *r, GError **error)
         return migration_set_error(error, "Unsupported migration stream version %u: this program "
                                    "knows those up to %u", version, MIGRATION_VERSION);
     }
-    return true;
+    r->local = version >= 2;
+    if (r->local && !r->sink->local) {
+        return migration_set_error(error, "Migration stream is for a process of the same machine");
+    }
+    return !r->local || r->sink->local(r->sink_opaque, error);
 }
 
 static bool read_machine(Reader *r, uint32_t len, GError **error)
@@ -248,32 +295,81 @@ static bool read_memory(Reader *r, uint32_t len, GError **error)
     return true;
 }
 
-static bool read_device(Reader *r, uint32_t len, GError **error)
+/* A record that begins with two strings, and ends with somebody's state. */
+typedef struct NamedRecord {
+    char *kind;
+    char *id;
+    GByteArray *state;
+} NamedRecord;
+
+static void named_record_done(NamedRecord *n)
+{
+    g_free(n->kind);
+    g_free(n->id);
+    g_clear_pointer(&n->state, g_byte_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(NamedRecord, named_record_done)
+
+static bool read_named(Reader *r, uint32_t len, const char *what, NamedRecord *ret, GError **error)
 {
     g_autoptr(GByteArray) record = NULL;
-    g_autofree char *class_name = NULL, *id = NULL;
-    const uint8_t *class_end, *id_end;
+    const uint8_t *kind_end, *id_end;
 
     r->devices += len;
     if (len > MIGRATION_DEVICE_MAX || r->devices > MIGRATION_DEVICES_MAX) {
-        return migration_set_error(error, "Migration stream is broken: a device record of %u bytes",
-                                   len);
+        return migration_set_error(error, "Migration stream is broken: a %s record of %u bytes",
+                                   what, len);
     }
     record = g_byte_array_sized_new(len);
     g_byte_array_set_size(record, len);
     if (!get(r, record->data, len, error)) {
         return false;
     }
-    class_end = len > 0 ? memchr(record->data, '\0', len) : NULL;
-    id_end = class_end ? memchr(class_end + 1, '\0', record->data + len - class_end - 1) : NULL;
+    kind_end = len > 0 ? memchr(record->data, '\0', len) : NULL;
+    id_end = kind_end ? memchr(kind_end + 1, '\0', record->data + len - kind_end - 1) : NULL;
     if (!id_end) {
-        return migration_set_error(error, "Migration stream is broken: a device without a name");
+        return migration_set_error(error, "Migration stream is broken: a %s without a name", what);
     }
-    class_name = g_strdup((const char *)record->data);
-    id = g_strdup((const char *)class_end + 1);
+    ret->kind = g_strdup((const char *)record->data);
+    ret->id = g_strdup((const char *)kind_end + 1);
     g_byte_array_remove_range(record, 0, (guint)(id_end + 1 - record->data));
-    r->sink->device(r->sink_opaque, class_name, id, g_steal_pointer(&record));
+    ret->state = g_steal_pointer(&record);
     return true;
+}
+
+static bool read_device(Reader *r, uint32_t len, GError **error)
+{
+    g_auto(NamedRecord) n = { 0 };
+
+    if (!read_named(r, len, "device", &n, error)) {
+        return false;
+    }
+    r->sink->device(r->sink_opaque, n.kind, n.id, g_steal_pointer(&n.state));
+    return true;
+}
+
+static bool read_netdev(Reader *r, uint32_t len, GError **error)
+{
+    g_auto(NamedRecord) n = { 0 };
+    uint16_t be;
+    unsigned n_fds;
+
+    if (!read_named(r, len, "netdev", &n, error)) {
+        return false;
+    }
+    if (n.state->len < sizeof(be)) {
+        return migration_set_error(error, "Migration stream is broken: a wrong netdev record");
+    }
+    memcpy(&be, n.state->data, sizeof(be));
+    n_fds = GUINT16_FROM_BE(be);
+    if (n_fds == 0 || n_fds > MIGRATION_FDS_MAX ||
+        n.state->len < sizeof(be) + zeros_of(n_fds)) {
+        return migration_set_error(error, "Migration stream is broken: a netdev of %u descriptors",
+                                   n_fds);
+    }
+    g_byte_array_remove_range(n.state, 0, sizeof(be));
+    g_byte_array_set_size(n.state, n.state->len - zeros_of(n_fds));
+    return r->sink->netdev(r->sink_opaque, n.kind, n.id, g_steal_pointer(&n.state), n_fds, error);
 }
 
 static bool read_end(Reader *r, uint32_t len, GError **error)
@@ -292,6 +388,11 @@ static bool read_end(Reader *r, uint32_t len, GError **error)
         return migration_set_error(error, "Migration stream is broken: its checksum is wrong");
     }
     return true;
+}
+
+static bool unknown_record(uint32_t type, GError **error)
+{
+    return migration_set_error(error, "Migration stream is broken: a record of type %u", type);
 }
 
 static bool read_records(Reader *r, GError **error)
@@ -320,9 +421,16 @@ static bool read_records(Reader *r, GError **error)
             break;
         case RECORD_END:
             return read_end(r, len, error);
+        case RECORD_NETDEV:
+            if (!r->local) {
+                return unknown_record(type, error);
+            }
+            if (!read_netdev(r, len, error)) {
+                return false;
+            }
+            break;
         default:
-            return migration_set_error(error, "Migration stream is broken: a record of type %u",
-                                       type);
+            return unknown_record(type, error);
         }
     }
     return false;

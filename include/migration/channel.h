@@ -45,6 +45,18 @@ bool migration_channel_write(void *channel, const void *data, size_t len, GError
 bool migration_channel_flush(MigrationChannel *c, GError **error);
 bool migration_channel_read(void *channel, void *data, size_t len, GError **error);
 
+/* It leads to a process of this machine, which can be given descriptors, and can answer. */
+bool migration_channel_is_local(const MigrationChannel *c);
+/*
+ * MigrationWriteFds of stream.h, of such a one: a byte that is zero, and @n descriptors, 1 to
+ * MIGRATION_FDS_AT_ONCE, with it. They stay the caller's; the other side has copies.
+ */
+bool migration_channel_write_fds(void *channel, const int *fds, unsigned n, GError **error);
+/* The next descriptor that came with what was read, the caller's from now on; -1: there is none. */
+int migration_channel_take_fd(MigrationChannel *c);
+/* Who wrote reads from now on, or the other way round. False: something is left to be read. */
+bool migration_channel_turn(MigrationChannel *c, GError **error);
+
 /* One that waits for its peer. */
 typedef struct MigrationListener MigrationListener;
 /* With a channel to read from, the callee's; from the main loop. It may free the listener. */

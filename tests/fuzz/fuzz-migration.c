@@ -81,9 +81,23 @@ static void see_device(void *opaque, const char *class_name, const char *id, GBy
     g_byte_array_unref(state);
 }
 
+static bool see_local(void *opaque, GError **error)
+{
+    return true;
+}
+
+static bool see_netdev(void *opaque, const char *type, const char *id, GByteArray *state,
+                       unsigned n_fds, GError **error)
+{
+    g_assert_true(n_fds >= 1 && n_fds <= MIGRATION_FDS_MAX);
+    see_device(opaque, type, id, state);
+    return true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const MigrationSink sink = { see_machine, see_memory, see_device };
+    static const MigrationSink sink = { see_machine, see_memory, see_device, see_local,
+                                        see_netdev };
     g_autoptr(GError) error = NULL;
     g_autofree Input *in = g_new0(Input, 1);
 

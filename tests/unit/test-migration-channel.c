@@ -6,7 +6,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "migration/stream.h"
 
 #define LONG (300u * 1024) /* more than a socket takes at once */
 
@@ -292,6 +296,134 @@ static void test_peer_goes(void)
     down(&f);
 }
 
+/* --- descriptors that go along --- */
+
+static void pair_up(Fixture *f, MigrationChannel **ret_out)
+{
+    up(f, "unix");
+    listen_at(f);
+    *ret_out = migration_channel_out(f->uri, &none, NULL);
+    g_assert_nonnull(*ret_out);
+    wait_for_channel(f);
+}
+
+static bool is_same_file(int a, int b)
+{
+    struct stat sa, sb;
+
+    return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_ino == sb.st_ino;
+}
+
+static void test_fds(void)
+{
+    static const char text[] = "before";
+    MigrationChannel *out;
+    char got[sizeof(text)], zero;
+    int fds[MIGRATION_FDS_AT_ONCE + 1];
+    Fixture f;
+
+    pair_up(&f, &out);
+    g_assert_true(migration_channel_is_local(out) && migration_channel_is_local(f.in));
+    for (unsigned i = 0; i < G_N_ELEMENTS(fds); i++) {
+        fds[i] = memfd_create("x", MFD_CLOEXEC);
+    }
+    g_assert_true(migration_channel_write(out, text, sizeof(text), NULL));
+    g_assert_true(migration_channel_write_fds(out, fds, MIGRATION_FDS_AT_ONCE, NULL));
+    g_assert_true(migration_channel_write_fds(out, &fds[MIGRATION_FDS_AT_ONCE], 1, NULL));
+    g_assert_true(migration_channel_read(f.in, got, sizeof(text), NULL));
+    g_assert_cmpstr(got, ==, text);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_true(migration_channel_read(f.in, &zero, 1, NULL));
+        g_assert_cmpint(zero, ==, 0);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(fds); i++) {
+        int fd = migration_channel_take_fd(f.in);
+
+        g_assert_cmpint(fcntl(fd, F_GETFD), ==, FD_CLOEXEC);
+        g_assert_true(is_same_file(fd, fds[i]));
+        close(fd);
+        close(fds[i]);
+    }
+    g_assert_cmpint(migration_channel_take_fd(f.in), ==, -1);
+    migration_channel_free(out);
+    down(&f);
+}
+
+/* Each speaks in turn. */
+static void test_turns(void)
+{
+    g_autoptr(GError) error = NULL;
+    MigrationChannel *out;
+    char byte = 7;
+    Fixture f;
+
+    pair_up(&f, &out);
+    g_assert_true(migration_channel_write(out, "ab", 2, NULL));
+    g_assert_true(migration_channel_flush(out, NULL));
+    g_assert_true(migration_channel_turn(out, NULL));
+    g_assert_true(migration_channel_read(f.in, &byte, 1, NULL));
+    g_assert_false(migration_channel_turn(f.in, &error));
+    g_assert_cmpstr(error->message, ==,
+                    "Migration stream is broken: there is more behind its end");
+    g_assert_true(migration_channel_read(f.in, &byte, 1, NULL));
+    g_assert_true(migration_channel_turn(f.in, NULL));
+    g_assert_true(migration_channel_write(f.in, "c", 1, NULL));
+    g_assert_true(migration_channel_flush(f.in, NULL));
+    g_assert_true(migration_channel_read(out, &byte, 1, NULL));
+    g_assert_cmpint(byte, ==, 'c');
+    migration_channel_free(out);
+    down(&f);
+}
+
+/* Nobody makes us keep any number of them. */
+static void test_too_many_fds(void)
+{
+    g_autoptr(GError) error = NULL;
+    int fds[MIGRATION_FDS_AT_ONCE];
+    MigrationChannel *out;
+    char zero;
+    Fixture f;
+
+    pair_up(&f, &out);
+    for (unsigned i = 0; i < G_N_ELEMENTS(fds); i++) {
+        fds[i] = STDERR_FILENO;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_true(migration_channel_write_fds(out, fds, G_N_ELEMENTS(fds), NULL));
+        g_assert_true(migration_channel_read(f.in, &zero, 1, NULL));
+    }
+    g_assert_true(migration_channel_write_fds(out, fds, 1, NULL));
+    g_assert_false(migration_channel_read(f.in, &zero, 1, &error));
+    g_assert_cmpstr(error->message, ==,
+                    "Unable to read from migration stream: Too many open files");
+    migration_channel_free(out);
+    down(&f);
+}
+
+static void test_not_local(void)
+{
+    MigrationChannel *out;
+    int ends[2];
+    const MigrationFiles by_name = { .by_name = pipe_end, .opaque = ends };
+    Fixture f;
+
+    up(&f, "file");
+    out = migration_channel_out(f.uri, &none, NULL);
+    g_assert_false(migration_channel_is_local(out));
+    migration_channel_free(out);
+    down(&f);
+    g_assert_cmpint(pipe2(ends, O_CLOEXEC), ==, 0);
+    out = migration_channel_out("fd:writer", &by_name, NULL);
+    g_assert_false(migration_channel_is_local(out));
+    migration_channel_free(out);
+    close(ends[0]);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), ==, 0);
+    out = migration_channel_out("fd:writer", &by_name, NULL);
+    g_assert_true(migration_channel_is_local(out));
+    migration_channel_free(out);
+    close(ends[0]);
+}
+
 /* --- words that are wrong --- */
 
 static void test_listener_goes(void)
@@ -356,6 +488,10 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/channel/descriptor-by-number", test_descriptor_by_number);
     g_test_add_func("/migration/channel/cancel", test_cancel);
     g_test_add_func("/migration/channel/peer-goes", test_peer_goes);
+    g_test_add_func("/migration/channel/fds", test_fds);
+    g_test_add_func("/migration/channel/turns", test_turns);
+    g_test_add_func("/migration/channel/too-many-fds", test_too_many_fds);
+    g_test_add_func("/migration/channel/not-local", test_not_local);
     g_test_add_func("/migration/channel/listener-goes", test_listener_goes);
     g_test_add_func("/migration/channel/errors", test_errors);
     return g_test_run();

@@ -62,7 +62,24 @@ static void see_device(void *opaque, const char *class_name, const char *id, GBy
     g_byte_array_unref(state);
 }
 
-static const MigrationSink sink = { see_machine, see_memory, see_device };
+static bool see_local(void *opaque, GError **error)
+{
+    g_string_append(((Bytes *)opaque)->seen, "local;");
+    return true;
+}
+
+static bool see_netdev(void *opaque, const char *type, const char *id, GByteArray *state,
+                       unsigned n_fds, GError **error)
+{
+    Bytes *b = opaque;
+    g_autofree char *text = g_strndup((const char *)state->data, state->len);
+
+    g_string_append_printf(b->seen, "%s/%s %s with %u;", type, id, text, n_fds);
+    g_byte_array_unref(state);
+    return n_fds != 13 || migration_set_error(error, "thirteen");
+}
+
+static const MigrationSink sink = { see_machine, see_memory, see_device, see_local, see_netdev };
 
 static void bytes_init(Bytes *b, uint64_t ram_size)
 {
@@ -75,6 +92,39 @@ static void bytes_done(Bytes *b)
     g_byte_array_unref(b->out);
     g_string_free(b->seen, TRUE);
     g_free(b->ram);
+}
+
+/* As many as there are, and all of the same number. */
+static bool bytes_write_fds(void *opaque, const int *fds, unsigned n, GError **error)
+{
+    static const uint8_t zero;
+
+    for (unsigned i = 0; i < n; i++) {
+        g_assert_cmpint(fds[i], ==, -7);
+    }
+    return bytes_write(opaque, &zero, 1, error);
+}
+
+/* A netdev of @n_fds, and a device. */
+static void bytes_fill_local(Bytes *b, unsigned n_fds)
+{
+    g_autoptr(GByteArray) state = g_byte_array_new();
+    int fds[MIGRATION_FDS_MAX];
+    MigrationWriter w;
+
+    for (unsigned i = 0; i < n_fds; i++) {
+        fds[i] = -7;
+    }
+    g_byte_array_append(state, (const guint8 *)"state", 5);
+    migration_writer_init(&w, bytes_write, b);
+    migration_writer_set_local(&w, bytes_write_fds);
+    g_assert_true(migration_put_machine(&w, "pc", b->ram_size, NULL));
+    g_assert_true(migration_put_netdev(&w, "tap", "n0", state, fds, n_fds, NULL));
+    g_assert_true(migration_put_device(&w, "toy", "t1", state, NULL));
+    g_assert_true(migration_put_end(&w, NULL));
+    g_assert_cmpuint(w.bytes, ==, b->out->len);
+    migration_writer_done(&w);
+    b->end = b->out->len;
 }
 
 /* What is in @b->ram, and two devices. */
@@ -151,7 +201,60 @@ static void test_too_much_state(void)
     bytes_done(&b);
 }
 
+static void test_netdevs(void)
+{
+    static const unsigned n_fds[] = { 1, 127, 128, 129, MIGRATION_FDS_MAX };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(n_fds); i++) {
+        g_autofree char *seen = g_strdup_printf("local;machine pc 4096;tap/n0 state with %u;"
+                                                "toy/t1 state;", n_fds[i]);
+        Bytes b;
+
+        bytes_init(&b, 4096);
+        bytes_fill_local(&b, n_fds[i]);
+        g_assert_true(bytes_parse(&b, NULL));
+        g_assert_cmpstr(b.seen->str, ==, seen);
+        g_assert_cmpuint(b.at, ==, b.end);
+        bytes_done(&b);
+    }
+}
+
 /* --- what is not as it was written is refused --- */
+
+static void test_local_cut_and_flipped(void)
+{
+    Bytes b;
+
+    bytes_init(&b, 0);
+    bytes_fill_local(&b, 2);
+    for (b.end = 0; b.end < b.out->len; b.end++) {
+        g_assert_false(bytes_parse(&b, NULL));
+    }
+    for (size_t bit = 0; bit < (size_t)b.out->len * 8; bit++) {
+        b.out->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        g_assert_false(bytes_parse(&b, NULL));
+        b.out->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    g_assert_true(bytes_parse(&b, NULL));
+    bytes_done(&b);
+}
+
+/* A reader that has no place for netdevs, or does not take one. */
+static void test_netdev_not_taken(void)
+{
+    static const MigrationSink less = { see_machine, see_memory, see_device, NULL, NULL };
+    g_autoptr(GError) error = NULL;
+    Bytes b;
+
+    bytes_init(&b, 0);
+    bytes_fill_local(&b, 13);
+    g_assert_false(migration_read(bytes_read, &b, &less, &b, &error));
+    g_assert_cmpstr(error->message, ==, "Migration stream is for a process of the same machine");
+    g_clear_error(&error);
+    g_assert_false(bytes_parse(&b, &error));
+    g_assert_cmpstr(error->message, ==, "thirteen");
+    bytes_done(&b);
+}
 
 static void test_cut_at_each_byte(void)
 {
@@ -246,7 +349,7 @@ static void test_newer(void)
     bytes_init(&b, 0);
     add_u32(&b, 0x52544d47);
     add_u32(&b, MIGRATION_VERSION + 1);
-    expect_refused(&b, "Unsupported migration stream version 2: this program knows those up to 1");
+    expect_refused(&b, "Unsupported migration stream version 3: this program knows those up to 2");
 }
 
 static void test_no_machine(void)
@@ -370,13 +473,47 @@ static void test_many_devices(void)
 
 static void test_unknown_record(void)
 {
-    Bytes b;
+    static const uint32_t type[] = { 0, 5, 6 };
 
-    begin(&b);
-    add_machine(&b);
-    add_u32(&b, 5);
-    add_u32(&b, 0);
-    expect_refused(&b, "Migration stream is broken: a record of type 5");
+    for (size_t i = 0; i < G_N_ELEMENTS(type); i++) {
+        g_autofree char *text = g_strdup_printf("Migration stream is broken: a record of type %u",
+                                                type[i]);
+        Bytes b;
+
+        begin(&b); /* of version 1 */
+        add_machine(&b);
+        add_u32(&b, type[i]);
+        add_u32(&b, 0);
+        expect_refused(&b, text);
+    }
+}
+
+static void test_wrong_netdev(void)
+{
+    static const struct {
+        const char *data; /* behind the names */
+        uint32_t len;
+        const char *why;
+    } cases[] = {
+        { "\0", 1, "Migration stream is broken: a wrong netdev record" },
+        { "\0\0xx", 4, "Migration stream is broken: a netdev of 0 descriptors" },
+        { "\1\1xx", 4, "Migration stream is broken: a netdev of 257 descriptors" },
+        { "\0\x81x", 3, "Migration stream is broken: a netdev of 129 descriptors" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Bytes b;
+
+        bytes_init(&b, 8192);
+        add_u32(&b, 0x52544d47);
+        add_u32(&b, 2);
+        add_machine(&b);
+        add_u32(&b, 5);
+        add_u32(&b, 4 + cases[i].len);
+        g_byte_array_append(b.out, (const guint8 *)"a\0b", 4);
+        g_byte_array_append(b.out, (const guint8 *)cases[i].data, cases[i].len);
+        expect_refused(&b, cases[i].why);
+    }
 }
 
 static void test_wrong_end(void)
@@ -418,12 +555,40 @@ static void test_version_1(void)
     bytes_done(&b);
 }
 
+static void test_version_2(void)
+{
+    static const uint8_t stream[] = {
+        0x52, 0x54, 0x4d, 0x47, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x01,
+        0x00, 0x00, 0x00, 0x0a, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x00,
+        0x70, 0x63, 0x00, 0x00, 0x00, 0x05, 0x00, 0x00, 0x00, 0x0f, 0x74, 0x61,
+        0x70, 0x00, 0x6e, 0x30, 0x00, 0x00, 0x02, 0x73, 0x74, 0x61, 0x74, 0x65,
+        0x00, 0x00, 0x00, 0x00, 0x03, 0x00, 0x00, 0x00, 0x0c, 0x74, 0x6f, 0x79,
+        0x00, 0x74, 0x31, 0x00, 0x73, 0x74, 0x61, 0x74, 0x65, 0x00, 0x00, 0x00,
+        0x04, 0x00, 0x00, 0x00, 0x20, 0xb1, 0x66, 0xc8, 0x33, 0xf6, 0x57, 0x2e,
+        0xd3, 0x36, 0x0d, 0x06, 0x30, 0xb1, 0xf5, 0x63, 0x16, 0xc0, 0x04, 0x27,
+        0xcb, 0x40, 0x11, 0x97, 0x94, 0x71, 0x06, 0x34, 0x40, 0x6d, 0x68, 0x22,
+        0x65,
+    };
+    Bytes b;
+
+    bytes_init(&b, 4096);
+    g_byte_array_append(b.out, stream, sizeof(stream));
+    b.end = b.out->len;
+    g_assert_true(bytes_parse(&b, NULL));
+    g_assert_cmpstr(b.seen->str, ==, "local;machine pc 4096;tap/n0 state with 2;toy/t1 state;");
+    bytes_done(&b);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/migration/stream/all-of-it", test_all_of_it);
     g_test_add_func("/migration/stream/zeros-stay-out", test_zeros_stay_out);
     g_test_add_func("/migration/stream/too-much-state", test_too_much_state);
+    g_test_add_func("/migration/stream/netdevs", test_netdevs);
+    g_test_add_func("/migration/stream/local-cut-and-flipped", test_local_cut_and_flipped);
+    g_test_add_func("/migration/stream/netdev-not-taken", test_netdev_not_taken);
+    g_test_add_func("/migration/stream/wrong-netdev", test_wrong_netdev);
     g_test_add_func("/migration/stream/cut-at-each-byte", test_cut_at_each_byte);
     g_test_add_func("/migration/stream/each-bit-flipped", test_each_bit_flipped);
     g_test_add_func("/migration/stream/not-ours", test_not_ours);
@@ -440,5 +605,6 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/stream/unknown-record", test_unknown_record);
     g_test_add_func("/migration/stream/wrong-end", test_wrong_end);
     g_test_add_func("/migration/stream/version-1", test_version_1);
+    g_test_add_func("/migration/stream/version-2", test_version_2);
     return g_test_run();
 }
