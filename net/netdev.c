@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "net/netdev.h"
 
+#include <unistd.h>
+
 #include "netdev-internal.h"
 #include "pkt-buffers-internal.h"
 #include "util/log.h"
@@ -217,6 +219,9 @@ bool netdev_set_active(Netdev *nd, unsigned n, NetdevDrain *drain, void *opaque,
     unsigned next;
 
     g_return_val_if_fail(n >= 1 && n <= nd->n_queues, false);
+    if (nd->given_away) {
+        return true;
+    }
     do {
         bool down = drain && nd->n_active > n;
 
@@ -312,6 +317,9 @@ bool netdev_replace(Netdev *nd, Netdev *fresh, GError **error)
 
 void netdev_set_carrier(Netdev *nd, bool up)
 {
+    if (nd->given_away) {
+        return;
+    }
     nd->nic_carrier = up;
     if (nd->ops->set_carrier) {
         nd->ops->set_carrier(nd, up && !nd->link_off);
@@ -325,6 +333,53 @@ void netdev_set_link(Netdev *nd, bool up)
     __atomic_store_n(&nd->link_off, !up, __ATOMIC_RELAXED);
     netdev_set_carrier(nd, nd->nic_carrier);
     update_link(nd, changed); /* who follows link_off hears of it if the carrier is off, too */
+}
+
+/* --- from one process to another --- */
+
+bool netdev_is_movable(const Netdev *nd)
+{
+    return nd->movable && nd->in_use && !nd->awaited && !nd->given_away && !nd->error;
+}
+
+void netdev_give(Netdev *nd, GByteArray *out, int *ret_fds)
+{
+    g_assert(netdev_is_movable(nd));
+    nd->ops->give(nd, out, ret_fds);
+    nd->given_away = true;
+}
+
+void netdev_take_back(Netdev *nd)
+{
+    g_assert(nd->given_away);
+    nd->given_away = false;
+    nd->inherited = true;
+    nd->ops->take_back(nd);
+}
+
+static void close_all(const int *fds, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        close(fds[i]);
+    }
+}
+
+Netdev *netdev_receive(Netdev *nd, StateReader *in, const int *fds, unsigned n_fds, GError **error)
+{
+    g_autoptr(Netdev) fresh = NULL;
+
+    if (!nd->awaited) {
+        netdev_set_error(error, 0, "netdev '%s' does not wait for descriptors: it was made without "
+                         "incoming-fds=on", nd->id);
+        close_all(fds, n_fds);
+        return NULL;
+    }
+    fresh = nd->ops->receive(nd, in, fds, n_fds, error);
+    if (!fresh || !check_fit(nd, fresh, error)) {
+        return NULL;
+    }
+    nd->host_offload = fresh->host_offload;
+    return g_steal_pointer(&fresh);
 }
 
 bool netdev_without_vhost(const Netdev *nd, const char *nic, const char *why, GError **error)

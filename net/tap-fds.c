@@ -73,31 +73,38 @@ bool tap_resolve_fd(const char *id, const char *text, const TapFdLookup *lookup,
            tap_fail(error, 0, "File descriptor named '%s' has not been found", text);
 }
 
-static bool adopt_fd(Tap *tap, unsigned i, const char *text, const TapFdLookup *lookup,
-                     GError **error)
+bool tap_adopt_queue(Tap *tap, unsigned i, int fd, unsigned *ret_flags, GError **error)
 {
     Netdev *nd = &tap->nd;
     struct ifreq ifr = { 0 };
-    TapGivenFd given;
-    int fd;
     int r;
 
-    if (!tap_resolve_fd(nd->id, text, lookup, &given, error)) {
-        return false;
-    }
-    fd = given.fd;
-    nd->queue[i]->fd = given.ours ? fd : -1;
     if (ioctl(fd, TUNGETIFF, &ifr) < 0) {
         /* What is no tap was a wrong number, and stays its owner's. */
         return tap_fail(error, errno, "Unable to query TUNGETIFF on FD %d", fd);
     }
     nd->queue[i]->fd = fd;
+    *ret_flags = (unsigned short)ifr.ifr_flags;
     if (!adopt_flags(tap, i, &ifr, error)) {
         return false;
     }
     r = fd_set_nonblock(fd, true);
     r = r < 0 ? r : fd_set_cloexec(fd, true);
     return r == 0 || tap_fail(error, -r, "%s: Can't use file descriptor %d", nd->id, fd);
+}
+
+static bool adopt_fd(Tap *tap, unsigned i, const char *text, const TapFdLookup *lookup,
+                     GError **error)
+{
+    Netdev *nd = &tap->nd;
+    TapGivenFd given;
+    unsigned flags;
+
+    if (!tap_resolve_fd(nd->id, text, lookup, &given, error)) {
+        return false;
+    }
+    nd->queue[i]->fd = given.ours ? given.fd : -1;
+    return tap_adopt_queue(tap, i, given.fd, &flags, error);
 }
 
 bool tap_adopt_fds(Tap *tap, char **fds, const TapFdLookup *lookup, GError **error)

@@ -285,7 +285,7 @@ static gboolean try_reopen(gpointer opaque)
 /* It is gone, and there is a new one of its name: that was made to take its place. */
 static void reopen_soon(Tap *tap)
 {
-    if (tap->given || !is_there_again(tap)) {
+    if (tap->given || tap->nd.given_away || !is_there_again(tap)) {
         return;
     }
     tap->reopen_tries = REOPEN_TRIES;

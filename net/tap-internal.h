@@ -79,6 +79,8 @@ typedef struct TapFdLookup {
  */
 char **tap_split_fds(const char *fds, unsigned *ret_n, GError **error);
 bool tap_adopt_fds(Tap *tap, char **fds, const TapFdLookup *lookup, GError **error);
+/* Queue @i has @fd, which is taken if it is a tap's. *ret_flags: as TUNGETIFF has them. */
+bool tap_adopt_queue(Tap *tap, unsigned i, int fd, unsigned *ret_flags, GError **error);
 
 typedef struct TapGivenFd {
     int fd;
@@ -136,6 +138,16 @@ typedef struct TapFeatures {
 } TapFeatures;
 int tap_features_read(const char *ifname, TapFeatures *ret_features);
 int tap_features_want(const char *ifname, const TapFeatures *features);
+
+/* tap-open.c: without descriptors, and all that is known without them. */
+Tap *tap_alloc(const char *id, unsigned n_queues);
+void tap_set_scripts(Tap *tap, const TapConfig *config);
+
+/* tap-move.c: one whose descriptors are to come; NetdevOps.give, take_back and receive. */
+Tap *tap_new_awaited(const TapConfig *config, unsigned n_queues, GError **error);
+void tap_give(Netdev *nd, GByteArray *out, int *ret_fds);
+void tap_take_back(Netdev *nd);
+Netdev *tap_receive(Netdev *nd, StateReader *in, const int *fds, unsigned n_fds, GError **error);
 
 /* tap-reopen.c: NetdevOps.take; and opens what has the name of the interface that is gone. */
 bool tap_take(Netdev *nd, Netdev *from, GError **error);

@@ -165,6 +165,24 @@ static bool check_exclusions(const TapConfig *c, GError **error)
     return true;
 }
 
+/* The interface and what is set of it come along. vnet_hdr= says what is expected of it. */
+static bool check_incoming(const TapConfig *c, GError **error)
+{
+    if (c->incoming_fds && (c->ifname || c->fd || c->fds || c->helper || c->has_sndbuf ||
+                            c->persist)) {
+        return tap_fail(error, 0, "ifname=, fd=, fds=, helper=, sndbuf= and persist= are invalid "
+                        "with incoming-fds=");
+    }
+    if (c->incoming_fds && !c->local_migration_supported) {
+        return tap_fail(error, 0, "incoming-fds= is invalid with local-migration-supported=off");
+    }
+    if (c->incoming_fds && !c->awaited) {
+        return tap_fail(error, 0, "incoming-fds= is for a program that waits for a migration "
+                        "(-incoming)");
+    }
+    return true;
+}
+
 /* What QEMU has and this program has not; what leaves it switched off is fine. */
 static bool check_missing(const TapConfig *c, GError **error)
 {
@@ -181,7 +199,7 @@ static bool check_missing(const TapConfig *c, GError **error)
 
 static bool check_config(const TapConfig *c, GError **error)
 {
-    if (!check_exclusions(c, error)) {
+    if (!check_exclusions(c, error) || !check_incoming(c, error)) {
         return false;
     }
     if (c->has_queues && (c->queues < 1 || c->queues > TAP_MAX_QUEUES)) {
@@ -194,7 +212,7 @@ static bool check_config(const TapConfig *c, GError **error)
     return true;
 }
 
-static Tap *tap_alloc(const char *id, unsigned n_queues)
+Tap *tap_alloc(const char *id, unsigned n_queues)
 {
     Tap *tap = g_new0(Tap, 1);
     unsigned i;
@@ -234,6 +252,15 @@ static char *choose_script(const char *given, const char *fallback)
     }
     dir = g_get_current_dir();
     return g_path_is_absolute(given) ? g_strdup(given) : g_build_filename(dir, given, NULL);
+}
+
+void tap_set_scripts(Tap *tap, const TapConfig *config)
+{
+    tap->script_timeout_ms = config->script_timeout_ms ? (int)config->script_timeout_ms
+                                                       : SCRIPT_TIMEOUT_MS;
+    tap->script = choose_script(config->script, DEFAULT_SCRIPT);
+    tap->downscript = choose_script(config->downscript, DEFAULT_DOWN);
+    tap->script_ran = !tap->script;
 }
 
 /* A queue that a former owner detached takes part again; others say EINVAL to that. */
@@ -340,11 +367,7 @@ static bool tap_open_all(Tap *tap, const TapConfig *config, GError **error)
     gint64 end = g_get_monotonic_time() + (config->at_start ? OPEN_WAIT_MS * 1000 : 0);
     g_autoptr(GError) why = NULL;
 
-    tap->script_timeout_ms = config->script_timeout_ms ? (int)config->script_timeout_ms
-                                                       : SCRIPT_TIMEOUT_MS;
-    tap->script = choose_script(config->script, DEFAULT_SCRIPT);
-    tap->downscript = choose_script(config->downscript, DEFAULT_DOWN);
-    tap->script_ran = !tap->script;
+    tap_set_scripts(tap, config);
     tap->nd.found = config->ifname && if_nametoindex(config->ifname) != 0;
     tap->nd.keep = tap->nd.found;
     while (!open_alone(tap, config, &why)) {
@@ -387,8 +410,14 @@ Netdev *tap_new(const TapConfig *config, TapFdByName *by_name, void *opaque, GEr
     if (!tap_vhost_check(config, n, error) || !check_missing(config, error)) {
         return NULL;
     }
+    if (config->awaited) {
+        tap = tap_new_awaited(config, n, error);
+        nd = tap ? &tap->nd : NULL;
+        return nd && tap_vhost_open(tap, config, &lookup, error) ? g_steal_pointer(&nd) : NULL;
+    }
     tap = tap_alloc(config->id, n);
     nd = &tap->nd;
+    nd->movable = config->local_migration_supported;
     tap->given = fds != NULL;
     if (!(fds ? tap_adopt_fds(tap, fds, &lookup, error) : tap_open_all(tap, config, error))) {
         return NULL;

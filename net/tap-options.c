@@ -36,6 +36,11 @@ static const OptMember tap_members[] = {
       .help = "refuse what vhost cannot serve, instead of doing without it" },
     { "poll-us", OPT_UINT32, OFF(poll_us),
       .help = "how long vhost looks for packets before it waits for them, in microseconds" },
+    { "local-migration-supported", OPT_BOOL, OFF(local_migration_supported), .def = "on",
+      .help = "a migration with the parameter \"local\" takes the interface along" },
+    { "incoming-fds", OPT_BOOL, OFF(incoming_fds),
+      .help = "opens nothing: the interface comes from another program, by a migration with the "
+              "parameter \"local\"" },
     { NULL },
 };
 

@@ -53,6 +53,32 @@ static bool check_sndbuf(const Netdev *nd, const Netdev *from, GError **error)
     return true;
 }
 
+/* What was set up is ours to take down, by our own script if another process set it up. */
+static void take_scripts(Tap *tap, Tap *new)
+{
+    if (!new->nd.inherited) {
+        SWAP(tap->script, new->script);
+        SWAP(tap->downscript, new->downscript);
+    }
+    tap->script_ran = new->script_ran;
+    new->script_ran = false;
+}
+
+/* It is in use, and goes on as it is: whoever gave it had told it what our NIC would. */
+static void take_inherited(Tap *tap, const Tap *new)
+{
+    Netdev *nd = &tap->nd;
+
+    nd->awaited = false;
+    nd->inherited = new->nd.inherited;
+    if (nd->inherited) {
+        nd->movable = true;
+        nd->n_active = new->nd.n_active;
+        nd->nic_carrier = new->nd.nic_carrier;
+        tap->carrier_off = new->carrier_off;
+    }
+}
+
 bool tap_take(Netdev *nd, Netdev *from, GError **error)
 {
     Tap *tap = container_of(nd, Tap, nd);
@@ -68,10 +94,7 @@ bool tap_take(Netdev *nd, Netdev *from, GError **error)
         return false;
     }
     SWAP(nd->ifname, from->ifname);
-    SWAP(tap->script, new->script);
-    SWAP(tap->downscript, new->downscript);
-    tap->script_ran = new->script_ran;
-    new->script_ran = false; /* what was set up is ours to take down */
+    take_scripts(tap, new);
     tap->multi_queue = new->multi_queue;
     tap->persist = new->persist;
     new->persist = false;
@@ -79,7 +102,9 @@ bool tap_take(Netdev *nd, Netdev *from, GError **error)
     tap->has_sndbuf = new->has_sndbuf;
     tap->sndbuf = new->sndbuf;
     g_clear_pointer(&tap->reopen_error, g_free);
-    tap->has_offload = false;
+    tap->has_offload = new->has_offload;
+    tap->tun_offload = new->tun_offload;
+    take_inherited(tap, new);
     g_clear_pointer(&nd->error, g_free);
     if (!tap_follow(tap, error) || !tap_ops.set_offload(nd, offload, error) ||
         !tap_ops.set_active(nd, nd->n_active, error)) {

@@ -173,8 +173,8 @@ const char *tap_script(const Netdev *nd, bool up)
         return NULL;
     }
     tap = container_of(nd, Tap, nd);
-    if (tap->script_ran == up) {
-        return NULL; /* so it is already */
+    if (tap->script_ran == up || nd->given_away || nd->awaited) {
+        return NULL; /* so it is already, or another process has it */
     }
     return up ? tap->script : tap->downscript;
 }

@@ -172,8 +172,8 @@ static bool tap_set_offload(Netdev *nd, unsigned offload, GError **error)
     bool known;
 
     tap->offload = offload;
-    if (tap->place == TAP_GONE) {
-        return true; /* tap_take() tells the next one */
+    if (tap->place == TAP_GONE || nd->given_away) {
+        return true; /* tap_take() tells the next one, or tap_take_back() this one */
     }
     if (tap->has_offload && tap->tun_offload == tap_tun_offload(nd, offload)) {
         return true; /* and what an administrator made of it stays, whatever our rights are */
@@ -255,6 +255,9 @@ static char *tap_info(Netdev *nd, unsigned queue)
     const Tap *tap = tap_of(nd);
     bool first = queue == 0;
 
+    if (nd->awaited) {
+        return g_strdup("incoming-fds=on");
+    }
     if (tap->given) {
         return g_strdup_printf("fd=%d", nd->queue[queue]->fd);
     }
@@ -276,7 +279,7 @@ void tap_free(Netdev *nd)
     if (!tap_script_run(nd, false, &error)) {
         warn_report("%s: %s", nd->id, error->message);
     }
-    if (tap->persist && !nd->keep) {
+    if (tap->persist && !nd->keep && !nd->given_away) {
         (void)ioctl(nd->queue[0]->fd, TUNSETPERSIST, 0ul); /* it is gone then already */
     }
     netdev_remove_scratch(nd);
@@ -310,6 +313,9 @@ const NetdevOps tap_ops = {
     .set_active = tap_set_active,
     .set_carrier = tap_set_carrier,
     .take = tap_take,
+    .give = tap_give,
+    .take_back = tap_take_back,
+    .receive = tap_receive,
     .info = tap_info,
     .free = tap_free,
 };

@@ -12,6 +12,7 @@
 
 #include "net/pkt-buffers.h"
 #include "net/pkt.h"
+#include "util/state.h"
 
 typedef struct Netdev Netdev;
 typedef struct NetdevQueue NetdevQueue;
@@ -66,6 +67,14 @@ typedef struct NetdevOps {
      * and is of the same kind; on failure it may be without any. Optional.
      */
     bool (*take)(Netdev *nd, Netdev *from, GError **error);
+    /*
+     * netdev_give(), netdev_take_back() and netdev_receive(), whose @fds are the callee's. All of
+     * them or none.
+     */
+    void (*give)(Netdev *nd, GByteArray *out, int *ret_fds);
+    void (*take_back)(Netdev *nd);
+    Netdev *(*receive)(Netdev *nd, StateReader *in, const int *fds, unsigned n_fds,
+                       GError **error);
     /* QEMU's info_str of one queue: "ifname=tap0,script=no,downscript=no". Free it. */
     char *(*info)(Netdev *nd, unsigned queue);
     void (*free)(Netdev *nd);
@@ -102,6 +111,10 @@ struct Netdev {
     bool short_frames;  /* which takes some without a whole Ethernet header, as sockets have */
     bool found;         /* its interface was there already */
     bool keep;          /* and what was made for it stays when it is freed: it will be back */
+    bool movable;       /* netdev_give() may give it away */
+    bool awaited;       /* what is behind it comes from another process: netdev_receive() */
+    bool given_away;    /* another process has what is behind it: see netdev_give() */
+    bool inherited;     /* its queues have packets for the driver that its NIC has */
     char *error;        /* why there is nothing behind it at present; NULL: there is */
     bool deleted;       /* by netdev_del while a NIC has it: waits for a new one of its id */
     /*
@@ -206,6 +219,24 @@ bool netdev_without_vhost(const Netdev *nd, const char *nic, const char *why, GE
  * fit, and nothing changed but @fresh; or the error is in nd->error, too. Main thread.
  */
 bool netdev_replace(Netdev *nd, Netdev *fresh, GError **error);
+
+/*
+ * What is behind @nd goes to another process of this machine, which goes on with it: what that one
+ * needs is appended to @out, and @ret_fds, of n_queues, are what it has to have copies of. From
+ * then on both have it, and only one may use it. So nothing that @nd is told or asked for reaches
+ * it any more, whatever it is; what is told is kept. No queue runs. Where netdev_is_movable().
+ */
+bool netdev_is_movable(const Netdev *nd);
+void netdev_give(Netdev *nd, GByteArray *out, int *ret_fds);
+/* Nobody else uses it: all that @nd was told is so again. Packets that came meanwhile are there. */
+void netdev_take_back(Netdev *nd);
+/*
+ * What another process gave, for @nd, which is awaited. Takes @fds. Looks at all of it and touches
+ * nothing: the other one may have it back. netdev_replace() with what is returned makes it @nd's,
+ * as it was, and it can be freed instead. On success @nd knows what it will be able to do.
+ */
+Netdev *netdev_receive(Netdev *nd, StateReader *in, const int *fds, unsigned n_fds,
+                       GError **error);
 
 void netdev_free(Netdev *nd); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Netdev, netdev_free)

@@ -43,6 +43,11 @@ typedef struct TapConfig {
     TapVhostInit *vhost_init;   /* no option: hw/virtio has it; NULL: there is no vhost */
     const char *vhost_path;     /* no option: for tests; NULL: /dev/vhost-net */
     unsigned script_timeout_ms; /* no option: for tests; 0: 30 s */
+    bool local_migration_supported;
+    bool incoming_fds;
+    /* no option: nothing is opened, all comes from the program that has it (incoming_fds is one
+     * reason for that); which is an error if that is not to be */
+    bool awaited;
     bool at_start; /* no option: the caller may wait for a program that is just ending */
 } TapConfig;
 

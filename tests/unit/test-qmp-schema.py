@@ -29,7 +29,9 @@ KEYS = {  # by meta-type: what an entry has to have, and what it may have beside
 # A command that does what it is told to do without arguments would end the conversation.
 ENDS = {'quit'}
 # Arguments of a QEMU later than 7.2, or of ours alone; and a secret comes from a file only.
-OURS = {('netdev_add', 'stream', 'reconnect'), ('netdev_add', 'stream', 'reconnect-ms'),
+OURS = {('migrate-set-parameters', '', 'local'), ('netdev_add', 'tap', 'incoming-fds'),
+        ('netdev_add', 'tap', 'local-migration-supported'),
+        ('netdev_add', 'stream', 'reconnect'), ('netdev_add', 'stream', 'reconnect-ms'),
         ('object-add', 'memory-backend-file', 'offset'),
         ('object-add', 'memory-backend-file', 'rom'),
         ('netdev_add', 'tap', 'persist'), ('object-add', 'secret', 'file')}
