@@ -232,7 +232,9 @@ static bool queue_run(VirtioNetQueue *q, GError **error)
     }
     device_queue_init(&q->dq, &virtio_net_queue_ops, index, &vn->faults);
     q->told = false;
-    virtio_net_rx_purge(q);
+    if (!vn->env.peer->inherited) {
+        virtio_net_rx_purge(q);
+    }
     device_queue_set_paused(&q->dq, vn->paused);
     return device_queue_start(&q->dq, thread, name, error);
 }

@@ -264,6 +264,7 @@ static void virtio_net_reset(VirtioDevice *d)
         virtio_net_ctrl_reset(vn->ctrl);
     }
     vn->config.host_mtu = vn->host_mtu;
+    vn->env.peer->inherited = false;
     virtio_net_update_active(vn);
 }
 
@@ -431,6 +432,7 @@ void virtio_net_pause(VirtioNet *vn, bool paused)
         virtio_net_vhost_follow_all(vn); /* their threads take them, which rest */
     }
     virtio_net_ctrl_resume(vn->ctrl);
+    virtio_net_follow_rings(vn); /* a netdev that was given away, and is back, missed it */
 }
 
 void virtio_net_info(VirtioNet *vn, VirtioNetInfo *ret_info)
