@@ -37,6 +37,14 @@ static bool job_write_records(MigrationJob *j, MigrationWriter *w)
         (board && !migration_put_memory(w, board->ram, board->ram_size, &j->error))) {
         return false;
     }
+    for (guint i = 0; i < j->netdevs->len; i++) {
+        const MigrationNetdev *n = g_ptr_array_index(j->netdevs, i);
+
+        if (!migration_put_netdev(w, n->type, n->id, n->state, (const int *)(void *)n->fds->data,
+                                  n->fds->len, &j->error)) {
+            return false;
+        }
+    }
     for (guint i = 0; i < j->devices->len; i++) {
         const MigrationDevice *d = g_ptr_array_index(j->devices, i);
 
@@ -47,12 +55,63 @@ static bool job_write_records(MigrationJob *j, MigrationWriter *w)
     return migration_put_end(w, &j->error) && migration_channel_flush(j->channel, &j->error);
 }
 
+/* --- what both say behind the end of a local one --- */
+
+static bool job_say(MigrationJob *j, uint32_t word, GError **error)
+{
+    word = GUINT32_TO_BE(word);
+    return migration_channel_write(j->channel, &word, sizeof(word), error) &&
+           migration_channel_flush(j->channel, error);
+}
+
+static bool job_expect(MigrationJob *j, uint32_t word, GError **error)
+{
+    uint32_t said;
+
+    if (!migration_channel_read(j->channel, &said, sizeof(said), error)) {
+        return false;
+    }
+    return GUINT32_FROM_BE(said) == word ||
+           migration_set_error(error, "Migration stream is broken: 0x%x is no answer",
+                               GUINT32_FROM_BE(said));
+}
+
+/* From the word on the other side goes on, and we can't. */
+static bool job_hand_over(MigrationJob *j)
+{
+    if (!migration_channel_turn(j->channel, &j->error)) {
+        return false;
+    }
+    if (!job_expect(j, MIGRATION_READY, &j->error)) {
+        g_prefix_error(&j->error, "The receiver did not take over: ");
+        return false;
+    }
+    return migration_channel_turn(j->channel, &j->error) &&
+           job_say(j, MIGRATION_GO, &j->error);
+}
+
+static void job_answer(MigrationJob *j)
+{
+    if (!migration_channel_turn(j->channel, &j->error) ||
+        !job_say(j, MIGRATION_READY, &j->error)) {
+        return;
+    }
+    if (!job_expect(j, MIGRATION_GO, &j->error)) {
+        g_prefix_error(&j->error, "The sender did not let go: ");
+    }
+}
+
 static void job_write(MigrationJob *j)
 {
     MigrationWriter w;
 
     migration_writer_init(&w, migration_channel_write, j->channel);
-    (void)job_write_records(j, &w);
+    if (j->local) {
+        migration_writer_set_local(&w, migration_channel_write_fds);
+    }
+    if (job_write_records(j, &w) && j->local) {
+        (void)job_hand_over(j);
+    }
     j->bytes = w.bytes;
     migration_writer_done(&w);
 }
@@ -96,6 +155,37 @@ static void job_device(void *opaque, const char *class_name, const char *id, GBy
     g_ptr_array_add(j->devices, d);
 }
 
+static bool job_local(void *opaque, GError **error)
+{
+    MigrationJob *j = opaque;
+
+    j->local = true;
+    return migration_channel_is_local(j->channel) ||
+           migration_set_error(error, "Migration stream is for a process of the same machine, and "
+                               "came by no unix socket");
+}
+
+static bool job_netdev(void *opaque, const char *type, const char *id, GByteArray *state,
+                       unsigned n_fds, GError **error)
+{
+    MigrationJob *j = opaque;
+    MigrationNetdev *n = g_new(MigrationNetdev, 1);
+
+    *n = (MigrationNetdev){ g_strdup(type), g_strdup(id), state,
+                            g_array_new(FALSE, FALSE, sizeof(int)), true };
+    g_ptr_array_add(j->netdevs, n);
+    for (unsigned i = 0; i < n_fds; i++) {
+        int fd = migration_channel_take_fd(j->channel);
+
+        if (fd < 0) {
+            return migration_set_error(error, "Migration stream is broken: netdev '%.64s' came "
+                                       "without its descriptors", id);
+        }
+        g_array_append_val(n->fds, fd);
+    }
+    return true;
+}
+
 static bool job_read_counted(void *opaque, void *data, size_t len, GError **error)
 {
     MigrationJob *j = opaque;
@@ -106,7 +196,8 @@ static bool job_read_counted(void *opaque, void *data, size_t len, GError **erro
 
 static void job_read(MigrationJob *j)
 {
-    static const MigrationSink sink = { job_machine, job_memory, job_device };
+    static const MigrationSink sink = { job_machine, job_memory, job_device, job_local,
+                                        job_netdev };
 
     (void)migration_read(job_read_counted, j, &sink, j, &j->error);
 }
@@ -123,28 +214,47 @@ static gpointer job_run(gpointer opaque)
 {
     MigrationJob *j = opaque;
 
-    if (j->incoming) {
-        job_read(j);
-    } else {
+    switch (j->kind) {
+    case MIGRATION_WRITE:
         job_write(j);
+        break;
+    case MIGRATION_READ:
+        job_read(j);
+        break;
+    case MIGRATION_ANSWER:
+        job_answer(j);
+        break;
     }
     g_source_attach(j->ended, NULL);
     return NULL;
 }
 
-MigrationJob *migration_job_start(System *s, MigrationChannel *channel, GPtrArray *devices,
-                                  bool incoming)
+MigrationJob *migration_job_new(System *s, MigrationJobKind kind, MigrationChannel *channel)
 {
     MigrationJob *j = g_new0(MigrationJob, 1);
 
     j->s = s;
+    j->kind = kind;
     j->channel = channel;
-    j->devices = devices;
-    j->incoming = incoming;
+    j->devices = g_ptr_array_new_with_free_func(migration_device_free);
+    j->netdevs = g_ptr_array_new_with_free_func(migration_netdev_free);
     j->ended = g_idle_source_new();
     g_source_set_callback(j->ended, job_ended, j, NULL);
-    j->thread = g_thread_new("migration", job_run, j);
     return j;
+}
+
+void migration_job_start(MigrationJob *j)
+{
+    j->thread = g_thread_new("migration", job_run, j);
+}
+
+bool migration_job_cancel(MigrationJob *j)
+{
+    if (j->thread) {
+        migration_channel_cancel(j->channel);
+        g_thread_join(g_steal_pointer(&j->thread));
+    }
+    return !j->error;
 }
 
 void migration_job_free(MigrationJob *j)
@@ -152,14 +262,12 @@ void migration_job_free(MigrationJob *j)
     if (!j) {
         return;
     }
-    migration_channel_cancel(j->channel);
-    if (j->thread) {
-        g_thread_join(j->thread);
-    }
+    (void)migration_job_cancel(j);
     g_source_destroy(j->ended);
     g_source_unref(j->ended);
     migration_channel_free(j->channel);
     g_ptr_array_unref(j->devices);
+    g_ptr_array_unref(j->netdevs);
     g_clear_error(&j->error);
     g_free(j);
 }

@@ -24,6 +24,7 @@ static void begin(System *s, bool incoming)
     m->began_us = g_get_monotonic_time();
     m->ended_us = 0;
     m->bytes = 0;
+    m->local = false;
 }
 
 static void end(System *s, MigrationStatus status, const char *why)
@@ -47,15 +48,14 @@ static void out_failed(System *s, const char *why)
 
     g_clear_pointer(&m->channel, migration_channel_free);
     m->stopping = false;
+    migration_netdevs_take_back(s);
     end(s, m->status == MIGRATION_CANCELLING ? MIGRATION_CANCELLED : MIGRATION_FAILED,
         m->status == MIGRATION_CANCELLING ? NULL : why);
     run_migration_failed(s, m->resume);
 }
 
-static GPtrArray *save_devices(System *s, GError **error)
+static bool save_devices(System *s, GPtrArray *saved, GError **error)
 {
-    g_autoptr(GPtrArray) saved = g_ptr_array_new_with_free_func(migration_device_free);
-
     for (unsigned i = 0; i < device_registry_count(s->devices); i++) {
         Device *d = device_registry_nth(s->devices, i);
         MigrationDevice *md = g_new(MigrationDevice, 1);
@@ -65,28 +65,39 @@ static GPtrArray *save_devices(System *s, GError **error)
         md->state = g_byte_array_new();
         g_ptr_array_add(saved, md);
         if (!device_save(d, md->state, error)) {
-            return NULL;
+            return false;
         }
     }
-    return g_steal_pointer(&saved);
+    return true;
 }
 
 void migration_drained(System *s)
 {
     g_autoptr(GError) error = NULL;
     Migration *m = &s->migration;
-    GPtrArray *saved;
+    MigrationJob *j;
 
     if (!m->stopping) {
         return;
     }
     m->stopping = false;
-    saved = save_devices(s, &error);
-    if (!saved) {
+    j = migration_job_new(s, MIGRATION_WRITE, g_steal_pointer(&m->channel));
+    j->local = m->local;
+    if (j->local) {
+        migration_netdevs_give(s, j->netdevs); /* first: devices that stop say much to them */
+    }
+    if (!save_devices(s, j->devices, &error)) {
+        migration_job_free(j);
         out_failed(s, error->message);
         return;
     }
-    m->job = migration_job_start(s, g_steal_pointer(&m->channel), saved, false);
+    m->job = j;
+    migration_job_start(j);
+}
+
+void migration_resumes(System *s)
+{
+    migration_netdevs_take_back(s);
 }
 
 static bool out_is_possible(System *s, GError **error)
@@ -128,8 +139,14 @@ bool migration_out(System *s, const char *uri, MigrationFdByName *by_name, void 
     if (!c) {
         return false;
     }
+    if (m->parameters.local && !migration_channel_is_local(c)) {
+        migration_channel_free(c);
+        return system_set_error(error, "Migration with the parameter \"local\" needs a unix "
+                                "socket");
+    }
     begin(s, false);
     m->channel = c;
+    m->local = m->parameters.local;
     m->resume = s->state == RUN_RUNNING;
     m->stopping = true;
     set_status(s, MIGRATION_SETUP);
@@ -200,17 +217,45 @@ static bool load_devices(System *s, const GPtrArray *saved, GError **error)
     return true;
 }
 
-static void in_ended(System *s, const MigrationJob *j)
+static void in_failed(System *s, const char *why)
+{
+    g_clear_pointer(&s->migration.received, g_ptr_array_unref);
+    end(s, MIGRATION_FAILED, why);
+}
+
+static void in_completed(System *s)
+{
+    migration_netdevs_use(s);
+    end(s, MIGRATION_COMPLETED, NULL);
+    run_migrated(s);
+}
+
+/* What devices know of their netdevs comes from these, so they are first. */
+static void in_was_read(System *s, MigrationJob *j)
 {
     g_autoptr(GError) error = NULL;
+    Migration *m = &s->migration;
 
-    if (j->error) {
-        end(s, MIGRATION_FAILED, j->error->message);
-    } else if (!load_devices(s, j->devices, &error)) {
-        end(s, MIGRATION_FAILED, error->message);
+    if (!migration_netdevs_receive(s, j->netdevs, &error) ||
+        !load_devices(s, j->devices, &error)) {
+        in_failed(s, error->message);
+    } else if (j->local) {
+        m->local = true;
+        m->job = migration_job_new(s, MIGRATION_ANSWER, g_steal_pointer(&j->channel));
+        migration_job_start(m->job);
     } else {
-        end(s, MIGRATION_COMPLETED, NULL);
-        run_migrated(s);
+        in_completed(s);
+    }
+}
+
+static void in_ended(System *s, MigrationJob *j)
+{
+    if (j->error) {
+        in_failed(s, j->error->message);
+    } else if (j->kind == MIGRATION_READ) {
+        in_was_read(s, j);
+    } else {
+        in_completed(s);
     }
 }
 
@@ -221,7 +266,8 @@ static void in_arrived(void *opaque, MigrationChannel *c)
 
     g_clear_pointer(&m->listener, migration_listener_free);
     set_status(s, MIGRATION_ACTIVE);
-    m->job = migration_job_start(s, c, g_ptr_array_new_with_free_func(migration_device_free), true);
+    m->job = migration_job_new(s, MIGRATION_READ, c);
+    migration_job_start(m->job);
 }
 
 bool migration_in(System *s, const char *uri, MigrationFdByName *by_name, void *opaque,
@@ -269,8 +315,8 @@ void migration_job_ended(MigrationJob *j)
 
     g_thread_join(g_steal_pointer(&j->thread));
     m->job = NULL;
-    m->bytes = j->bytes;
-    if (j->incoming) {
+    m->bytes += j->bytes;
+    if (j->kind != MIGRATION_WRITE) {
         in_ended(s, j);
     } else if (j->error) {
         out_failed(s, j->error->message);
@@ -288,7 +334,11 @@ void migration_done(System *s)
     m->stopping = false;
     g_clear_pointer(&m->listener, migration_listener_free);
     g_clear_pointer(&m->channel, migration_channel_free);
+    if (m->job && !migration_job_cancel(m->job) && m->job->kind == MIGRATION_WRITE) {
+        migration_netdevs_take_back(s); /* to end as if nothing had been */
+    }
     g_clear_pointer(&m->job, migration_job_free);
+    g_clear_pointer(&m->received, g_ptr_array_unref);
     g_clear_pointer(&m->uri, g_free);
     g_clear_pointer(&m->error, g_free);
 }

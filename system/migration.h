@@ -8,6 +8,10 @@
  *                         +--migrate_cancel--> cancelling --> cancelled: the same
  *
  * Of an incoming one a failure leaves the machine as it was, waiting, for migrate-incoming.
+ *
+ * A local one is not over for the sender when all is written: only when the other side is ready to
+ * go on, and was told to. Until then each may fail, and the sender goes on with its netdevs. What
+ * it gave away comes back to it, too, if it is told to go on afterwards (migration_resumes()).
  * Main thread only.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -35,12 +39,14 @@ typedef enum MigrationStatus {
 
 typedef struct MigrationJob MigrationJob;
 
-/* Without effect: nothing is sent while the guest runs. */
+/* But for the last one without effect: nothing is sent while the guest runs. */
 typedef struct MigrationParameters {
     uint64_t max_bandwidth;  /* bytes a second */
     bool has_max_bandwidth;
     uint64_t downtime_limit; /* milliseconds */
     bool has_downtime_limit;
+    bool local; /* netdevs give what is behind them to a process of this machine */
+    bool has_local;
 } MigrationParameters;
 
 typedef struct Migration {
@@ -56,6 +62,8 @@ typedef struct Migration {
     MigrationListener *listener; /* waits for the other side */
     MigrationJob *job;           /* the thread that reads or writes; NULL: none */
     MigrationChannel *channel;   /* for it, until it has one */
+    bool local;                  /* the last one */
+    GPtrArray *received;         /* Netdev *: for those that await them; NULL: none */
 } Migration;
 
 bool migration_set_incoming(struct System *s, const char *arg, GError **error); /* -incoming */
@@ -70,7 +78,16 @@ bool migration_in(struct System *s, const char *uri, MigrationFdByName *by_name,
                   GError **error);
 void migration_cancel(struct System *s); /* nothing, if none goes out */
 void migration_drained(struct System *s); /* all devices are */
+void migration_resumes(struct System *s); /* devices are to go on here after they had gone */
 void migration_done(struct System *s);    /* ends what there is, before memory and devices go */
+
+/* migration-netdevs.c: what is behind netdevs, of a local one */
+
+void migration_netdevs_give(struct System *s, GPtrArray *out); /* MigrationNetdev * */
+void migration_netdevs_take_back(struct System *s);
+/* All that came is right, and all that is awaited has come; nothing is used yet. */
+bool migration_netdevs_receive(struct System *s, const GPtrArray *netdevs, GError **error);
+void migration_netdevs_use(struct System *s); /* from now on it is ours */
 
 /* migration-job.c: the thread, and what it reads or writes */
 
@@ -82,20 +99,41 @@ typedef struct MigrationDevice {
 
 void migration_device_free(gpointer device);
 
+/* The state of a netdev, with descriptors: others' where it is to be written, else its own. */
+typedef struct MigrationNetdev {
+    char *type;
+    char *id;
+    GByteArray *state;
+    GArray *fds; /* int */
+    bool received;
+} MigrationNetdev;
+
+void migration_netdev_free(gpointer netdev);
+
+typedef enum MigrationJobKind {
+    MIGRATION_WRITE,
+    MIGRATION_READ,
+    MIGRATION_ANSWER, /* what was read of a local one is right: waits for leave to go on */
+} MigrationJobKind;
+
 struct MigrationJob {
     struct System *s;
+    MigrationJobKind kind;
     MigrationChannel *channel; /* the job's */
     GPtrArray *devices;        /* MigrationDevice *: to be written, or that were read */
-    bool incoming;
+    GPtrArray *netdevs;        /* MigrationNetdev *: the same, of a local one */
+    bool local;
     uint64_t bytes;            /* when it has ended */
     GError *error;             /* the same; NULL: it went well */
     GThread *thread;
     GSource *ended;            /* tells the main loop */
 };
 
-/* Takes @channel and @devices; done in the main loop by migration_job_ended(). */
-MigrationJob *migration_job_start(struct System *s, MigrationChannel *channel, GPtrArray *devices,
-                                  bool incoming);
+/* Takes @channel, which has to be set; others may be. */
+MigrationJob *migration_job_new(struct System *s, MigrationJobKind kind, MigrationChannel *channel);
+/* Done in the main loop by migration_job_ended(). */
+void migration_job_start(MigrationJob *j);
+bool migration_job_cancel(MigrationJob *j); /* waits for its end; true: it was done before */
 void migration_job_free(MigrationJob *j);  /* cancels its thread, and waits; NULL is fine */
 void migration_job_ended(MigrationJob *j); /* frees it */
 

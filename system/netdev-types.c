@@ -18,6 +18,8 @@ static Netdev *open_tap(System *s, void *config, TapFdByName *by_name, void *opa
 
     tap->at_start = !s->up;
     tap->vhost_init = vhost_kernel_init;
+    tap->awaited = s->state == RUN_INMIGRATE && tap->local_migration_supported &&
+                   (tap->incoming_fds || s->migration.parameters.local);
     return tap_new(tap, by_name, opaque, error);
 }
 

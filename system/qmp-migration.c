@@ -61,13 +61,15 @@ static bool migrate_set_capabilities(void *opaque, QmpMonitor *m, const void *ar
     return true;
 }
 
-/* --- parameters: remembered, for callers that set them before they migrate --- */
+/* --- parameters: but for "local", remembered for callers that set them before they migrate --- */
 
 static const OptMember parameter_members[] = {
     { "max-bandwidth", OPT_UINT64, offsetof(MigrationParameters, max_bandwidth),
       offsetof(MigrationParameters, has_max_bandwidth) },
     { "downtime-limit", OPT_UINT64, offsetof(MigrationParameters, downtime_limit),
       offsetof(MigrationParameters, has_downtime_limit) },
+    { "local", OPT_BOOL, offsetof(MigrationParameters, local),
+      offsetof(MigrationParameters, has_local) },
     { 0 },
 };
 static const OptTable set_parameters_args = { "migrate-set-parameters",
@@ -87,6 +89,9 @@ static bool migrate_set_parameters(void *opaque, QmpMonitor *m, const void *args
     }
     if (set->has_downtime_limit) {
         now->downtime_limit = set->downtime_limit;
+    }
+    if (set->has_local) {
+        now->local = set->local;
     }
     return true;
 }
@@ -295,6 +300,7 @@ void qmp_migration_register(System *s)
         .has_max_bandwidth = true,
         .downtime_limit = 300,
         .has_downtime_limit = true,
+        .has_local = true,
     };
     qmp_register(s->qmp, commands, s);
     qmp_register_events(s->qmp, events);

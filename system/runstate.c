@@ -49,6 +49,7 @@ void run_cont(System *s)
             run_start(s);
         }
     } else if (s->state == RUN_PAUSED || s->state == RUN_POSTMIGRATE) {
+        migration_resumes(s);
         s->state = RUN_RUNNING;
         device_registry_resume(s->devices);
         device_registry_start(s->devices);
