@@ -172,6 +172,21 @@ void qtest_forget_events(QTest *qt)
     }
 }
 
+static void qtest_free(QTest *qt)
+{
+    qtest_hang_up(qt);
+    close(qt->qmp_fd);
+    qtest_forget_events(qt);
+    json_tokener_free(qt->tokener);
+    g_byte_array_unref(qt->qmp_in);
+    g_string_free(qt->in, TRUE);
+    g_unlink(qt->stderr_path);
+    g_rmdir(qt->dir);
+    g_free(qt->stderr_path);
+    g_free(qt->dir);
+    g_free(qt);
+}
+
 void qtest_wait_exit(QTest *qt)
 {
     int status = 0;
@@ -192,17 +207,14 @@ void qtest_wait_exit(QTest *qt)
         g_error("the program did not end well: %s, status 0x%x", r == 0 ? "it hung" : "it ended",
                 (unsigned)status);
     }
-    qtest_hang_up(qt);
-    close(qt->qmp_fd);
-    qtest_forget_events(qt);
-    json_tokener_free(qt->tokener);
-    g_byte_array_unref(qt->qmp_in);
-    g_string_free(qt->in, TRUE);
-    g_unlink(qt->stderr_path);
-    g_rmdir(qt->dir);
-    g_free(qt->stderr_path);
-    g_free(qt->dir);
-    g_free(qt);
+    qtest_free(qt);
+}
+
+void qtest_kill(QTest *qt)
+{
+    g_assert_cmpint(kill(qt->pid, SIGKILL), ==, 0);
+    g_assert_cmpint(waitpid(qt->pid, NULL, 0), ==, qt->pid);
+    qtest_free(qt);
 }
 
 void qtest_stop(QTest *qt)

@@ -27,6 +27,7 @@ QTest *qtest_start(const int *fds, unsigned n_fds, const char *args);
 void qtest_stop(QTest *qt);
 /* After a test made it end otherwise: waits for exit status 0. */
 void qtest_wait_exit(QTest *qt);
+void qtest_kill(QTest *qt); /* as it may happen to it at any time */
 pid_t qtest_pid(const QTest *qt);
 /* What it has said on stderr so far. Free it. */
 char *qtest_stderr(const QTest *qt);

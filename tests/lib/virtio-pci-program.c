@@ -146,9 +146,9 @@ QTest *vpp_start_program(Vpp *f, const VppCase *c, const char *more)
     return qt;
 }
 
-static void start(Vpp *f, const VppCase *c)
+void vpp_find(Vpp *f, const VppCase *c, QTest *qt)
 {
-    f->qt = vpp_start_program(f, c, "");
+    f->qt = qt;
     f->g = (VirtioPciGuest){
         .a = { line_read, line_write, line_idle, f, vpp_map_ram(f->qt, NULL) },
         .slot = VPP_SLOT, .legacy = c->legacy, .msix = c->msix, .wanted = c->wanted,
@@ -175,7 +175,7 @@ void vpp_setup(Vpp *f, gconstpointer data)
         return;
     }
     if (c->pairs == 0 || netns_enter()) {
-        start(f, c);
+        vpp_find(f, c, vpp_start_program(f, c, ""));
     }
 }
 

@@ -36,6 +36,8 @@ typedef struct Vpp {
 /* A fixture of g_test_add(), with a VppCase: the device is found and not started. */
 void vpp_setup(Vpp *f, gconstpointer data);
 void vpp_teardown(Vpp *f, gconstpointer data);
+/* The same of a program that a test has started by itself. */
+void vpp_find(Vpp *f, const VppCase *c, QTest *qt);
 
 /* It goes to another program of the same case, its driver with it. */
 void vpp_migrate(Vpp *f, const VppCase *c);

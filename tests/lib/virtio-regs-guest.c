@@ -174,19 +174,41 @@ static void add(VirtioPciGuest *g, unsigned index, unsigned n_out, unsigned n_in
     g_assert_cmpint(virtq_driver_add(g->ring[index], piece, n_out, n_in), >=, 0);
 }
 
-void vpg_send(VirtioPciGuest *g, unsigned pair, const void *frame, size_t len)
+static void send_frame(VirtioPciGuest *g, unsigned index, const void *frame, size_t len)
 {
-    unsigned index = 2 * pair + 1;
     uint32_t at = buffer_of(index, g->ring[index]->free_id);
     VirtqDriverPiece piece = { g->a.ram_base + at, g->hdr_len + (uint32_t)len };
-    uint16_t id;
-    uint32_t written;
 
     g_assert_cmpuint(len, <=, VPG_PACKET);
     memset(g->a.ram + at, 0, g->hdr_len);
     memcpy(g->a.ram + at + g->hdr_len, frame, len);
     add(g, index, 1, 0, &piece);
     vpg_kick(g, index);
+}
+
+bool vpg_try_send(VirtioPciGuest *g, unsigned pair, const void *frame, size_t len)
+{
+    unsigned index = 2 * pair + 1;
+    uint16_t id;
+    uint32_t written;
+
+    while (virtq_driver_get(g->ring[index], &id, &written)) {
+        g_assert_cmpuint(written, ==, 0);
+    }
+    if (g->ring[index]->n_free == 0) {
+        return false;
+    }
+    send_frame(g, index, frame, len);
+    return true;
+}
+
+void vpg_send(VirtioPciGuest *g, unsigned pair, const void *frame, size_t len)
+{
+    unsigned index = 2 * pair + 1;
+    uint16_t id;
+    uint32_t written;
+
+    send_frame(g, index, frame, len);
     g_assert_true(vpg_get(g, index, &id, &written));
     g_assert_cmpuint(written, ==, 0);
 }

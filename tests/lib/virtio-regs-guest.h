@@ -87,6 +87,8 @@ void vpg_send(VirtioPciGuest *g, unsigned pair, const void *frame, size_t len); 
 void vpg_post(VirtioPciGuest *g, unsigned pair, unsigned n);
 size_t vpg_recv(VirtioPciGuest *g, unsigned pair, void *frame); /* 0: nothing came */
 size_t vpg_try_recv(VirtioPciGuest *g, unsigned pair, void *frame); /* 0: there is nothing yet */
+/* False: the ring is full. */
+bool vpg_try_send(VirtioPciGuest *g, unsigned pair, const void *frame, size_t len);
 uint8_t vpg_command(VirtioPciGuest *g, uint8_t class, uint8_t command, const void *data,
                     size_t len);
 uint8_t vpg_set_pairs(VirtioPciGuest *g, uint16_t pairs);
