@@ -11,7 +11,7 @@
 #include "fake-netdev.h"
 #include "hw/virtio/virtq.h"
 
-#define FAKE_VHOST_MAX 4u
+#define FAKE_VHOST_MAX 16u
 
 typedef struct FakeVhostRing {
     uint32_t num;

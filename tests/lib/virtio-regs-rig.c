@@ -109,6 +109,9 @@ static void rig_add_device(VirtioRegsRig *r)
 
     memset(&config.f, 1, sizeof(config.f)); /* all of them */
     r->nd = fake_netdev_new(r->c.pairs, true);
+    if (r->c.prepare) {
+        r->c.prepare(r->nd);
+    }
     env.peer = r->nd;
     r->vn = virtio_net_new(&config, &env, &error);
     g_assert_no_error(error);

@@ -26,6 +26,7 @@ typedef struct VirtioRegsRigConfig {
     bool legacy;       /* so is the driver; on PCI the device has both */
     bool msix;
     bool mmio;
+    void (*prepare)(Netdev *nd); /* before a device has it; NULL: nothing to do */
 } VirtioRegsRigConfig;
 
 typedef struct VirtioRegsRig {
