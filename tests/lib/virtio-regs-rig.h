@@ -4,8 +4,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef TESTS_LIB_VIRTIO_PCI_RIG_H
-#define TESTS_LIB_VIRTIO_PCI_RIG_H
+#ifndef TESTS_LIB_VIRTIO_REGS_RIG_H
+#define TESTS_LIB_VIRTIO_REGS_RIG_H
 
 #include "fake-netdev.h"
 #include "hw/net/virtio-net.h"
