@@ -8,6 +8,7 @@
 
 #include "hw/net/virtio-net.h"
 #include "util/options.h"
+#include "util/vq-mapping.h"
 
 /* @at: the offset in the class's config of a member of VirtioNetFeatures. */
 #define VIRTIO_NET_OFFLOAD_MEMBERS(at) \
@@ -48,5 +49,44 @@
       .help = "notifications are asked for by ring index" }, \
     { "queue_reset", OPT_BOOL, at(queue_reset), .def = "on", \
       .help = "a queue may be reset alone" }
+
+/*
+ * And those of each that has registers. @at: the offset of a member of VirtioNetNicConfig,
+ * @feature: of one of its net.f.
+ */
+#define VIRTIO_NET_NIC_MEMBERS(at, feature) \
+    { "id", OPT_STR, at(id), .help = "name of the device" }, \
+    { "netdev", OPT_STR, at(netdev), .help = "ID of the netdev to connect to", \
+      .required = true }, \
+    { "mac", OPT_MAC, at(mac), .help = "MAC address, by default from 52:54:00:12:34:56 on" }, \
+    { "mq", OPT_BOOL, at(net.f.mq), .def = "off", \
+      .help = "a queue pair for each queue of the netdev" }, \
+    { "rx_queue_size", OPT_UINT16, at(net.rx_queue_size), .def = "256", \
+      .help = "longest rx ring, a power of 2 from 256 to 1024" }, \
+    { "tx_queue_size", OPT_UINT16, at(net.tx_queue_size), .def = "256", \
+      .help = "longest tx ring, a power of 2 from 256 to 1024" }, \
+    { "host_mtu", OPT_UINT16, at(net.host_mtu), .help = "MTU that is told to the guest" }, \
+    { "speed", OPT_INT32, at(speed), .def = "-1", \
+      .help = "of the link, in Mbit/s; -1: unknown" }, \
+    { "duplex", OPT_STR, at(duplex), .help = "of the link: half or full" }, \
+    { "iothread", OPT_STR, at(iothread), .help = "ID of the iothread for all queue pairs" }, \
+    { "iothread-vq-mapping", OPT_LIST, at(vq_mapping), .item = &vq_mapping_item, \
+      .help = "iothreads for queue pairs (JSON: [{\"iothread\":ID,\"vqs\":[N,...]},...])" }, \
+    { "ctrl_rx", OPT_BOOL, at(net.f.ctrl_rx), .def = "on", \
+      .help = "the guest may say which frames it wants" }, \
+    { "ctrl_rx_extra", OPT_BOOL, at(net.f.ctrl_rx_extra), .def = "on", \
+      .help = "and more of that" }, \
+    { "ctrl_vlan", OPT_BOOL, at(net.f.ctrl_vlan), .def = "on", \
+      .help = "the guest may say which VLANs it wants" }, \
+    { "ctrl_mac_addr", OPT_BOOL, at(net.f.ctrl_mac_addr), .def = "on", \
+      .help = "the guest may set its MAC address" }, \
+    { "ctrl_guest_offloads", OPT_BOOL, at(net.f.ctrl_guest_offloads), .def = "on", \
+      .help = "the guest may switch offloads at run time" }, \
+    { "hash", OPT_BOOL, at(net.f.hash), .def = "off", \
+      .help = "the guest may have the hash of each packet" }, \
+    VIRTIO_NET_OFFLOAD_MEMBERS(feature), \
+    { "packed", OPT_BOOL, at(net.f.packed), .def = "off", .help = "packed rings" }, \
+    { "in_order", OPT_BOOL, at(net.f.in_order), .def = "off", \
+      .help = "the guest may rely on buffers that go back in their order" }
 
 #endif
