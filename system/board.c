@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "firmware.h"
+#include "globals.h"
 #include "system.h"
 #include "util/fd.h"
 
@@ -21,6 +22,8 @@
 #define PC_HIGH        (4ull << 30)
 /* virt: the interrupt controller's lines for devices, and its path among QEMU's objects. */
 #define VIRT_IRQS      256u
+#define VIRT_MMIO      0x0a000000u
+#define VIRT_MMIO_IRQ  16u /* of transport 0 */
 #define VIRT_GIC       "/machine/unattached/device[1]"
 /* More is not memory of a test, and no address of a guest's. */
 #define BOARD_RAM_MAX  (1ull << 40)
@@ -53,6 +56,7 @@ static bool board_make_ram(Board *b, uint64_t size, GError **error)
 static void board_free(Board *b)
 {
     pci_bus_free(b->pci);
+    virtio_mmio_bus_free(b->mmio);
     fw_cfg_free(b->fw_cfg);
     irq_lines_free(b->irq);
     address_space_free(b->memory);
@@ -69,6 +73,36 @@ static void board_add_irqs(Board *b)
     b->irq = irq_lines_new(VIRT_IRQS);
     b->irqs[0] = (QtestIrqs){ VIRT_GIC, b->irq };
     b->irqs[1] = (QtestIrqs){ "gic", b->irq };
+}
+
+/* virtio-mmio.force-legacy, a property of the transports, which nobody makes by -device. */
+static bool board_wants_legacy(const System *s, bool *ret_legacy, GError **error)
+{
+    const char *value = globals_get(s, "virtio-mmio", "force-legacy");
+
+    *ret_legacy = !value || !g_str_equal(value, "off");
+    if (!value || g_str_equal(value, "on") || g_str_equal(value, "off")) {
+        return true;
+    }
+    *ret_legacy = !g_str_equal(value, "false") && !g_str_equal(value, "no");
+    return g_str_equal(value, "true") || g_str_equal(value, "yes") || !*ret_legacy ||
+           system_set_error(error, "can't apply global virtio-mmio.force-legacy=%s: Parameter "
+                            "'force-legacy' expects 'on' or 'off'", value);
+}
+
+static bool board_add_mmio(const System *s, Board *b, GError **error)
+{
+    bool legacy;
+
+    board_add_irqs(b);
+    if (!board_wants_legacy(s, &legacy, error)) {
+        return false;
+    }
+    b->mmio = virtio_mmio_bus_new(b->memory, &(VirtioMmioBusConfig){
+        .base = VIRT_MMIO, .n = VIRTIO_MMIO_MAX_SLOTS, .irq = b->irq,
+        .first_irq = VIRT_MMIO_IRQ, .legacy = legacy,
+    });
+    return true;
 }
 
 bool board_open(System *s, GError **error)
@@ -101,8 +135,8 @@ bool board_open(System *s, GError **error)
         b->pci = pci_bus_new(b->memory, b->ports);
         pci_bus_set_guest(b->pci, s->qtest && s->accel.kind == ACCEL_QTEST);
     }
-    if (s->machine->has_mmio) {
-        board_add_irqs(b);
+    if (s->machine->has_mmio && !board_add_mmio(s, b, error)) {
+        return false;
     }
     firmware_add(s, b);
     return true;
@@ -128,6 +162,22 @@ const DeviceBus board_pci_bus = {
     .type = "PCI",
     .instance = "pci.0",
     .get = board_get_pci,
+};
+
+static void *board_get_mmio(void *opaque)
+{
+    const System *s = opaque;
+
+    return s->board ? s->board->mmio : NULL;
+}
+
+const DeviceBus board_mmio_bus = {
+    .type = "virtio-bus",
+    .instance = "virtio-mmio-bus",
+    .get = board_get_mmio,
+    .kind = "virtio-mmio-bus",
+    .n_slots = VIRTIO_MMIO_MAX_SLOTS,
+    .fixed = true,
 };
 
 void board_close(System *s)

@@ -14,6 +14,7 @@
 #include "hw/core/fw-cfg.h"
 #include "hw/core/irq.h"
 #include "hw/pci/pci.h"
+#include "hw/virtio/virtio-mmio.h"
 #include "qtest/qtest.h"
 
 struct System;
@@ -22,6 +23,7 @@ typedef struct Board {
     AddressSpace *memory;
     AddressSpace *ports;
     PciBus *pci;          /* NULL: the machine has none */
+    VirtioMmioBus *mmio;  /* the same */
     int ram_fd;
     void *ram;
     size_t ram_size;
@@ -31,6 +33,7 @@ typedef struct Board {
 } Board;
 
 extern const DeviceBus board_pci_bus;
+extern const DeviceBus board_mmio_bus;
 
 /* s->board, if the machine has one; before there are devices. */
 bool board_open(struct System *s, GError **error);

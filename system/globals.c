@@ -75,3 +75,15 @@ void globals_apply(const System *s, OptDict *args)
         }
     }
 }
+
+const char *globals_get(const System *s, const char *driver, const char *property)
+{
+    for (guint i = s->globals->len; i > 0; i--) {
+        const Global *g = g_ptr_array_index(s->globals, i - 1);
+
+        if (g_str_equal(g->driver, driver) && g_str_equal(g->property, property)) {
+            return g->value;
+        }
+    }
+    return NULL;
+}

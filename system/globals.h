@@ -14,4 +14,7 @@ bool global_option(System *s, const char *arg, GError **error);
 void globals_apply(const System *s, OptDict *args);
 void global_free(gpointer opaque);
 
+/* The last one said of that property; NULL: none. Of what no -device makes. */
+const char *globals_get(const System *s, const char *driver, const char *property);
+
 #endif

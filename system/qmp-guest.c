@@ -40,6 +40,9 @@ void guest_reset(System *s)
     if (s->board && s->board->pci) {
         pci_bus_reset(s->board->pci);
     }
+    if (s->board && s->board->mmio) {
+        virtio_mmio_bus_reset(s->board->mmio);
+    }
     qmp_event_send(s->qmp, &events[EVENT_RESET], &(ResetData){ .reason = (char *)RESET });
 }
 

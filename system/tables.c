@@ -15,6 +15,7 @@
 
 const DeviceClass *const system_classes[] = {
     &vhost_user_net_class,
+    &virtio_net_device_class,
     &virtio_net_pci_class,
     &xen_cdrom_class,
     &xen_disk_class,
@@ -46,6 +47,7 @@ const DeviceClass *const system_classes[] = {
 const DeviceBus *const system_buses[] = {
     &xen_bus,
     &board_pci_bus,
+    &board_mmio_bus,
     NULL
 };
 

@@ -266,7 +266,7 @@ def test_classes():
                    if c['description'] != 'accepted, without effect'}
         assert {n: c.get('bus') for n, c in classes.items()} == {
             'xen-net-device': 'xen', 'xen-netfront': 'xen', 'xen-disk': 'xen', 'xen-cdrom': 'xen',
-            'vhost-user-net': None, 'virtio-net-pci': 'PCI'}
+            'vhost-user-net': None, 'virtio-net-device': 'virtio-bus', 'virtio-net-pci': 'PCI'}
         disk = {'read', 'write', 'flush', 'discard', 'ring'}
         for name, c in classes.items():
             assert c['description']

@@ -9,6 +9,7 @@
 #include "hw/core/device.h"
 
 extern const DeviceClass vhost_user_net_class;
+extern const DeviceClass virtio_net_device_class;
 extern const DeviceClass virtio_net_pci_class;
 extern const DeviceClass xen_netback_class;
 extern const DeviceClass xen_netfront_class;

@@ -1,6 +1,6 @@
 /*
  * What stands between a kind of device (virtio-net) and a way to its driver (vhost-user, PCI,
- * later MMIO): the transport finds out what the driver wants, and hands rings over.
+ * MMIO): the transport finds out what the driver wants, and hands rings over.
  *
  * Main thread only. A ring's descriptors and memory stay valid until virtio_ring_stop() returned.
  *
