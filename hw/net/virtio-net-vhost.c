@@ -1,6 +1,6 @@
 /*
- * Which of the two has a pair, its thread or the kernel, and how it moves from one to the other.
- * What the kernel can't go on with, a bad ring for one, comes back to the thread, which judges it.
+ * Which of the two has a pair, its thread or vhost, and how it moves from one to the other. What
+ * vhost can't go on with, a bad ring for one, comes back to the thread, which judges it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,30 +17,30 @@
 #include "util/log.h"
 
 #define BIT(n) (1ull << (n))
-#define RINGS VHOST_KERNEL_RINGS
+#define RINGS VHOST_RINGS
 
-typedef struct VhostPair {
+typedef struct Pair {
     VirtioNet *vn;
     unsigned index;
-    int err_fd;          /* the kernel found something that it can't go on with */
+    int err_fd;          /* vhost found something that it can't go on with */
     guint err_tag;
-    bool serves;         /* the kernel has both rings */
+    bool serves;         /* vhost has both rings */
     bool barred;         /* it could not: not again before one of them starts anew */
     VirtioRing ring[RINGS]; /* as it was started, with the base that it would go on at */
     bool runs[RINGS];    /* for the transport, whoever has it */
     bool lost[RINGS];    /* its thread did not take it back: nobody has it */
-} VhostPair;
+} Pair;
 
 typedef struct VirtioNetVhost {
-    uint64_t features;   /* the kernel's */
+    const VhostOps *ops;
     bool held;
     LogLimit limit;      /* of what a driver can cause */
     unsigned n;
-    VhostPair pair[];
+    Pair pair[];
 } VirtioNetVhost;
 
 /* NULL: no ring of a pair, or there is no vhost. */
-static VhostPair *pair_of(const VirtioNet *vn, unsigned pair)
+static Pair *pair_of(const VirtioNet *vn, unsigned pair)
 {
     return vn->vhost && pair < vn->vhost->n ? &vn->vhost->pair[pair] : NULL;
 }
@@ -53,7 +53,7 @@ static bool has_long_header(const VirtioNet *vn)
     return vn->features & (BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_F_VERSION_1));
 }
 
-static bool ring_suits(const VhostPair *p, unsigned i)
+static bool ring_suits(const Pair *p, unsigned i)
 {
     const VirtioRing *r = &p->ring[i];
 
@@ -62,7 +62,7 @@ static bool ring_suits(const VhostPair *p, unsigned i)
            !r->setup.inflight;
 }
 
-static bool belongs_to_kernel(const VhostPair *p)
+static bool belongs_to_vhost(const Pair *p)
 {
     const VirtioNet *vn = p->vn;
     const Netdev *peer = vn->env.peer;
@@ -75,7 +75,7 @@ static bool belongs_to_kernel(const VhostPair *p)
 /* --- from one to the other --- */
 
 /* What nobody serves any more: the transport is told, as of a ring whose driver broke it. */
-static void lose(VhostPair *p, unsigned i)
+static void lose(Pair *p, unsigned i)
 {
     VirtioDevice *d = &p->vn->dev;
 
@@ -86,7 +86,7 @@ static void lose(VhostPair *p, unsigned i)
     }
 }
 
-static void to_thread(VhostPair *p, unsigned i)
+static void to_thread(Pair *p, unsigned i)
 {
     g_autoptr(GError) error = NULL;
 
@@ -95,13 +95,13 @@ static void to_thread(VhostPair *p, unsigned i)
     }
 }
 
-static void set_serves(VhostPair *p, bool serves)
+static void set_serves(Pair *p, bool serves)
 {
     p->serves = serves;
     p->vn->env.peer->queue[p->index]->vhost_serves = serves;
 }
 
-static void take_back(VhostPair *p, const uint32_t base[RINGS])
+static void take_back(Pair *p, const uint32_t base[RINGS])
 {
     set_serves(p, false);
     virtio_net_queue_rest(p->vn->queue[p->index], false);
@@ -113,76 +113,73 @@ static void take_back(VhostPair *p, const uint32_t base[RINGS])
     }
 }
 
-static VhostKernelPair kernel_pair(const VhostPair *p)
+static VhostPair vhost_pair(const Pair *p)
 {
     const VirtioNet *vn = p->vn;
+    const NetdevQueue *q = vn->env.peer->queue[p->index];
 
-    return (VhostKernelPair){
+    return (VhostPair){
         .mem = vn->dev.mem,
         .features = vn->features,
         .ring = p->ring,
-        .backend_fd = vn->env.peer->queue[p->index]->fd,
         .err_fd = p->err_fd,
+        .vhost_fd = q->vhost_fd,
+        .backend_fd = q->fd,
     };
 }
 
-static int vhost_fd(const VhostPair *p)
-{
-    return p->vn->env.peer->queue[p->index]->vhost_fd;
-}
-
-static void to_kernel(VhostPair *p)
+static void to_vhost(Pair *p)
 {
     g_autoptr(GError) error = NULL;
     VirtioNet *vn = p->vn;
     VirtioNetQueue *q = vn->queue[p->index];
     uint32_t base[RINGS];
-    VhostKernelPair k;
+    VhostPair v;
 
     for (unsigned i = 0; i < RINGS; i++) {
         p->ring[i].setup.base = virtio_net_queue_stop_ring(q, i == 1);
     }
     virtio_net_queue_rest(q, true);
-    k = kernel_pair(p);
-    set_serves(p, vhost_kernel_start(vhost_fd(p), &k, base, &error));
+    v = vhost_pair(p);
+    set_serves(p, vn->vhost->ops->start(&v, base, &error));
     if (!p->serves) {
         p->barred = true;
-        warn_report_limited(&vn->vhost->limit, "%s: queue %u: unable to start vhost net: %s: "
-                            "falling back on userspace virtio", vn->name, p->index,
+        warn_report_limited(&vn->vhost->limit, "%s: queue %u: unable to start %s: %s: falling "
+                            "back on userspace virtio", vn->name, p->index, vn->vhost->ops->name,
                             error->message);
         take_back(p, base);
     }
 }
 
-static void from_kernel(VhostPair *p)
+static void from_vhost(Pair *p)
 {
-    const VhostKernelPair k = kernel_pair(p);
+    const VhostPair v = vhost_pair(p);
     uint32_t base[RINGS];
 
-    vhost_kernel_stop(vhost_fd(p), &k, base);
+    p->vn->vhost->ops->stop(&v, base);
     take_back(p, base);
 }
 
-static void follow(VhostPair *p)
+static void follow(Pair *p)
 {
-    bool wanted = belongs_to_kernel(p);
+    bool wanted = belongs_to_vhost(p);
 
     if (wanted && !p->serves) {
-        to_kernel(p);
+        to_vhost(p);
     } else if (!wanted && p->serves) {
-        from_kernel(p);
+        from_vhost(p);
     }
 }
 
 static gboolean ring_failed(gint fd, GIOCondition condition, gpointer opaque)
 {
-    VhostPair *p = opaque;
+    Pair *p = opaque;
     VirtioNet *vn = p->vn;
     uint64_t n;
 
     if (read(fd, &n, sizeof(n)) == sizeof(n) && p->serves) {
-        warn_report_limited(&vn->vhost->limit, "%s: queue %u: vhost net failed: falling back on "
-                            "userspace virtio", vn->name, p->index);
+        warn_report_limited(&vn->vhost->limit, "%s: queue %u: %s failed: falling back on "
+                            "userspace virtio", vn->name, p->index, vn->vhost->ops->name);
         p->barred = true;
         follow(p);
     }
@@ -193,14 +190,14 @@ static gboolean ring_failed(gint fd, GIOCondition condition, gpointer opaque)
 
 bool virtio_net_vhost_serves(const VirtioNet *vn, unsigned pair)
 {
-    const VhostPair *p = pair_of(vn, pair);
+    const Pair *p = pair_of(vn, pair);
 
     return p && p->serves;
 }
 
 void virtio_net_vhost_follow(VirtioNet *vn, unsigned pair)
 {
-    VhostPair *p = pair_of(vn, pair);
+    Pair *p = pair_of(vn, pair);
 
     if (p) {
         follow(p);
@@ -229,7 +226,7 @@ void virtio_net_vhost_hold(VirtioNet *vn)
 
 void virtio_net_vhost_started(VirtioNet *vn, unsigned index, const VirtioRing *ring)
 {
-    VhostPair *p = pair_of(vn, index / RINGS);
+    Pair *p = pair_of(vn, index / RINGS);
 
     if (p) {
         p->ring[index % RINGS] = *ring;
@@ -242,7 +239,7 @@ void virtio_net_vhost_started(VirtioNet *vn, unsigned index, const VirtioRing *r
 
 void virtio_net_vhost_enabled(VirtioNet *vn, unsigned index, bool on)
 {
-    VhostPair *p = pair_of(vn, index / RINGS);
+    Pair *p = pair_of(vn, index / RINGS);
 
     if (p) {
         p->ring[index % RINGS].enabled = on;
@@ -252,7 +249,7 @@ void virtio_net_vhost_enabled(VirtioNet *vn, unsigned index, bool on)
 
 bool virtio_net_vhost_stop(VirtioNet *vn, unsigned index, uint32_t *ret_base)
 {
-    VhostPair *p = pair_of(vn, index / RINGS);
+    Pair *p = pair_of(vn, index / RINGS);
     unsigned i = index % RINGS;
     bool had;
 
@@ -269,14 +266,16 @@ bool virtio_net_vhost_stop(VirtioNet *vn, unsigned index, uint32_t *ret_base)
 
 bool virtio_net_vhost_set_call(VirtioNet *vn, unsigned index, int call_fd)
 {
-    VhostPair *p = pair_of(vn, index / RINGS);
+    Pair *p = pair_of(vn, index / RINGS);
     unsigned i = index % RINGS;
+    VhostPair v;
 
     if (!p) {
         return false;
     }
     p->ring[i].call_fd = call_fd;
-    if (p->serves && !vhost_kernel_set_call(vhost_fd(p), i, call_fd, NULL)) {
+    v = vhost_pair(p);
+    if (p->serves && !vn->vhost->ops->set_call(&v, i, NULL)) {
         p->barred = true;
         follow(p); /* its thread takes it with the new one */
         return true;
@@ -286,7 +285,7 @@ bool virtio_net_vhost_set_call(VirtioNet *vn, unsigned index, int call_fd)
 
 /* --- its life --- */
 
-static bool pair_init(VhostPair *p, GError **error)
+static bool pair_init(Pair *p, GError **error)
 {
     p->err_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (p->err_fd < 0) {
@@ -311,12 +310,12 @@ bool virtio_net_vhost_init(VirtioNet *vn, GError **error)
         return netdev_without_vhost(peer, vn->name, "the netdev has no vnet_hdr", error);
     }
     v = g_malloc0(sizeof(*v) + n * sizeof(v->pair[0]));
-    v->features = vhost_kernel_features(peer->queue[0]->vhost_fd);
+    v->ops = &vhost_kernel_ops;
     v->limit = (LogLimit){ .burst = 5, .interval_ms = 60000 };
     v->n = n;
     vn->vhost = v;
     for (unsigned i = 0; i < n; i++) {
-        v->pair[i] = (VhostPair){ .vn = vn, .index = i, .err_fd = -1 };
+        v->pair[i] = (Pair){ .vn = vn, .index = i, .err_fd = -1 };
     }
     for (unsigned i = 0; i < n; i++) {
         if (!pair_init(&v->pair[i], error)) {
@@ -329,7 +328,7 @@ bool virtio_net_vhost_init(VirtioNet *vn, GError **error)
 void virtio_net_vhost_done(VirtioNet *vn)
 {
     for (unsigned i = 0; vn->vhost && i < vn->vhost->n; i++) {
-        VhostPair *p = &vn->vhost->pair[i];
+        Pair *p = &vn->vhost->pair[i];
 
         g_assert(!p->serves);
         g_clear_handle_id(&p->err_tag, g_source_remove);
@@ -340,5 +339,12 @@ void virtio_net_vhost_done(VirtioNet *vn)
 
 uint64_t virtio_net_vhost_features(const VirtioNet *vn, uint64_t features)
 {
-    return vn->vhost ? features & (vn->vhost->features | ~vhost_kernel_feature_mask()) : features;
+    const VirtioNetVhost *v = vn->vhost;
+    VhostPair first;
+
+    if (!v) {
+        return features;
+    }
+    first = vhost_pair(&v->pair[0]);
+    return features & (v->ops->features(&first) | ~v->ops->feature_mask);
 }

@@ -40,7 +40,7 @@ static bool call(int fd, unsigned long request, void *arg, const char *name, GEr
 
 static bool set_poll(int fd, uint32_t poll_us, GError **error)
 {
-    for (unsigned i = 0; i < VHOST_KERNEL_RINGS; i++) {
+    for (unsigned i = 0; i < VHOST_RINGS; i++) {
         struct vhost_vring_state s = { .index = i, .num = poll_us };
 
         if (!CALL(fd, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &s, error)) {
@@ -68,20 +68,17 @@ bool vhost_kernel_init(int fd, uint32_t poll_us, GError **error)
  * Without VIRTIO_F_ANY_LAYOUT, which the kernel takes for VHOST_NET_F_VIRTIO_NET_HDR: that the tap
  * has no vnet header.
  */
-uint64_t vhost_kernel_feature_mask(void)
-{
-    return BIT(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
-           BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_F_VERSION_1) |
-           BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER) |
-           BIT(VIRTIO_F_NOTIFICATION_DATA) | BIT(VIRTIO_F_RING_RESET) |
-           BIT(VIRTIO_NET_F_HASH_REPORT);
-}
+#define FEATURE_MASK \
+    (BIT(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT(VIRTIO_RING_F_INDIRECT_DESC) | \
+     BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_F_VERSION_1) | \
+     BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER) | \
+     BIT(VIRTIO_F_NOTIFICATION_DATA) | BIT(VIRTIO_F_RING_RESET) | BIT(VIRTIO_NET_F_HASH_REPORT))
 
-uint64_t vhost_kernel_features(int fd)
+static uint64_t kernel_features(const VhostPair *p)
 {
     uint64_t features = 0;
 
-    return ioctl(fd, VHOST_GET_FEATURES, &features) == 0 ? features : 0;
+    return ioctl(p->vhost_fd, VHOST_GET_FEATURES, &features) == 0 ? features : 0;
 }
 
 /* --- memory, and its log --- */
@@ -101,7 +98,7 @@ static bool log_has(const GuestMem *mem, uint64_t gpa, uint64_t size)
 }
 
 /* The kernel sets bits for whatever lies in memory: the log has to have them all. */
-static bool check_log(const VhostKernelPair *p, GError **error)
+static bool check_log(const VhostPair *p, GError **error)
 {
     const GuestMem *mem = p->mem;
     bool fits = true;
@@ -109,7 +106,7 @@ static bool check_log(const VhostKernelPair *p, GError **error)
     for (unsigned i = 0; i < mem->n; i++) {
         fits &= log_has(mem, mem->region[i].gpa, mem->region[i].size);
     }
-    for (unsigned i = 0; i < VHOST_KERNEL_RINGS; i++) {
+    for (unsigned i = 0; i < VHOST_RINGS; i++) {
         fits &= !p->ring[i].setup.log ||
                 log_has(mem, p->ring[i].setup.log_gpa, used_size(&p->ring[i]));
     }
@@ -137,9 +134,9 @@ static bool set_memory(int fd, const GuestMem *mem, GError **error)
     return CALL(fd, VHOST_SET_MEM_TABLE, m, error);
 }
 
-static bool set_log_and_features(int fd, const VhostKernelPair *p, GError **error)
+static bool set_log_and_features(int fd, const VhostPair *p, GError **error)
 {
-    uint64_t features = p->features & vhost_kernel_feature_mask() & vhost_kernel_features(fd);
+    uint64_t features = p->features & FEATURE_MASK & kernel_features(p);
     uint64_t log = (uintptr_t)p->mem->log;
 
     if (guest_mem_logs(p->mem)) {
@@ -163,7 +160,7 @@ static bool set_file(int fd, unsigned long request, const char *name, unsigned r
 #define SET_FILE(fd, request, ring, file, error) \
     set_file(fd, request, #request, ring, file, error)
 
-static bool set_ring(int fd, unsigned i, const VhostKernelPair *p, GError **error)
+static bool set_ring(int fd, unsigned i, const VhostPair *p, GError **error)
 {
     const VirtioRing *r = &p->ring[i];
     struct vhost_vring_state num = { .index = i, .num = r->setup.size };
@@ -188,43 +185,34 @@ static bool set_ring(int fd, unsigned i, const VhostKernelPair *p, GError **erro
 /* The descriptors are others', who expect them closed when they close them. */
 static void let_go(int fd)
 {
-    for (unsigned i = 0; i < VHOST_KERNEL_RINGS; i++) {
+    for (unsigned i = 0; i < VHOST_RINGS; i++) {
         (void)SET_FILE(fd, VHOST_NET_SET_BACKEND, i, -1, NULL);
     }
-    for (unsigned i = 0; i < VHOST_KERNEL_RINGS; i++) {
+    for (unsigned i = 0; i < VHOST_RINGS; i++) {
         (void)SET_FILE(fd, VHOST_SET_VRING_KICK, i, -1, NULL);
         (void)SET_FILE(fd, VHOST_SET_VRING_CALL, i, -1, NULL);
         (void)SET_FILE(fd, VHOST_SET_VRING_ERR, i, -1, NULL);
     }
 }
 
-/* Of a ring whose kernel does not say: what the driver was given back is what was taken. */
-static uint32_t base_of_ring(const VhostKernelPair *p, unsigned i)
+static void kernel_stop(const VhostPair *p, uint32_t ret_base[VHOST_RINGS])
 {
-    const struct vring_used *used = p->ring[i].setup.device;
+    int fd = p->vhost_fd;
 
-    if (p->features & BIT(VIRTIO_F_RING_PACKED)) {
-        return p->ring[i].setup.base;
-    }
-    return __atomic_load_n(&used->idx, __ATOMIC_RELAXED);
-}
-
-void vhost_kernel_stop(int fd, const VhostKernelPair *p, uint32_t ret_base[VHOST_KERNEL_RINGS])
-{
     let_go(fd);
-    for (unsigned i = 0; i < VHOST_KERNEL_RINGS; i++) {
+    for (unsigned i = 0; i < VHOST_RINGS; i++) {
         struct vhost_vring_state s = { .index = i };
 
-        ret_base[i] = CALL(fd, VHOST_GET_VRING_BASE, &s, NULL) ? s.num : base_of_ring(p, i);
+        ret_base[i] = CALL(fd, VHOST_GET_VRING_BASE, &s, NULL) ? s.num : vhost_base_of_ring(p, i);
     }
 }
 
-static bool set_up(int fd, const VhostKernelPair *p, GError **error)
+static bool set_up(int fd, const VhostPair *p, GError **error)
 {
     if (!set_memory(fd, p->mem, error) || !set_log_and_features(fd, p, error)) {
         return false;
     }
-    for (unsigned i = 0; i < VHOST_KERNEL_RINGS; i++) {
+    for (unsigned i = 0; i < VHOST_RINGS; i++) {
         if (!set_ring(fd, i, p, error)) {
             return false;
         }
@@ -232,26 +220,36 @@ static bool set_up(int fd, const VhostKernelPair *p, GError **error)
     return true;
 }
 
-bool vhost_kernel_start(int fd, const VhostKernelPair *p, uint32_t ret_base[VHOST_KERNEL_RINGS],
-                        GError **error)
+static bool kernel_start(const VhostPair *p, uint32_t ret_base[VHOST_RINGS], GError **error)
 {
-    for (unsigned i = 0; i < VHOST_KERNEL_RINGS; i++) {
+    int fd = p->vhost_fd;
+
+    for (unsigned i = 0; i < VHOST_RINGS; i++) {
         ret_base[i] = p->ring[i].setup.base;
     }
     if (!set_up(fd, p, error)) {
         let_go(fd);
         return false;
     }
-    for (unsigned i = 0; i < VHOST_KERNEL_RINGS; i++) {
+    for (unsigned i = 0; i < VHOST_RINGS; i++) {
         if (!SET_FILE(fd, VHOST_NET_SET_BACKEND, i, p->backend_fd, error)) {
-            vhost_kernel_stop(fd, p, ret_base);
+            kernel_stop(p, ret_base);
             return false;
         }
     }
     return true;
 }
 
-bool vhost_kernel_set_call(int fd, unsigned ring, int call_fd, GError **error)
+static bool kernel_set_call(const VhostPair *p, unsigned ring, GError **error)
 {
-    return SET_FILE(fd, VHOST_SET_VRING_CALL, ring, call_fd, error);
+    return SET_FILE(p->vhost_fd, VHOST_SET_VRING_CALL, ring, p->ring[ring].call_fd, error);
 }
+
+const VhostOps vhost_kernel_ops = {
+    .name = "vhost net",
+    .feature_mask = FEATURE_MASK,
+    .features = kernel_features,
+    .start = kernel_start,
+    .stop = kernel_stop,
+    .set_call = kernel_set_call,
+};

@@ -538,7 +538,7 @@ static void test_init(void)
     g_assert_true(vhost_kernel_init(fd, 0, &error));
     g_assert_true(vhost_kernel_init(fd, 50, &error)); /* it is ours */
     g_assert_cmpuint(fake_vhost_of(fd)->poll_us, ==, 50);
-    g_assert_cmphex(vhost_kernel_features(fd), ==, KERNEL);
+    g_assert_cmphex(vhost_kernel_ops.features(&(VhostPair){ .vhost_fd = fd }), ==, KERNEL);
     for (unsigned i = 1; i <= 3; i++) {
         fake_vhost_fail_nth(i);
         g_assert_false(vhost_kernel_init(fd, 50, &error));
