@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #include "dgram-internal.h"
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 #include "util/fd.h"
 
 /* A name: waits for who knows it. */

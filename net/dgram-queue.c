@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 #include "util/container-of.h"
 
 #define FRAME_MIN 14u /* an Ethernet header; what is shorter is dropped for most NICs */

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "given-fd.h"
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 #include "util/container-of.h"
 #include "util/fd.h"
 

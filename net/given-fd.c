@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 #include "util/fd.h"
 
 bool given_number(const char *id, const char *text, int *ret_fd, GError **error)

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 
 #include "net/net-socket.h"
 

@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 #include "pkt-buffers-internal.h"
 #include "util/log.h"
 

@@ -8,7 +8,7 @@
 
 #include "dgram-internal.h"
 #include "given-fd.h"
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 #include "stream-internal.h"
 #include "util/fd.h"
 

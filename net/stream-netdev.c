@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 #include "stream-internal.h"
 #include "util/fd.h"
 

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 #include "pkt-internal.h"
 #include "util/container-of.h"
 #include "util/fd.h"

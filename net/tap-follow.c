@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 #include "util/fd.h"
 #include "util/log.h"
 

@@ -19,7 +19,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 #include "util/container-of.h"
 #include "util/log.h"
 

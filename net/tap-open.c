@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 #include "util/container-of.h"
 #include "util/fd.h"
 #include "util/log.h"

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 #include "util/container-of.h"
 #include "util/fd.h"
 #include "util/log.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "frames.h"
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 #include "virtio-guest.h"
 
 #define BIT(n)   (1ull << (n))

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "frames.h"
-#include "netdev-internal.h"
+#include "net/netdev-impl.h"
 
 /* A netdev that keeps the lengths of what it took and is full after @room packets. */
 typedef struct Fake {

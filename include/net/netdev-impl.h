@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef NET_NETDEV_INTERNAL_H
-#define NET_NETDEV_INTERNAL_H
+#ifndef NET_NETDEV_IMPL_H
+#define NET_NETDEV_IMPL_H
 
 #include "net/netdev.h"
 
