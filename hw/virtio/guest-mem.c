@@ -203,6 +203,7 @@ bool guest_mem_add(GuestMem *mem, uint64_t gpa, uint64_t size, uint64_t user, in
     if (!new.host) {
         return false;
     }
+    new.fd = mem->handed_on ? fd : -1;
     memmove(&mem->region[at + 1], &mem->region[at], (mem->n - at) * sizeof(new));
     mem->region[at] = new;
     mem->n++;

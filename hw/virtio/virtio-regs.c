@@ -385,6 +385,7 @@ static bool add_memory(VirtioRegs *r, const AddressSpace *memory, GError **error
     const RamRegion *ram;
 
     r->mem = guest_mem_new();
+    r->mem->handed_on = true; /* the board keeps its descriptors */
     for (unsigned i = 0; (ram = address_space_ram(memory, i)) != NULL; i++) {
         if (!guest_mem_add(r->mem, ram->base, ram->size, ram->base, ram->fd, ram->offset, error)) {
             return false;

@@ -34,6 +34,7 @@ typedef struct GuestRegion {
     uint8_t *host;    /* of gpa */
     uint64_t offset;  /* of gpa in its file */
     uint64_t added;   /* times */
+    int fd;           /* of its file, if it may be handed on (GuestMem.handed_on); else -1 */
     GuestMapping map;
 } GuestRegion;
 
@@ -49,6 +50,11 @@ typedef struct GuestMem {
      * set while there is nothing mapped. -1: nobody is told.
      */
     int fault_fd;
+    /*
+     * The files of regions stay open as long as the regions: they may be handed on to a process
+     * that is to reach the guest's memory, too. Set by the owner before it adds the first one.
+     */
+    bool handed_on;
 } GuestMem;
 
 /* --- main thread --- */
