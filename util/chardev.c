@@ -193,7 +193,7 @@ void chardev_disconnected(Chardev *c)
 {
     c->handed_over = false;
     chardev_watch(c);
-    if (c->ended && c->listen_fd < 0 && c->reconnect_ms == 0 && c->tag == 0) {
+    if (c->ended && !chardev_can_come_back(c) && c->tag == 0) {
         c->tag = g_idle_add_full(G_PRIORITY_DEFAULT, chardev_end, c, NULL);
     }
 }
@@ -202,6 +202,11 @@ void chardev_accept_early(Chardev *c)
 {
     c->early = true;
     chardev_watch(c);
+}
+
+bool chardev_can_come_back(const Chardev *c)
+{
+    return c->listen_fd >= 0 || c->reconnect_ms > 0;
 }
 
 bool chardev_is_connected(const Chardev *c)

@@ -252,4 +252,5 @@ const VhostOps vhost_kernel_ops = {
     .start = kernel_start,
     .stop = kernel_stop,
     .set_call = kernel_set_call,
+    .over_netdev = true,
 };

@@ -60,6 +60,9 @@ void chardev_disconnected(Chardev *c);
 /* A listening socket accepts a first client even if there is no handler for it yet. */
 void chardev_accept_early(Chardev *c);
 
+/* After a connection that ended there can be another one. */
+bool chardev_can_come_back(const Chardev *c);
+
 /* There is a connection: with the handler, or about to be handed over. */
 bool chardev_is_connected(const Chardev *c);
 

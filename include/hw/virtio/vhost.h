@@ -23,8 +23,11 @@ typedef struct VhostPair {
     uint64_t features;      /* negotiated */
     const VirtioRing *ring; /* VHOST_RINGS of them, checked as virtq_start() asks for */
     int err_fd;             /* an eventfd: a ring cannot go on, see VhostOps.stop */
+    uint16_t mtu;           /* that the driver was told; 0: none */
     int vhost_fd;           /* the kernel's: of /dev/vhost-net */
     int backend_fd;         /* and the tap's queue */
+    struct VhostUserRemote *remote; /* vhost-user's: who has all pairs of the NIC */
+    unsigned index;         /* and which of them it is */
 } VhostPair;
 
 typedef struct VhostOps {
@@ -45,6 +48,10 @@ typedef struct VhostOps {
     void (*stop)(const VhostPair *p, uint32_t ret_base[VHOST_RINGS]);
     /* Ring @ring, which it has, has another call descriptor. */
     bool (*set_call)(const VhostPair *p, unsigned ring, GError **error);
+    /* Packets for @mac go to its guest from now on; any time. Optional. */
+    void (*announce)(const VhostPair *p, const uint8_t mac[6]);
+    /* It moves packets by the netdev's descriptors, headers and all, as our own threads could. */
+    bool over_netdev;
 } VhostOps;
 
 /*
