@@ -277,6 +277,13 @@ void netdev_fail(Netdev *nd, const char *fmt, ...)
     }
 }
 
+void netdev_recover(Netdev *nd)
+{
+    g_clear_pointer(&nd->error, g_free);
+    nd->carrier = true;
+    update_link(nd, true);
+}
+
 static bool check_fit(const Netdev *nd, const Netdev *fresh, GError **error)
 {
     if (fresh->ops != nd->ops || !nd->ops->take) {
@@ -384,6 +391,11 @@ Netdev *netdev_receive(Netdev *nd, StateReader *in, const int *fds, unsigned n_f
 
 bool netdev_without_vhost(const Netdev *nd, const char *nic, const char *why, GError **error)
 {
+    if (nd->vhost) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                    "%s requires frontend driver virtio-net-*", nd->ops->type);
+        return false;
+    }
     if (nd->queue[0]->vhost_fd < 0) {
         return true;
     }

@@ -95,7 +95,7 @@ void hmp_register(System *s)
         { "device_add", "driver[,prop=value][,...]",
           "add device, like -device on the command line", HMP_OPTIONS, hmp_device_add },
         { "device_del", "device", "remove device", HMP_NAME, hmp_device_del },
-        { "netdev_add", "[socket|stream|dgram|tap],id=str[,prop=value][,...]",
+        { "netdev_add", "[socket|stream|dgram|tap|vhost-user],id=str[,prop=value][,...]",
           "add host network device", HMP_OPTIONS, hmp_netdev_add },
         { "netdev_del", "id", "remove host network device", HMP_NAME, hmp_netdev_del },
         { "object_add", "[qom-type=]type,id=str[,prop=value][,...]", "create QOM object",

@@ -11,8 +11,8 @@
 
 /* QEMU's others, as a QEMU without them names them. */
 static const char *const absent_types[] = {
-    "none", "nic", "user", "l2tpv3", "vde", "bridge", "hubport", "netmap", "vhost-user",
-    "vhost-vdpa", NULL
+    "none", "nic", "user", "l2tpv3", "vde", "bridge", "hubport", "netmap", "vhost-vdpa",
+    NULL
 };
 
 Netdev *netdev_find(System *s, const char *id)

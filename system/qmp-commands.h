@@ -29,6 +29,8 @@ void qmp_chardev_register(System *s);
 void qmp_net_register(System *s);
 /* NetSocketEnv.stream_changed, with the System as @opaque. */
 void qmp_event_netdev_stream(void *opaque, const Netdev *nd, const SocketAddress *peer);
+/* VhostUserNetdevEnv.changed, likewise. */
+void qmp_event_netdev_vhost_user(void *opaque, const Netdev *nd, const char *chardev, bool up);
 void qmp_block_register(System *s);
 void qmp_query_block_register(System *s);
 void qmp_query_blockstats_register(System *s);

@@ -66,6 +66,38 @@ void qmp_event_netdev_stream(void *opaque, const Netdev *nd, const SocketAddress
                    &(StreamEvent){ .id = nd->id, .addr = (SocketAddress *)peer });
 }
 
+typedef struct VhostUserEvent {
+    char *id;
+    char *chardev;
+} VhostUserEvent;
+
+static const OptMember back_end_members[] = {
+    { "netdev-id", OPT_STR, offsetof(VhostUserEvent, id), .required = true },
+    { "chardev-id", OPT_STR, offsetof(VhostUserEvent, chardev), .required = true },
+    { 0 },
+};
+static const OptMember no_back_end_members[] = {
+    { "netdev-id", OPT_STR, offsetof(VhostUserEvent, id), .required = true },
+    { 0 },
+};
+static const OptTable back_end_data = { "NetdevVhostUserConnected", sizeof(VhostUserEvent),
+                                        back_end_members };
+static const OptTable no_back_end_data = { "NetdevVhostUserDisconnected", sizeof(VhostUserEvent),
+                                           no_back_end_members };
+static const QmpEvent vhost_user_events[] = {
+    { "NETDEV_VHOST_USER_CONNECTED", &back_end_data },
+    { "NETDEV_VHOST_USER_DISCONNECTED", &no_back_end_data },
+    { 0 },
+};
+
+void qmp_event_netdev_vhost_user(void *opaque, const Netdev *nd, const char *chardev, bool up)
+{
+    System *s = opaque;
+
+    qmp_event_send(s->qmp, &vhost_user_events[up ? 0 : 1],
+                   &(VhostUserEvent){ .id = nd->id, .chardev = (char *)chardev });
+}
+
 static void netdev_reply(void *opaque, const GError *error)
 {
     qmp_reply_send(opaque, error);
@@ -165,5 +197,6 @@ void qmp_net_register(System *s)
 
     qmp_register(s->qmp, commands, s);
     qmp_register_events(s->qmp, stream_events);
+    qmp_register_events(s->qmp, vhost_user_events);
     qmp_register_hmp(s->qmp, hmp, s);
 }

@@ -46,8 +46,8 @@ void system_done(System *s)
     g_clear_pointer(&s->qmp, qmp_free);
     g_ptr_array_unref(s->blockdevs);
     fd_sets_free(s->fd_sets);
+    netdevs_free(s); /* one may have a chardev */
     g_ptr_array_unref(s->chardevs);
-    netdevs_free(s);
     g_ptr_array_unref(s->globals);
     g_ptr_array_unref(s->nics);
     g_ptr_array_unref(s->iothreads);

@@ -191,7 +191,7 @@ bool virtio_net_set_config(VirtioDevice *d, uint32_t offset, const uint8_t *data
 
 bool virtio_net_check_mtu(const VirtioNet *vn, uint16_t mtu, GError **error)
 {
-    if (mtu < ETH_MIN_MTU || mtu > vn->env.peer->mtu) {
+    if (mtu < ETH_MIN_MTU || (mtu > vn->env.peer->mtu && !vn->env.peer->mtu_is_nics)) {
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
                     "the guest's MTU of %u does not fit the netdev's of %u", mtu,
                     vn->env.peer->mtu);

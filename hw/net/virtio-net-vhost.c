@@ -47,10 +47,11 @@ static Pair *pair_of(const VirtioNet *vn, unsigned pair)
 
 /* --- where a pair belongs --- */
 
-/* The header as it is between us and the netdev: the kernel hands it through. */
-static bool has_long_header(const VirtioNet *vn)
+/* The header as it is between us and the netdev, where it is handed through. */
+static bool header_suits(const VirtioNet *vn)
 {
-    return vn->features & (BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_F_VERSION_1));
+    return !vn->vhost->ops->over_netdev ||
+           vn->features & (BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_F_VERSION_1));
 }
 
 static bool ring_suits(const Pair *p, unsigned i)
@@ -68,7 +69,7 @@ static bool belongs_to_vhost(const Pair *p)
     const Netdev *peer = vn->env.peer;
 
     return !vn->vhost->held && !p->barred && !vn->paused && !peer->link_off && !peer->error &&
-           has_long_header(vn) && ring_suits(p, 0) && ring_suits(p, 1) &&
+           header_suits(vn) && ring_suits(p, 0) && ring_suits(p, 1) &&
            !device_queue_fault(&vn->queue[p->index]->dq);
 }
 
@@ -123,9 +124,17 @@ static VhostPair vhost_pair(const Pair *p)
         .features = vn->features,
         .ring = p->ring,
         .err_fd = p->err_fd,
+        .mtu = vn->config.host_mtu,
         .vhost_fd = q->vhost_fd,
         .backend_fd = q->fd,
+        .remote = vn->env.peer->vhost_remote,
+        .index = p->index,
     };
+}
+
+static const char *without_vhost(const VirtioNet *vn)
+{
+    return vn->vhost->ops->over_netdev ? ": falling back on userspace virtio" : "";
 }
 
 static void to_vhost(Pair *p)
@@ -144,9 +153,8 @@ static void to_vhost(Pair *p)
     set_serves(p, vn->vhost->ops->start(&v, base, &error));
     if (!p->serves) {
         p->barred = true;
-        warn_report_limited(&vn->vhost->limit, "%s: queue %u: unable to start %s: %s: falling "
-                            "back on userspace virtio", vn->name, p->index, vn->vhost->ops->name,
-                            error->message);
+        warn_report_limited(&vn->vhost->limit, "%s: queue %u: unable to start %s: %s%s", vn->name,
+                            p->index, vn->vhost->ops->name, error->message, without_vhost(vn));
         take_back(p, base);
     }
 }
@@ -178,8 +186,8 @@ static gboolean ring_failed(gint fd, GIOCondition condition, gpointer opaque)
     uint64_t n;
 
     if (read(fd, &n, sizeof(n)) == sizeof(n) && p->serves) {
-        warn_report_limited(&vn->vhost->limit, "%s: queue %u: %s failed: falling back on "
-                            "userspace virtio", vn->name, p->index, vn->vhost->ops->name);
+        warn_report_limited(&vn->vhost->limit, "%s: queue %u: %s failed%s", vn->name, p->index,
+                            vn->vhost->ops->name, without_vhost(vn));
         p->barred = true;
         follow(p);
     }
@@ -221,6 +229,13 @@ void virtio_net_vhost_hold(VirtioNet *vn)
     }
     for (unsigned i = 0; vn->vhost && i < vn->vhost->n; i++) {
         follow(&vn->vhost->pair[i]);
+    }
+}
+
+void virtio_net_vhost_retry(VirtioNet *vn)
+{
+    for (unsigned i = 0; vn->vhost && i < vn->vhost->n; i++) {
+        vn->vhost->pair[i].barred = false;
     }
 }
 
@@ -300,17 +315,19 @@ static bool pair_init(Pair *p, GError **error)
 bool virtio_net_vhost_init(VirtioNet *vn, GError **error)
 {
     const Netdev *peer = vn->env.peer;
+    const VhostOps *ops = peer->queue[0]->vhost_fd >= 0 ? &vhost_kernel_ops : peer->vhost;
     unsigned n = vn->dev.n_rings / RINGS;
     VirtioNetVhost *v;
 
-    if (peer->queue[0]->vhost_fd < 0) {
+    if (!ops) {
         return true;
     }
-    if (!peer->has_vnet_hdr) {
+    /* a VMM's memory, of a NIC whose control queue is the VMM's, is not ours to hand on */
+    if (!peer->has_vnet_hdr || (!ops->over_netdev && !vn->config.ctrl)) {
         return netdev_without_vhost(peer, vn->name, "the netdev has no vnet_hdr", error);
     }
     v = g_malloc0(sizeof(*v) + n * sizeof(v->pair[0]));
-    v->ops = &vhost_kernel_ops;
+    v->ops = ops;
     v->limit = (LogLimit){ .burst = 5, .interval_ms = 60000 };
     v->n = n;
     vn->vhost = v;
@@ -335,6 +352,17 @@ void virtio_net_vhost_done(VirtioNet *vn)
         fd_close(&p->err_fd);
     }
     g_clear_pointer(&vn->vhost, g_free);
+}
+
+void virtio_net_vhost_announce(const VirtioNet *vn, const uint8_t mac[6])
+{
+    const VirtioNetVhost *v = vn->vhost;
+
+    if (v && v->ops->announce) {
+        const VhostPair first = vhost_pair(&v->pair[0]);
+
+        v->ops->announce(&first, mac);
+    }
 }
 
 uint64_t virtio_net_vhost_features(const VirtioNet *vn, uint64_t features)

@@ -19,6 +19,9 @@ void virtio_net_vhost_done(VirtioNet *vn); /* all rings are stopped */
 /* Of feature bits to be offered, those that the kernel has, too. */
 uint64_t virtio_net_vhost_features(const VirtioNet *vn, uint64_t features);
 
+/* Who serves a netdev that is behind it is to know that packets for @mac go here. */
+void virtio_net_vhost_announce(const VirtioNet *vn, const uint8_t mac[6]);
+
 /* Whether the kernel has both rings of @pair. */
 bool virtio_net_vhost_serves(const VirtioNet *vn, unsigned pair);
 
@@ -40,5 +43,7 @@ void virtio_net_vhost_follow(VirtioNet *vn, unsigned pair);
 void virtio_net_vhost_follow_all(VirtioNet *vn);
 /* All are their threads' until the next virtio_net_vhost_follow_all(). */
 void virtio_net_vhost_hold(VirtioNet *vn);
+/* The netdev is another one: what its vhost could not do is tried again. */
+void virtio_net_vhost_retry(VirtioNet *vn);
 
 #endif

@@ -238,6 +238,7 @@ static void virtio_net_announce(VirtioDevice *d, const uint8_t mac[6])
     memcpy(frame + 12, rarp, sizeof(rarp));
     memcpy(frame + 22, mac, 6);  /* sender */
     memcpy(frame + 32, mac, 6);  /* target */
+    virtio_net_vhost_announce(vn, mac);
     if (vn->queue[0]) {
         virtio_net_queue_send_frame(vn->queue[0], frame, sizeof(frame));
     }
@@ -313,6 +314,9 @@ static void virtio_net_peer_changed(void *opaque)
 
     if (error && !vn->peer_failed && vn->env.failed) {
         vn->env.failed(vn->env.opaque, error);
+    }
+    if (vn->peer_failed && !error) {
+        virtio_net_vhost_retry(vn);
     }
     vn->peer_failed = error != NULL;
     virtio_net_vhost_follow_all(vn);

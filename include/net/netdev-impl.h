@@ -21,6 +21,9 @@ void netdev_remove_scratch(Netdev *nd);
  */
 void netdev_fail(Netdev *nd, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
+/* That is over: the link is up. */
+void netdev_recover(Netdev *nd);
+
 /* Sets the error, with strerror(@err) behind it unless @err is 0. Always false. */
 bool netdev_set_error(GError **error, int err, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
 

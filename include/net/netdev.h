@@ -16,6 +16,8 @@
 
 typedef struct Netdev Netdev;
 typedef struct NetdevQueue NetdevQueue;
+struct VhostOps;        /* hw/virtio/vhost.h, for NICs that know of it */
+struct VhostUserRemote; /* hw/virtio/vhost-user-remote.h */
 
 /*
  * What a side takes unfinished. Segmentation is nothing without the checksums of its family.
@@ -102,10 +104,14 @@ struct Netdev {
     bool has_vnet_hdr;  /* false: packets must be complete both ways */
     unsigned host_offload; /* NETDEV_* that packets to netdev_send() may ask for; stays */
     unsigned mtu;       /* of the interface, followed */
+    bool mtu_is_nics;   /* there is no interface: a NIC may have any MTU, of which it tells */
     bool link_up;       /* what the interface's carrier and set_link leave of it */
     bool carrier;       /* of the interface, followed; on while it is us who set it off */
     bool link_off;      /* by netdev_set_link(); relaxed atomic */
     bool nic_carrier;   /* the NIC's last word to netdev_set_carrier() */
+    /* Who alone can serve a NIC's rings, and which one of those; NULL: we do, by send and recv. */
+    const struct VhostOps *vhost;
+    struct VhostUserRemote *vhost_remote;
     bool vhost_forced;  /* its queues have one each, and a NIC without use for them is refused */
     bool in_use;        /* a NIC has it */
     bool short_frames;  /* which takes some without a whole Ethernet header, as sockets have */

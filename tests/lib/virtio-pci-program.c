@@ -126,16 +126,13 @@ static unsigned given_fds(const Vpp *f, const VppCase *c, int *ret)
     return c->pairs + f->n_vhost;
 }
 
-/* Another program with such a device; @more: options of its own. */
-QTest *vpp_start_program(Vpp *f, const VppCase *c, const char *more)
+QTest *vpp_start_with(Vpp *f, const VppCase *c, const char *args)
 {
     g_autofree char *netdev = c->pairs ? netdev_of_tap(f, c) : netdev_of_socket(f);
+    g_autofree char *all = g_strdup_printf("-netdev %s %s", netdev, args);
     int fds[2 * VPP_MAX_PAIRS];
     unsigned n_fds = given_fds(f, c, fds);
-    g_autofree char *args = g_strdup_printf(
-        "-machine pc -m 16 -netdev %s -device virtio-net-pci,id=nic0,netdev=n0,addr=%u%s %s",
-        netdev, VPP_SLOT, c->options, more);
-    QTest *qt = qtest_start(fds, n_fds, args);
+    QTest *qt = qtest_start(fds, n_fds, all);
 
     if (f->tap) {
         host_tap_close_fds(f->tap);
@@ -144,6 +141,16 @@ QTest *vpp_start_program(Vpp *f, const VppCase *c, const char *more)
         close(f->vhost[--f->n_vhost]);
     }
     return qt;
+}
+
+QTest *vpp_start_program(Vpp *f, const VppCase *c, const char *more)
+{
+    g_autofree char *netdev = c->netdev ? c->netdev(f, c) : g_strdup("");
+    g_autofree char *args = g_strdup_printf(
+        "-machine pc -m 16 %s -device virtio-net-pci,id=nic0,netdev=n0,addr=%u%s %s", netdev,
+        VPP_SLOT, c->options, more);
+
+    return c->netdev ? qtest_start(NULL, 0, args) : vpp_start_with(f, c, args);
 }
 
 void vpp_find(Vpp *f, const VppCase *c, QTest *qt)

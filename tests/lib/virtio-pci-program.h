@@ -15,15 +15,20 @@
 #define VPP_WAIT_MS 20000
 #define VPP_MAX_PAIRS 8
 
-typedef struct VppCase {
+typedef struct Vpp Vpp;
+typedef struct VppCase VppCase;
+
+struct VppCase {
     const char *options;   /* of the device */
     uint64_t wanted;
     bool legacy, msix;
     unsigned pairs;        /* with a tap; 0: a socket */
     enum { VPP_NO_VHOST, VPP_VHOST, VPP_VHOSTFDS } vhost; /* by the kernel: by name, descriptors */
-} VppCase;
+    /* Options that make n0, if its other end is not the socket or the tap; else NULL. */
+    char *(*netdev)(Vpp *f, const VppCase *c);
+};
 
-typedef struct Vpp {
+struct Vpp {
     QTest *qt;             /* NULL: no tap or vhost can be had, the test is skipped */
     VirtioPciGuest g;
     int other;             /* the socket's end; -1: there is a tap */
@@ -31,7 +36,7 @@ typedef struct Vpp {
     HostTap *tap;
     int vhost[VPP_MAX_PAIRS]; /* for the program, until it has them */
     unsigned n_vhost;
-} Vpp;
+};
 
 /* A fixture of g_test_add(), with a VppCase: the device is found and not started. */
 void vpp_setup(Vpp *f, gconstpointer data);
@@ -43,6 +48,8 @@ void vpp_find(Vpp *f, const VppCase *c, QTest *qt);
 void vpp_migrate(Vpp *f, const VppCase *c);
 /* Another program with such a device; @more: options of its own. */
 QTest *vpp_start_program(Vpp *f, const VppCase *c, const char *more);
+/* A program with @args that has the socket, or a new tap, as its netdev n0. */
+QTest *vpp_start_with(Vpp *f, const VppCase *c, const char *args);
 /* The program's memory of the guest; where @at is, if that is not NULL. */
 uint8_t *vpp_map_ram(const QTest *qt, uint8_t *at);
 

@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
 # pylint: disable=wrong-import-position
@@ -92,6 +93,95 @@ def refusal(binary, arguments, arg):
     status, _, err = run(binary, *arguments, '-netdev', arg)
     assert status == 1, (arg, err)
     return err.split('\n', 1)[0].split(f': -netdev {arg}: ', 1)[1]
+
+
+# QEMU's words, with a chardev that may do and one that may not.
+REFUSED_CHARDEVS = (
+    ('vhost-user,id=a', "Parameter 'chardev' is missing"),
+    ('vhost-user,id=a,chardev=foo', 'chardev "foo" not found'),
+    ('vhost-user,id=a,chardev=nothing', 'chardev "nothing" is not reconnectable'),
+    ('vhost-user,id=a,chardev=sock,queues=0',
+     'vhost-user number of queues must be in range [1, 1024]'),
+    ('vhost-user,id=a,chardev=sock,queues=1025',
+     'vhost-user number of queues must be in range [1, 1024]'),
+    ('vhost-user,id=a,chardev=sock,queues=-1',
+     'vhost-user number of queues must be in range [1, 1024]'),
+    ('vhost-user,id=a,chardev=sock,queues=x', "Parameter 'queues' expects an int64 value"),
+)
+
+
+def chardevs(directory):
+    return ('-chardev', 'null,id=nothing', '-chardev',
+            f'socket,id=sock,path={directory}/s,server=on,wait=off')
+
+
+def test_vhost_user_refused():
+    with tempfile.TemporaryDirectory() as d:
+        for arg, text in REFUSED_CHARDEVS:
+            said = refusal(BINARY, (*NONE, *chardevs(d)), arg)
+            assert said == text, (arg, said)
+        said = refusal(BINARY, (*NONE, *chardevs(d)), 'vhost-user,id=a,chardev=sock,queues=129')
+        assert said == 'no message of vhost-user can name more than 128 queues', said
+
+
+def test_vhost_user_refused_as_by_qemu():
+    if not shutil.which(QEMU):
+        raise tap.Skip(f'no {QEMU}')
+    with tempfile.TemporaryDirectory() as d:
+        for arg, text in REFUSED_CHARDEVS:
+            said = refusal(QEMU, (*QEMU_ARGS, *chardevs(d)), arg)
+            assert said == text, (arg, said)
+
+
+# What a back end says to the first question, and what becomes of it at the start.
+BACK_ENDS = (
+    (b'', 'it closed the connection'),
+    (struct.pack('<IIIQ', 1, 5, 8, 0), 'you are asking more queues than supported: 1'),
+    (struct.pack('<IIIQ', 1, 1, 8, 0), 'GET_FEATURES: its answer has 8 bytes and the flags 0x1'),
+    (struct.pack('<IIII', 1, 5, 4, 0), 'GET_FEATURES: its answer has 4 bytes and the flags 0x5'),
+    (struct.pack('<IIIQ', 17, 5, 8, 0), 'it answers GET_QUEUE_NUM, which it was not asked'),
+    (struct.pack('<III', 1, 5, 5000), 'a message is too long'),
+    (struct.pack('<III', 1, 5, 8), 'the connection ended within a message'),
+)
+
+
+def test_vhost_user_bad_back_end():
+    for answer, text in BACK_ENDS:
+        with tempfile.TemporaryDirectory() as d, socket.socket(socket.AF_UNIX) as s:
+            s.bind(f'{d}/s')
+            s.listen()
+
+            def serve():
+                with s.accept()[0] as c:
+                    assert c.recv(100) == struct.pack('<III', 1, 1, 0)
+                    c.sendall(answer)
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            said = refusal(BINARY, (*NONE, '-chardev', f'socket,id=c0,path={d}/s'),
+                           'vhost-user,id=a,chardev=c0,queues=2')
+            thread.join()
+            assert said == f'netdev a: the back end cannot be used: {text}', said
+
+
+def test_vhost_user_needs_virtio():
+    """And a chardev has one user."""
+    with tempfile.TemporaryDirectory() as d:
+        with Ringtap(BINARY, '-machine', 'none', *chardevs(d)) as ringtap:
+            q = ringtap.qmp()
+            q.command('netdev_add', type='vhost-user', id='n0', chardev='sock')
+            assert q.error('netdev_add', type='vhost-user', id='n1', chardev='sock') == \
+                "chardev 'sock' is already in use"
+            assert q.error('chardev-remove', id='sock') == "Chardev 'sock' is busy"
+            q.command('chardev-add', id='other', backend={'type': 'socket', 'data': {
+                'addr': {'type': 'unix', 'data': {'path': f'{d}/t'}}, 'server': True,
+                'wait': False}})
+            assert q.error('device_add', driver='vhost-user-net', netdev='n0', chardev='other') \
+                == 'vhost-user requires frontend driver virtio-net-*'
+            assert 'n0: index=0,type=vhost-user,vhost-user0 to sock' in q.command(
+                'human-monitor-command', **{'command-line': 'info network'})
+            q.command('netdev_del', id='n0')
+            q.command('chardev-remove', id='sock')
 
 
 def test_refused():
