@@ -45,7 +45,7 @@ def test_options():
 def test_names():
     blockdevs = set(said('-blockdev', 'help').split('\n')[1:]) - {''}
     assert blockdevs > {'file', 'host_device', 'nbd', 'raw', 'qcow2'}
-    for option, names in (('netdev', {'socket', 'stream', 'dgram', 'tap'}),
+    for option, names in (('netdev', {'socket', 'stream', 'dgram', 'tap', 'vhost-user'}),
                           ('chardev', {'socket', 'pty', 'null'}),
                           ('object', set(said('-object', 'help').split()[5:])),
                           ('machine', {'xenpv', 'none', 'pc', 'pc-i440fx-10.0',

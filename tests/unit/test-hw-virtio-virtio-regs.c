@@ -218,11 +218,12 @@ static const Row rows[] = {
     { "wrong-ring", test_broken_ring, 1, CTRL },
 };
 
-static void add(const Row *row, const struct Way *way)
+/* @c is the test's until the end. */
+static void add(const Row *row, const struct Way *way, VirtioRegsRigConfig *c)
 {
     g_autofree char *path = g_strdup_printf("/hw/virtio/virtio-regs/%s/%s", way->name, row->name);
-    VirtioRegsRigConfig *c = g_memdup2(&way->c, sizeof(way->c));
 
+    *c = way->c;
     c->pairs = row->pairs;
     c->wanted = row->wanted;
     g_test_add_vtable(path, sizeof(VirtioRegsRig), c, (GTestFixtureFunc)(void *)setup,
@@ -231,11 +232,13 @@ static void add(const Row *row, const struct Way *way)
 
 int main(int argc, char **argv)
 {
+    static VirtioRegsRigConfig config[G_N_ELEMENTS(ways)][G_N_ELEMENTS(rows)];
+
     g_test_init(&argc, &argv, NULL);
     for (size_t w = 0; w < G_N_ELEMENTS(ways); w++) {
         for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
             if (!(rows[i].modern && ways[w].c.legacy) && !(rows[i].line && ways[w].c.msix)) {
-                add(&rows[i], &ways[w]);
+                add(&rows[i], &ways[w], &config[w][i]);
             }
         }
     }

@@ -99,7 +99,8 @@ def test_migration_is_asked_for_only():
         assert q.command('query-migrate') == {}
         assert q.command('migrate-set-parameters', downtime_limit=500) == {}
         assert q.command('query-migrate-parameters') == {'max-bandwidth': 128 << 20,
-                                                         'downtime-limit': 500}
+                                                         'downtime-limit': 500,
+                                                         'local': False}
 
 
 def test_nothing_of_the_kind():

@@ -174,8 +174,10 @@ static void test_ignored(void)
     Config *c = parse_ok("bus=pci.0");
 
     opt_config_free(&table, c);
-    c = parse_ok("{\"bus\":[1,{}]}");
+    c = parse_ok("{\"bus\":\"pci.0\"}");
     opt_config_free(&table, c);
+    assert_refused("{\"bus\":[1,{}]}", OPT_PARAMETERS,
+                   "Invalid parameter type for 'bus', expected: string");
 }
 
 static void test_bool_words(void)
