@@ -6,6 +6,7 @@
 #include "vhost-user-net.h"
 
 #include "hw/net/classes.h"
+#include "hw/net/nic.h"
 #include "hw/virtio/vhost-user.h"
 #include "nic-counters.h"
 #include "util/chardev.h"
@@ -181,6 +182,17 @@ static void vu_net_info(Device *d, DeviceInfo *ret_info)
                                                           : "init-wait";
 }
 
+static void vu_net_announce(Device *d)
+{
+    VhostUserNet *n = d->impl;
+
+    virtio_net_announce_now(n->net);
+}
+
+static const NicOps vu_net_nic = {
+    .announce = vu_net_announce,
+};
+
 const DeviceClass vhost_user_net_class = {
     .options = &vhost_user_net_options,
     .desc = "virtio-net for the VMM at the other end of a socket",
@@ -190,6 +202,7 @@ const DeviceClass vhost_user_net_class = {
                   { "chardev", offsetof(VhostUserNetConfig, chardev) } },
     .queue_stats_size = sizeof(NicQueueStats),
     .counters = nic_counters,
+    .nic = &vu_net_nic,
     .realize = vu_net_realize,
     .start = vu_net_start,
     .close = vu_net_close,

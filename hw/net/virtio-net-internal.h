@@ -157,8 +157,8 @@ void virtio_net_queue_update(VirtioNetQueue *q);
 void virtio_net_queue_rest(VirtioNetQueue *q, bool rest);
 /* Its thread gives the guest all that the netdev has for it, as far as there are buffers. */
 void virtio_net_queue_drain(VirtioNetQueue *q);
-/* A frame without anything left to do, to the netdev. Lost if that is full. */
-void virtio_net_queue_send_frame(VirtioNetQueue *q, const void *frame, size_t len);
+/* nic_announce(); lost while the netdev is full. */
+void virtio_net_queue_announce(VirtioNetQueue *q, const uint8_t mac[6]);
 
 /* --- the pair's thread --- */
 

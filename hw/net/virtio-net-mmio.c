@@ -80,7 +80,6 @@ static void vn_mmio_start(Device *d)
     VirtioNetMmio *n = d->impl;
 
     virtio_mmio_hold(n->mmio, false);
-    virtio_net_nic_started(&n->nic);
 }
 
 /* There is no way to ask a guest. */
@@ -120,8 +119,7 @@ static bool vn_mmio_load(Device *d, const uint8_t *data, size_t len, GError **er
     StateReader in = { .data = data, .left = len };
 
     virtio_mmio_hold(n->mmio, true);
-    n->nic.moved = virtio_mmio_load(n->mmio, &in, error);
-    return n->nic.moved;
+    return virtio_mmio_load(n->mmio, &in, error);
 }
 
 static void vn_mmio_info(Device *d, DeviceInfo *ret_info)

@@ -137,14 +137,6 @@ void virtio_net_nic_done(VirtioNetNic *n)
     g_free(n->error);
 }
 
-void virtio_net_nic_started(VirtioNetNic *n)
-{
-    if (n->moved && n->told) {
-        virtio_net_announce_now(n->net);
-    }
-    n->moved = false;
-}
-
 void virtio_net_nic_info(const VirtioNetNic *n, bool has_driver, DeviceInfo *ret_info)
 {
     virtio_net_device_info(n->net, n->error, ret_info);
@@ -158,6 +150,14 @@ static const VirtioNetFilter *nic_rx_filter(Device *d)
     return virtio_net_rx_filter(n->net);
 }
 
+static void nic_announce_guest(Device *d)
+{
+    VirtioNetNic *n = d->impl;
+
+    virtio_net_announce_now(n->net);
+}
+
 const NicOps virtio_net_nic_ops = {
+    .announce = nic_announce_guest,
     .rx_filter = nic_rx_filter,
 };

@@ -29,7 +29,6 @@ typedef struct VirtioNetNic {
     Device *d;
     VirtioNet *net;
     bool told;         /* that its driver has it */
-    bool moved;        /* and had it elsewhere before */
     char *error;       /* why its driver has to begin anew */
 } VirtioNetNic;
 
@@ -39,8 +38,6 @@ bool virtio_net_nic_check(const VirtioNetNicConfig *c, GError **error);
 bool virtio_net_nic_init(VirtioNetNic *n, Device *d, const VirtioNetNicConfig *config,
                          GError **error);
 void virtio_net_nic_done(VirtioNetNic *n); /* after the registers; half-built is fine */
-/* After its rings were let go: where it was moved, the host's switches learn of it. */
-void virtio_net_nic_started(VirtioNetNic *n);
 void virtio_net_nic_info(const VirtioNetNic *n, bool has_driver, DeviceInfo *ret_info);
 
 /* Events of the registers, whose opaque is the impl. */

@@ -120,7 +120,6 @@ static void vn_pci_start(Device *d)
     VirtioNetPci *n = d->impl;
 
     virtio_pci_hold(n->pci, false);
-    virtio_net_nic_started(&n->nic);
 }
 
 static gboolean vn_pci_not_ejected(gpointer opaque)
@@ -175,8 +174,7 @@ static bool vn_pci_load(Device *d, const uint8_t *data, size_t len, GError **err
     StateReader in = { .data = data, .left = len };
 
     virtio_pci_hold(n->pci, true);
-    n->nic.moved = virtio_pci_load(n->pci, &in, error);
-    return n->nic.moved;
+    return virtio_pci_load(n->pci, &in, error);
 }
 
 static void vn_pci_info(Device *d, DeviceInfo *ret_info)

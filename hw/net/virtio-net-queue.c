@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "nic-announce.h"
 #include "util/container-of.h"
 
 /* --- in the thread --- */
@@ -339,33 +340,27 @@ void virtio_net_queue_drain(VirtioNetQueue *q)
     }
 }
 
-typedef struct FrameTask {
+typedef struct AnnounceTask {
     VirtioNetQueue *q;
-    const void *frame;
-    size_t len;
-} FrameTask;
+    const uint8_t *mac;
+} AnnounceTask;
 
-static void queue_send_frame(void *opaque)
+static void queue_announce(void *opaque)
 {
-    FrameTask *t = opaque;
-    VirtioNetHead head = { 0 };
-    struct iovec iov = { .iov_base = head.data, .iov_len = t->len };
-    Pkt pkt = { .hdr = &head.hdr, .iov = &iov, .n_iov = 1, .len = (uint32_t)t->len };
+    AnnounceTask *t = opaque;
 
-    memcpy(head.data, t->frame, t->len);
     if (t->q->tx.n_sent == t->q->tx.n_out || t->q->tx.n == 0) {
-        netdev_send(t->q->peer.q, &pkt, 1); /* not into the middle of a packet's segments */
+        nic_announce(t->q->peer.q, t->mac); /* not into the middle of a packet's segments */
     }
 }
 
-void virtio_net_queue_send_frame(VirtioNetQueue *q, const void *frame, size_t len)
+void virtio_net_queue_announce(VirtioNetQueue *q, const uint8_t mac[6])
 {
-    FrameTask t = { q, frame, len };
+    AnnounceTask t = { q, mac };
 
-    g_assert(len <= PKT_HEAD_LEN);
     if (q->dq.running) {
-        io_thread_call(q->dq.thread, queue_send_frame, &t);
+        io_thread_call(q->dq.thread, queue_announce, &t);
     } else {
-        queue_send_frame(&t);
+        queue_announce(&t);
     }
 }

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "nic-announce.h"
 #include "virtio-net-ctrl.h"
 #include "virtio-net-features.h"
 #include "virtio-net-state.h"
@@ -226,21 +227,16 @@ void virtio_net_config_changed(VirtioNet *vn)
     }
 }
 
-/* RARP (RFC 903): a request of @mac for its own address, as QEMU's announce_self sends. */
+/* Also of a NIC that no driver has yet: the netdev's first queue is attached all the time. */
 static void virtio_net_announce(VirtioDevice *d, const uint8_t mac[6])
 {
     VirtioNet *vn = virtio_net_of(d);
-    uint8_t frame[60] = { 0 };
-    static const uint8_t rarp[] = { 0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3 };
 
-    memset(frame, 0xff, 6);
-    memcpy(frame + 6, mac, 6);
-    memcpy(frame + 12, rarp, sizeof(rarp));
-    memcpy(frame + 22, mac, 6);  /* sender */
-    memcpy(frame + 32, mac, 6);  /* target */
     virtio_net_vhost_announce(vn, mac);
     if (vn->queue[0]) {
-        virtio_net_queue_send_frame(vn->queue[0], frame, sizeof(frame));
+        virtio_net_queue_announce(vn->queue[0], mac);
+    } else {
+        nic_announce(vn->env.peer->queue[0], mac);
     }
     /* the guest knows of VLANs and IP addresses, too; where the ring is not ours, nor is the bit */
     if (vn->ctrl && (vn->features & BIT(VIRTIO_NET_F_GUEST_ANNOUNCE))) {
@@ -343,7 +339,9 @@ static void virtio_net_peer_reopened(void *opaque)
 
 void virtio_net_announce_now(VirtioNet *vn)
 {
-    virtio_net_announce(&vn->dev, vn->mac);
+    if (vn->has_mac) {
+        virtio_net_announce(&vn->dev, vn->mac);
+    }
 }
 
 VirtioDevice *virtio_net_device(VirtioNet *vn)

@@ -7,6 +7,7 @@
 
 #include "hw/core/vq-mapping.h"
 #include "hw/net/classes.h"
+#include "hw/net/nic.h"
 #include "hw/net/xen-netback.h"
 #include "hw/xen/xen-device.h"
 #include "nic-counters.h"
@@ -92,6 +93,15 @@ static void netback_class_info(Device *d, DeviceInfo *ret_info)
     memcpy(ret_info->tid, info.tids, sizeof(info.tids[0]) * info.n_queues);
 }
 
+static void netback_class_announce(Device *d)
+{
+    netback_announce(d->impl);
+}
+
+static const NicOps netback_nic = {
+    .announce = netback_class_announce,
+};
+
 const DeviceClass xen_netback_class = {
     .options = &netback_options,
     .desc = "backend of a guest's vif",
@@ -101,6 +111,7 @@ const DeviceClass xen_netback_class = {
     .backends = { { "netdev", offsetof(NetbackConfig, netdev) } },
     .queue_stats_size = sizeof(NicQueueStats),
     .counters = nic_counters,
+    .nic = &netback_nic,
     .identify = netback_class_identify,
     .realize = netback_class_realize,
     .start = netback_class_start,

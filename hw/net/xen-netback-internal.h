@@ -212,6 +212,7 @@ NetbackQueue *netback_queue_start(Netback *nb, unsigned index, const NetbackKeys
 void netback_queue_stop(NetbackQueue *q);
 /* From the next packet on. Waits for the queue's thread. */
 void netback_queue_set_headroom(NetbackQueue *q, unsigned headroom);
+void netback_queue_announce(NetbackQueue *q, const uint8_t mac[6]); /* lost if it is full */
 /* The netdev's descriptor is of another file now. */
 void netback_queue_peer_reopened(NetbackQueue *q);
 

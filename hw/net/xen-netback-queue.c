@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "nic-announce.h"
 #include "xen-netback-direct.h"
 
 /* --- in the thread --- */
@@ -60,6 +61,20 @@ static void queue_take_headroom(void *opaque)
     h->q->headroom = h->headroom;
 }
 
+typedef struct QueueAnnounce {
+    NetbackQueue *q;
+    const uint8_t *mac;
+} QueueAnnounce;
+
+static void queue_announce(void *opaque)
+{
+    const QueueAnnounce *a = opaque;
+
+    if (a->q->tx_batch.n_sent == a->q->tx_batch.n_out) {
+        nic_announce(a->q->peer, a->mac); /* not into the middle of a packet's segments */
+    }
+}
+
 static const XenQueueOps netback_queue_ops = {
     .poll = queue_poll,
     .arm = queue_arm,
@@ -80,6 +95,11 @@ void netback_queue_set_headroom(NetbackQueue *q, unsigned headroom)
     QueueHeadroom h = { q, headroom };
 
     io_thread_call(q->base.q.thread, queue_take_headroom, &h);
+}
+
+void netback_queue_announce(NetbackQueue *q, const uint8_t mac[6])
+{
+    io_thread_call(q->base.q.thread, queue_announce, &(QueueAnnounce){ q, mac });
 }
 
 bool netback_queue_buffer(NetbackQueue *q, PktArena *a, size_t size)

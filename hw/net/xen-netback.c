@@ -4,8 +4,10 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "nic-announce.h"
 #include "xen-netback-direct.h"
 
+#include <netinet/ether.h>
 #include <string.h>
 
 #define MAX_VIFS 100u /* QEMU's limit for idx, too */
@@ -304,6 +306,21 @@ void netback_pause(Netback *nb, bool paused)
     xen_queues_set_paused(&nb->queues.run, paused);
     nb->paused = paused;
     netback_direct_update(nb);
+}
+
+/* Also while no frontend is connected: the tap's first queue is always attached. */
+void netback_announce(Netback *nb)
+{
+    struct ether_addr mac;
+
+    if (!ether_aton_r(nb->mac, &mac)) {
+        return; /* it has none yet */
+    }
+    if (nb->queues.run.n > 0) {
+        netback_queue_announce(netback_queue(nb, 0), mac.ether_addr_octet);
+    } else {
+        nic_announce(nb->env.peer->queue[0], mac.ether_addr_octet);
+    }
 }
 
 void netback_close(Netback *nb, unsigned timeout_ms)

@@ -16,6 +16,11 @@ typedef struct NicOps {
      * time that it says so device_changed() is called, and not again before this is.
      */
     const VirtioNetFilter *(*rx_filter)(Device *d);
+    /*
+     * The host's switches are told where the guest is, once, and the guest is asked to tell them
+     * more, if it can.
+     */
+    void (*announce)(Device *d);
 } NicOps;
 
 #endif

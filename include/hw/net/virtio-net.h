@@ -72,7 +72,10 @@ VirtioDevice *virtio_net_device(VirtioNet *vn);
 /* Paused, it carries no packets; rings come and go as ever. */
 void virtio_net_pause(VirtioNet *vn, bool paused);
 
-/* The host's switches are to learn where it is, and its driver is asked to tell them more. */
+/*
+ * The host's switches are to learn where it is, and its driver is asked to tell them more. Nothing
+ * without a MAC address of its own.
+ */
 void virtio_net_announce_now(VirtioNet *vn);
 
 /*

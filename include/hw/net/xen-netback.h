@@ -71,6 +71,9 @@ void netback_start(Netback *nb);
 /* -S and QMP stop/cont: stopped queues leave packets where they are. */
 void netback_pause(Netback *nb, bool paused);
 
+/* The host's switches are to learn where the guest is. */
+void netback_announce(Netback *nb);
+
 /*
  * Asks for the end: Closing, then Closed as soon as the frontend agrees or @timeout_ms
  * are over; XENBUS_CLOSED follows, from the main loop. Nodes that we created are removed.
