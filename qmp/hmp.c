@@ -101,7 +101,15 @@ static void hmp_action_line(GString *out, const HmpAction *a)
 /* How many words it takes. */
 static unsigned hmp_action_words(const HmpAction *a)
 {
-    return a->takes == HMP_NOTHING ? 0 : a->takes == HMP_NAME_ON_OFF ? 2 : 1;
+    switch (a->takes) {
+    case HMP_NOTHING:
+        return 0;
+    case HMP_NAME_ON_OFF:
+    case HMP_TWO_NAMES_OR_LESS:
+        return 2;
+    default:
+        return 1;
+    }
 }
 
 /* @words: behind the command's. False: what is wrong stands in @out. */
@@ -112,7 +120,7 @@ static bool hmp_action_args(const HmpAction *a, char **words, HmpArgs *args, GSt
     if (a->takes == HMP_OPTIONS || (a->takes == HMP_REST && n > 0)) {
         return true;
     }
-    if (a->takes != HMP_NOTHING && n == 0) {
+    if (a->takes != HMP_NOTHING && a->takes != HMP_TWO_NAMES_OR_LESS && n == 0) {
         g_string_append_printf(out, "%s: string expected\r\n", a->name);
         return false;
     }
@@ -128,6 +136,7 @@ static bool hmp_action_args(const HmpAction *a, char **words, HmpArgs *args, GSt
         return false;
     }
     args->text = n > 0 ? words[0] : "";
+    args->second = n > 1 ? words[1] : "";
     return true;
 }
 

@@ -64,12 +64,14 @@ typedef enum HmpTakes {
     HMP_NOTHING,
     HMP_NAME,        /* a word */
     HMP_NAME_ON_OFF, /* a word, and "on" or "off" */
+    HMP_TWO_NAMES_OR_LESS, /* words */
     HMP_OPTIONS,     /* the rest of the line, which may be empty */
     HMP_REST,        /* which must not */
 } HmpTakes;
 
 typedef struct HmpArgs {
     const char *text; /* "": none */
+    const char *second; /* a second word, likewise */
     bool on;
 } HmpArgs;
 
