@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "migration.h"
 
+#include "announce.h"
 #include "qmp-commands.h"
 
 bool migration_is_under_way(const Migration *m)
@@ -228,6 +229,7 @@ static void in_completed(System *s)
     migration_netdevs_use(s);
     end(s, MIGRATION_COMPLETED, NULL);
     run_migrated(s);
+    announce_start_default(s, NULL, "migration");
 }
 
 /* What devices know of their netdevs comes from these, so they are first. */

@@ -39,8 +39,11 @@ typedef enum MigrationStatus {
 
 typedef struct MigrationJob MigrationJob;
 
-/* But for the last one without effect: nothing is sent while the guest runs. */
 typedef struct MigrationParameters {
+    /* of AnnounceParameters, after one that came in */
+    uint64_t announce_initial, announce_max, announce_rounds, announce_step;
+    bool has_announce_initial, has_announce_max, has_announce_rounds, has_announce_step;
+    /* without effect: nothing is sent while the guest runs */
     uint64_t max_bandwidth;  /* bytes a second */
     bool has_max_bandwidth;
     uint64_t downtime_limit; /* milliseconds */

@@ -61,16 +61,34 @@ static bool migrate_set_capabilities(void *opaque, QmpMonitor *m, const void *ar
     return true;
 }
 
-/* --- parameters: but for "local", remembered for callers that set them before they migrate --- */
+/* --- parameters: most are remembered only, for callers that set them before they migrate --- */
+
+#define PARAMETER(name, field) \
+    { name, OPT_UINT64, offsetof(MigrationParameters, field), \
+      offsetof(MigrationParameters, has_##field) }
 
 static const OptMember parameter_members[] = {
-    { "max-bandwidth", OPT_UINT64, offsetof(MigrationParameters, max_bandwidth),
-      offsetof(MigrationParameters, has_max_bandwidth) },
-    { "downtime-limit", OPT_UINT64, offsetof(MigrationParameters, downtime_limit),
-      offsetof(MigrationParameters, has_downtime_limit) },
+    PARAMETER("announce-initial", announce_initial),
+    PARAMETER("announce-max", announce_max),
+    PARAMETER("announce-rounds", announce_rounds),
+    PARAMETER("announce-step", announce_step),
+    PARAMETER("max-bandwidth", max_bandwidth),
+    PARAMETER("downtime-limit", downtime_limit),
     { "local", OPT_BOOL, offsetof(MigrationParameters, local),
       offsetof(MigrationParameters, has_local) },
     { 0 },
+};
+
+/* What QEMU takes of these, in its words: a step of 0 is refused, too. */
+static const struct {
+    const char *name; /* of a member */
+    const char *shown;
+    uint64_t min, max;
+} parameter_limits[] = {
+    { "announce-initial", "announce_initial", 0, 100000 },
+    { "announce-max", "announce_max", 0, 100000 },
+    { "announce-rounds", "announce_rounds", 0, 1000 },
+    { "announce-step", "announce_step", 1, 10000 },
 };
 static const OptTable set_parameters_args = { "migrate-set-parameters",
                                               sizeof(MigrationParameters), parameter_members };
@@ -78,21 +96,49 @@ static const OptTable parameters_table = { "MigrationParameters", sizeof(Migrati
                                            parameter_members };
 static const OptMember parameters_result = { .type = OPT_STRUCT, .table = &parameters_table };
 
-static bool migrate_set_parameters(void *opaque, QmpMonitor *m, const void *args, void *ret,
+static bool *parameter_given(const OptMember *m, const MigrationParameters *p)
+{
+    return (bool *)(void *)((char *)p + m->has_offset);
+}
+
+static uint64_t *parameter_value(const OptMember *m, const MigrationParameters *p)
+{
+    return (uint64_t *)(void *)((char *)p + m->offset);
+}
+
+static bool parameter_is_fine(const OptMember *m, uint64_t value, GError **error)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(parameter_limits); i++) {
+        if (g_str_equal(parameter_limits[i].name, m->name) &&
+            (value < parameter_limits[i].min || value > parameter_limits[i].max)) {
+            return system_set_error(error, "Parameter '%s' expects a value between 0 and %"
+                                    G_GUINT64_FORMAT, parameter_limits[i].shown,
+                                    parameter_limits[i].max);
+        }
+    }
+    return true;
+}
+
+/* All of them, or none. */
+static bool migrate_set_parameters(void *opaque, QmpMonitor *mon, const void *args, void *ret,
                                    GError **error)
 {
-    MigrationParameters *now = &((System *)opaque)->migration.parameters;
+    MigrationParameters now = ((System *)opaque)->migration.parameters;
     const MigrationParameters *set = args;
 
-    if (set->has_max_bandwidth) {
-        now->max_bandwidth = set->max_bandwidth;
-    }
-    if (set->has_downtime_limit) {
-        now->downtime_limit = set->downtime_limit;
+    for (const OptMember *m = parameter_members; m->name; m++) {
+        if (m->type != OPT_UINT64 || !*parameter_given(m, set)) {
+            continue;
+        }
+        if (!parameter_is_fine(m, *parameter_value(m, set), error)) {
+            return false;
+        }
+        *parameter_value(m, &now) = *parameter_value(m, set);
     }
     if (set->has_local) {
-        now->local = set->local;
+        now.local = set->local;
     }
+    ((System *)opaque)->migration.parameters = now;
     return true;
 }
 
@@ -296,6 +342,14 @@ void qmp_migration_register(System *s)
     };
 
     s->migration.parameters = (MigrationParameters){ /* QEMU's */
+        .announce_initial = 50,
+        .has_announce_initial = true,
+        .announce_max = 550,
+        .has_announce_max = true,
+        .announce_rounds = 5,
+        .has_announce_rounds = true,
+        .announce_step = 100,
+        .has_announce_step = true,
         .max_bandwidth = 128u << 20,
         .has_max_bandwidth = true,
         .downtime_limit = 300,

@@ -8,6 +8,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "announce.h"
 #include "qmp-commands.h"
 
 #include <glib-unix.h>
@@ -146,6 +147,7 @@ void run_shutdown(System *s, const char *reason)
     s->state = RUN_SHUTDOWN;
     attach_stop(s);
     migration_done(s);
+    announce_stop(s);
     if (s->store) {
         xen_store_end_soon(s->store);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "system.h"
 
+#include "announce.h"
 #include "globals.h"
 #include "nics.h"
 #include "objects.h"
@@ -40,6 +41,7 @@ void system_done(System *s)
 {
     attach_stop(s);
     migration_done(s);
+    announce_stop(s);
     g_clear_pointer(&s->devices, device_registry_free);
     run_remove_timer(s);
     qmp_flush(s->qmp, 500);

@@ -115,6 +115,7 @@ typedef struct System {
     GPtrArray *inert_objects; /* inert-objects.c */
     GPtrArray *netdevs;
     GPtrArray *netdev_jobs; /* NetdevJob *: netdevs that are coming or going */
+    GHashTable *announces; /* announce.c; NULL: none ever was */
     GPtrArray *chardevs;
     GPtrArray *blockdevs;
     Board *board;        /* NULL: the machine has none */

@@ -7,6 +7,7 @@
  */
 #include "tables.h"
 
+#include "announce.h"
 #include "hw/block/classes.h"
 #include "hw/block/xen-blkback.h"
 #include "hw/net/classes.h"
@@ -70,6 +71,7 @@ SystemQmpRegister *const system_qmp[] = {
     qmp_chardev_register,
     qmp_net_register,
     qmp_rx_filter_register,
+    qmp_announce_register,
     qmp_block_register,
     qmp_query_block_register,
     qmp_query_blockstats_register,

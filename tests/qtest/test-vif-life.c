@@ -342,6 +342,37 @@ static void test_thousand_rounds(VifTest *t)
     { .name = "guest-dies/" name_, .run = test_guest_dies, .queues = 2, \
       .arg = &(const Point){ point_ } }
 
+/* --- announcements --- */
+
+static void announce(VifTest *t, const char *more)
+{
+    json_object_put(qtest_qmp_ok(t->qt, "{'execute': 'announce-self', 'arguments': {'initial': 1, "
+                                        "'max': 1, 'rounds': 2, 'step': 1%s}}", more));
+}
+
+/* RARP comes from a vif, too, with the vif's address, whether its guest is there or not. */
+static void test_announce(VifTest *t)
+{
+    static const uint8_t rarp[60] = {
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x16, 0x3e, 1, 2, 3, 0x80, 0x35, 0, 1, 8, 0, 6, 4,
+        0, 3, 0, 0x16, 0x3e, 1, 2, 3, 0, 0, 0, 0, 0, 0x16, 0x3e, 1, 2, 3,
+    };
+
+    for (unsigned i = 0; i < 3; i++) {
+        announce(t, "");
+        vif_test_expect_host(t, rarp, sizeof(rarp), NULL);
+        vif_test_expect_host(t, rarp, sizeof(rarp), NULL);
+        announce(t, ", 'interfaces': ['other']");
+        vif_test_expect_no_host(t);
+        if (i == 0) {
+            vif_test_connect(t, &(FrontConfig){ .queues = 2 });
+        } else if (i == 1) {
+            check_alive(t);
+            front_disconnect(t->f);
+        }
+    }
+}
+
 static const VifTestCase cases[] = {
     { "reconnect/other-shapes", test_reconnect_other_shapes, .queues = 4 },
     { "reconnect/initialising-from-connected", test_initialising_from_connected, .queues = 2 },
@@ -361,6 +392,7 @@ static const VifTestCase cases[] = {
     { "device-del", test_device_del, .queues = 2 },
     { "device-del-ignored", test_device_del_ignored, .queues = 2 },
     { "toolstack-unplugs", test_toolstack_unplugs },
+    { "announce", test_announce, .queues = 2, .options = ",mac=00:16:3e:01:02:03" },
     { "sigterm", test_sigterm, .queues = 2 },
     { "thousand-rounds", test_thousand_rounds, .queues = 2 },
     { NULL },

@@ -110,8 +110,34 @@ def test_states():
         assert r.end(None) == (0, '')
 
 
+def test_announcements():
+    with none() as r:
+        q = r.qmp()
+        for missing in ('initial', 'max', 'rounds', 'step'):
+            args = dict.fromkeys({'initial', 'max', 'rounds', 'step'} - {missing}, 1)
+            assert q.error('announce-self', **args) == f"Parameter '{missing}' is missing"
+        args = {'initial': 1, 'max': 1, 'rounds': 1, 'step': 1}
+        assert q.error('announce-self', **{**args, 'initial': 'x'}) == \
+            "Invalid parameter type for 'initial', expected: integer"
+        assert q.error('announce-self', **{**args, 'rounds': -1}) == \
+            "Parameter 'rounds' expects a non-negative number"
+        assert q.error('announce-self', **args, interfaces=[1]).startswith('Invalid parameter')
+        extreme = 2**63 - 1
+        for delays in ((extreme, extreme, extreme), (-extreme, 1, -extreme), (1, -extreme, 1)):
+            values = dict(zip(('initial', 'max', 'step'), delays))
+            q.command('announce-self', **values, rounds=9, id=str(delays))
+            q.command('announce-self', **values, rounds=0, id=str(delays))
+        hmp(q, 'announce_self x,y a')
+        q.command('announce-self', **{**args, 'rounds': extreme}) # still there at the end
+
+
 # each is said to both, in one conversation
-LINES = '''stop now
+LINES = '''announce_self
+announce_self a,b
+announce_self a b
+announce_self a b c
+help announce_self
+stop now
 cont x
 quit now
 set_link

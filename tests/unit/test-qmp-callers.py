@@ -98,9 +98,20 @@ def test_migration_is_asked_for_only():
                            "does not accept value 'x'")
         assert q.command('query-migrate') == {}
         assert q.command('migrate-set-parameters', downtime_limit=500) == {}
-        assert q.command('query-migrate-parameters') == {'max-bandwidth': 128 << 20,
-                                                         'downtime-limit': 500,
-                                                         'local': False}
+        parameters = {'max-bandwidth': 128 << 20, 'downtime-limit': 500, 'announce-initial': 50,
+                      'announce-max': 550, 'announce-rounds': 5, 'announce-step': 100,
+                      'local': False}
+        assert q.command('query-migrate-parameters') == parameters
+        for name, top, wrong in (('announce-initial', 100000, (100001,)),
+                                 ('announce-max', 100000, (100001, 2**64 - 1)),
+                                 ('announce-rounds', 1000, (1001,)),
+                                 ('announce-step', 10000, (0, 10001))):
+            for value in wrong:
+                assert q.error('migrate-set-parameters', **{'downtime-limit': 1, name: value}) == \
+                    f"Parameter '{name.replace('-', '_')}' expects a value between 0 and {top}"
+            parameters[name] = top
+            q.command('migrate-set-parameters', **{name: top})
+            assert q.command('query-migrate-parameters') == parameters
 
 
 def test_nothing_of_the_kind():
