@@ -146,6 +146,27 @@ bool pkt_buffers_copy(PktBuffers *b, Pkt *pkt, const uint8_t *data, uint32_t len
     return put_in_several(b, pkt, len, 0, data);
 }
 
+void pkt_buffers_start(PktBuffers *b)
+{
+    g_assert(!b->waiting.waits);
+    b->start = b->next;
+}
+
+PktStored pkt_buffers_store(PktBuffers *b, Pkt *pkt, const uint8_t *data, uint32_t len)
+{
+    bool stored;
+
+    if (b->next == b->n) {
+        return PKT_NO_ROOM;
+    }
+    if (len <= b->max_len && b->headroom <= b->buf[b->next].len && may_wait(b) &&
+        count_buffers(b, b->next, b->headroom + len) == 0) {
+        return PKT_NO_ROOM;
+    }
+    stored = pkt_buffers_copy(b, pkt, data, len);
+    return stored ? PKT_STORED : PKT_TOO_LONG;
+}
+
 bool pkt_buffers_ready(PktBuffers *b)
 {
     b->starved = b->waiting.waits || b->next == b->n;

@@ -75,4 +75,18 @@ typedef struct PktBuffers {
 /* Forgets the packet that waits, and where it is. True: there was one, and it is lost. */
 bool pkt_buffers_drop(PktBuffers *b);
 
+/*
+ * Frames that are in memory of the caller's already, instead of netdev_recv_into(), one by one: a
+ * frame is in buffers whole, or not at all. No packet waits meanwhile: pkt_buffers_drop().
+ */
+typedef enum PktStored {
+    PKT_STORED,    /* it is @pkt, as after netdev_recv_into() */
+    PKT_NO_ROOM,   /* there are too few buffers for now; nothing changed */
+    PKT_TOO_LONG,  /* there never are enough: b->too_long counts it */
+} PktStored;
+
+void pkt_buffers_start(PktBuffers *b); /* of a round, whose buffers go back to the guest together */
+/* A frame of @len bytes at @data. @pkt->hdr is the caller's, header and all but num_buffers. */
+PktStored pkt_buffers_store(PktBuffers *b, Pkt *pkt, const uint8_t *data, uint32_t len);
+
 #endif
