@@ -135,14 +135,15 @@ static bool ctrl_announced(VirtioNetCtrl *c, const CtrlCommand *cmd, VirtioNetCt
     return true;
 }
 
-static bool ctrl_set_pairs(VirtioNetCtrl *c, const CtrlCommand *cmd, VirtioNetCtrlData *d)
+static bool pairs_are_fine(const VirtioNetCtrl *c, unsigned n)
 {
-    unsigned n = (unsigned)data_number(d, sizeof(uint16_t));
+    return n >= VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN && n <= virtio_net_max_pairs(c->vn);
+}
+
+static bool follow_pairs(VirtioNetCtrl *c, unsigned n)
+{
     unsigned before = c->pairs;
 
-    if (n < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN || n > virtio_net_max_pairs(c->vn)) {
-        return false;
-    }
     c->pairs = n;
     if (!virtio_net_follow_pairs(c->vn)) {
         c->pairs = before;
@@ -153,10 +154,28 @@ static bool ctrl_set_pairs(VirtioNetCtrl *c, const CtrlCommand *cmd, VirtioNetCt
 }
 
 /*
- * What is hashed, and with which key: the end of the command. False: not as we can, and as it was
- * is kept. A key shorter than ours ends in zeros; without types none is needed.
+ * Which of them has a frame is ours to say then. No thread steers to pairs that are not used any
+ * more: it knows before they go.
  */
-static bool take_hash(VirtioNetCtrl *c, uint32_t types, VirtioNetCtrlData *d)
+static bool ctrl_set_pairs(VirtioNetCtrl *c, const CtrlCommand *cmd, VirtioNetCtrlData *d)
+{
+    unsigned n = (unsigned)data_number(d, sizeof(uint16_t));
+
+    if (!pairs_are_fine(c, n)) {
+        return false;
+    }
+    if (c->rss.on) {
+        c->rss.on = false;
+        virtio_net_ctrl_publish_hash(c);
+    }
+    return follow_pairs(c, n);
+}
+
+/*
+ * What is hashed, and with which key: the end of the command. False: not as we can. A key shorter
+ * than ours ends in zeros; without types none is needed.
+ */
+static bool take_hash(VirtioNetHash *h, uint32_t types, VirtioNetCtrlData *d, bool *ret_key)
 {
     uint8_t key[VIRTIO_NET_HASH_KEY];
     uint64_t len = data_number(d, 1);
@@ -165,18 +184,78 @@ static bool take_hash(VirtioNetCtrl *c, uint32_t types, VirtioNetCtrlData *d)
         !data_take(d, key, len)) {
         return false;
     }
-    virtio_net_hash_init(&c->hash, types, key, len);
+    virtio_net_hash_init(h, types, key, len);
+    *ret_key = len > 0;
+    return true;
+}
+
+/*
+ * What is reserved is not looked at: drivers have a queue number there. It is the command of those
+ * that do not steer, and of one that did it ends that.
+ */
+static bool ctrl_set_hash(VirtioNetCtrl *c, const CtrlCommand *cmd, VirtioNetCtrlData *d)
+{
+    uint32_t types = (uint32_t)data_number(d, sizeof(uint32_t));
+    VirtioNetHash hash;
+    bool key;
+
+    data_take(d, NULL, sizeof(((struct virtio_net_hash_config *)0)->reserved));
+    if (!take_hash(&hash, types, d, &key)) {
+        return false;
+    }
+    c->hash = hash;
+    c->rss.on = false;
     c->hash_changed = true;
     return true;
 }
 
-/* What is reserved is not looked at: drivers have a queue number there. */
-static bool ctrl_set_hash(VirtioNetCtrl *c, const CtrlCommand *cmd, VirtioNetCtrlData *d)
+/* The table and what is around it. False: QEMU refuses it, too. */
+static bool take_rss(const VirtioNetCtrl *c, VirtioNetRss *r, VirtioNetCtrlData *d)
+{
+    unsigned mask = (unsigned)data_number(d, sizeof(uint16_t));
+
+    r->unclassified = (uint16_t)data_number(d, sizeof(uint16_t));
+    r->len = (uint16_t)(mask + 1);
+    if (mask >= VIRTIO_NET_RSS_TABLE || (mask & r->len) != 0 ||
+        r->unclassified >= virtio_net_max_pairs(c->vn) ||
+        d->left < r->len * sizeof(uint16_t) + sizeof(uint16_t) + sizeof(uint8_t)) {
+        return false;
+    }
+    for (unsigned i = 0; i < r->len; i++) {
+        r->table[i] = (uint16_t)data_number(d, sizeof(uint16_t));
+    }
+    return true;
+}
+
+/*
+ * Entries of pairs that are not used are no error, as in QEMU; neither types nor a key says that
+ * nothing is steered. What is refused changes nothing. The threads know a table without pairs
+ * before these go, and one with more when they are there.
+ */
+static bool ctrl_set_rss(VirtioNetCtrl *c, const CtrlCommand *cmd, VirtioNetCtrlData *d)
 {
     uint32_t types = (uint32_t)data_number(d, sizeof(uint32_t));
+    VirtioNetRss rss = { .on = true };
+    VirtioNetHash hash;
+    unsigned n;
 
-    data_take(d, NULL, sizeof(((struct virtio_net_hash_config *)0)->reserved));
-    return take_hash(c, types, d);
+    if (!take_rss(c, &rss, d)) {
+        return false;
+    }
+    n = (unsigned)data_number(d, sizeof(uint16_t));
+    if (!pairs_are_fine(c, n) || !take_hash(&hash, types, d, &rss.on) ||
+        (rss.on && !virtio_net_ctrl_can_steer(c)) || (n > c->pairs && !follow_pairs(c, n))) {
+        return false;
+    }
+    c->hash = hash;
+    c->rss = rss;
+    c->rss.pairs = (uint16_t)n;
+    c->hash_changed = true;
+    if (n < c->pairs) {
+        virtio_net_ctrl_publish_hash(c);
+        return follow_pairs(c, n);
+    }
+    return true;
 }
 
 /* Those that may be switched on and off: features that were negotiated. */
@@ -221,6 +300,8 @@ static const CtrlCommand commands[] = {
       sizeof(uint16_t), false, false, ctrl_set_pairs },
     { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_HASH_CONFIG, VIRTIO_NET_F_HASH_REPORT,
       offsetof(struct virtio_net_hash_config, hash_key_data), false, false, ctrl_set_hash },
+    { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_RSS_CONFIG, VIRTIO_NET_F_RSS,
+      offsetof(struct virtio_net_rss_config, indirection_table), false, false, ctrl_set_rss },
     { VIRTIO_NET_CTRL_GUEST_OFFLOADS, VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET,
       VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, sizeof(uint64_t), false, false, ctrl_set_offloads },
 };

@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "virtio-net-ctrl.h"
+#include "virtio-net-slots.h"
 
 #include <glib-unix.h>
 #include <limits.h>
@@ -149,9 +150,10 @@ static gboolean ctrl_look(gpointer opaque)
 
 /* --- which ring it is --- */
 
+/* A driver that steers has several pairs, whatever it says of VIRTIO_NET_F_MQ. */
 static bool ctrl_multiqueue(const VirtioNet *vn)
 {
-    return (vn->features & (1ull << VIRTIO_NET_F_MQ)) != 0;
+    return (vn->features & (1ull << VIRTIO_NET_F_MQ | 1ull << VIRTIO_NET_F_RSS)) != 0;
 }
 
 unsigned virtio_net_max_pairs(const VirtioNet *vn)
@@ -220,30 +222,85 @@ void virtio_net_ctrl_resume(VirtioNetCtrl *c)
 
 /* --- what it was told --- */
 
-void virtio_net_ctrl_publish(VirtioNetCtrl *c)
+static void ctrl_update_queues(const VirtioNetCtrl *c)
 {
-    VirtioNet *vn = c->vn;
-    g_autofree VirtioNetFilter *filter_before = NULL;
-    g_autofree VirtioNetHash *hash_before = NULL;
+    const VirtioNet *vn = c->vn;
 
-    if (!c->filter_changed && !c->hash_changed) {
-        return;
-    }
-    if (c->filter_changed) {
-        filter_before = c->live;
-        c->live = virtio_net_filter_is_open(&c->filter)
-                      ? NULL : g_memdup2(&c->filter, sizeof(c->filter));
-    }
-    if (c->hash_changed) {
-        hash_before = c->live_hash;
-        c->live_hash = c->hash.types == 0 ? NULL : g_memdup2(&c->hash, sizeof(c->hash));
-    }
-    c->filter_changed = false;
-    c->hash_changed = false;
     for (unsigned i = 0; i < vn->dev.n_rings / 2; i++) {
         if (vn->queue[i]) {
             virtio_net_queue_update(vn->queue[i]);
         }
+    }
+}
+
+bool virtio_net_ctrl_can_steer(VirtioNetCtrl *c)
+{
+    if (!c->slots) {
+        c->slots = slots_new(c->vn->dev.n_rings / 2);
+    }
+    return c->slots != NULL;
+}
+
+/* Whether a packet's header has its hash, which is computed for that alone. */
+static bool ctrl_reports(const VirtioNetCtrl *c)
+{
+    return c->hash.types != 0 && !c->rss.on &&
+           (c->vn->features & (1ull << VIRTIO_NET_F_HASH_REPORT));
+}
+
+/*
+ * All threads take frames of others before one sends any, and none sends any before the first
+ * takes no more.
+ */
+static void ctrl_publish_slots(VirtioNetCtrl *c)
+{
+    if (c->rss.on && !c->live_slots) {
+        c->live_slots = c->slots;
+        ctrl_update_queues(c);
+    }
+}
+
+static void ctrl_withdraw_slots(VirtioNetCtrl *c)
+{
+    if (!c->rss.on && c->live_slots) {
+        c->live_slots = NULL;
+        ctrl_update_queues(c);
+    }
+    if (!c->rss.on) {
+        g_clear_pointer(&c->slots, slots_free);
+    }
+}
+
+void virtio_net_ctrl_publish_hash(VirtioNetCtrl *c)
+{
+    g_autofree VirtioNetHash *hash_before = c->live_hash;
+    g_autofree VirtioNetSteering *steering_before = c->live_steering;
+
+    ctrl_publish_slots(c);
+    c->live_hash = ctrl_reports(c) ? g_memdup2(&c->hash, sizeof(c->hash)) : NULL;
+    c->live_steering = c->rss.on ? virtio_net_steering_new(&c->hash, &c->rss) : NULL;
+    c->hash_changed = false;
+    ctrl_update_queues(c);
+    ctrl_withdraw_slots(c);
+}
+
+static void ctrl_publish_filter(VirtioNetCtrl *c)
+{
+    g_autofree VirtioNetFilter *before = c->live;
+
+    c->live = virtio_net_filter_is_open(&c->filter)
+                  ? NULL : g_memdup2(&c->filter, sizeof(c->filter));
+    c->filter_changed = false;
+    ctrl_update_queues(c);
+}
+
+void virtio_net_ctrl_publish(VirtioNetCtrl *c)
+{
+    if (c->filter_changed) {
+        ctrl_publish_filter(c);
+    }
+    if (c->hash_changed) {
+        virtio_net_ctrl_publish_hash(c);
     }
 }
 
@@ -257,10 +314,21 @@ const VirtioNetHash *virtio_net_live_hash(const VirtioNet *vn)
     return vn->ctrl ? vn->ctrl->live_hash : NULL;
 }
 
+SlotSet *virtio_net_live_slots(const VirtioNet *vn)
+{
+    return vn->ctrl ? vn->ctrl->live_slots : NULL;
+}
+
+const VirtioNetSteering *virtio_net_live_steering(const VirtioNet *vn)
+{
+    return vn->ctrl ? vn->ctrl->live_steering : NULL;
+}
+
 /* Nothing is hashed: the driver has not said what. */
 static void ctrl_reset_hash(VirtioNetCtrl *c)
 {
     virtio_net_hash_init(&c->hash, 0, NULL, 0);
+    c->rss = (VirtioNetRss){ .on = false };
     c->hash_changed = true;
 }
 
@@ -314,6 +382,8 @@ void virtio_net_ctrl_free(VirtioNetCtrl *c)
         event_call_done(&c->call);
         g_free(c->live);
         g_free(c->live_hash);
+        g_assert(!c->live_slots && !c->live_steering); /* virtio_net_ctrl_reset() came before */
+        slots_free(c->slots);
         g_free(c);
     }
 }

@@ -9,6 +9,7 @@
 #include "hw/net/virtio-net-filter.h"
 #include "virtio-net-hash.h"
 #include "virtio-net-internal.h"
+#include "virtio-net-steer.h"
 
 typedef struct VirtioNetCtrl {
     VirtioNet *vn;
@@ -30,8 +31,12 @@ typedef struct VirtioNetCtrl {
     bool filter_told;     /* and that the driver set it was told, and nobody looked since */
     VirtioNetFilter *live; /* what these have; NULL: nothing is filtered */
     VirtioNetHash hash;
-    bool hash_changed;
-    VirtioNetHash *live_hash; /* NULL: nothing is hashed */
+    VirtioNetRss rss;     /* by this hash */
+    bool hash_changed;    /* or that */
+    VirtioNetHash *live_hash; /* NULL: nothing is hashed but to steer by it */
+    VirtioNetSteering *live_steering;  /* NULL: nothing is steered */
+    struct SlotSet *slots; /* there while anything is, or is about to be */
+    struct SlotSet *live_slots; /* these, once the queues' threads may have them */
 } VirtioNetCtrl;
 
 VirtioNetCtrl *virtio_net_ctrl_new(VirtioNet *vn);
@@ -60,6 +65,13 @@ void virtio_net_ctrl_resume(VirtioNetCtrl *c);
 
 /* The queues' threads have what was set when it returns. */
 void virtio_net_ctrl_publish(VirtioNetCtrl *c);
+void virtio_net_ctrl_publish_hash(VirtioNetCtrl *c); /* and c->rss: these alone */
+/* Before c->rss.on is set. False: there is no memory for it. */
+bool virtio_net_ctrl_can_steer(VirtioNetCtrl *c);
+
+/* What the queues' threads have. NULL: frames go where they came from. Any thread. */
+struct SlotSet *virtio_net_live_slots(const VirtioNet *vn);
+const VirtioNetSteering *virtio_net_live_steering(const VirtioNet *vn);
 
 /* --- virtio-net-ctrl-commands.c --- */
 

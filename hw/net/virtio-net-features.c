@@ -71,6 +71,7 @@ static uint64_t features_ctrl(const VirtioNet *vn)
     bits |= f->ctrl_rx_extra && ours ? BIT(VIRTIO_NET_F_CTRL_RX_EXTRA) : 0;
     bits |= f->ctrl_guest_offloads && ours ? BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) : 0;
     bits |= f->hash && ours && !vn->vhost ? BIT(VIRTIO_NET_F_HASH_REPORT) : 0;
+    bits |= f->rss && ours && !vn->vhost ? BIT(VIRTIO_NET_F_RSS) : 0;
     return bits;
 }
 
@@ -147,6 +148,19 @@ bool virtio_net_set_features(VirtioDevice *d, uint64_t features, GError **error)
 
 /* --- config space --- */
 
+/* As in QEMU, whose table has one entry where nothing is steered. */
+static void config_of_hash(const VirtioNet *vn, struct virtio_net_config *c)
+{
+    uint64_t features = features_ctrl(vn);
+
+    if (features & (BIT(VIRTIO_NET_F_HASH_REPORT) | BIT(VIRTIO_NET_F_RSS))) {
+        c->rss_max_key_size = VIRTIO_NET_HASH_KEY;
+        c->rss_max_indirection_table_length =
+            features & BIT(VIRTIO_NET_F_RSS) ? VIRTIO_NET_RSS_TABLE : 1;
+        c->supported_hash_types = VIRTIO_NET_HASH_TYPES;
+    }
+}
+
 void virtio_net_get_config(VirtioDevice *d, uint32_t offset, uint8_t *ret, uint32_t len)
 {
     VirtioNet *vn = virtio_net_of(d);
@@ -159,10 +173,7 @@ void virtio_net_get_config(VirtioDevice *d, uint32_t offset, uint8_t *ret, uint3
     };
     uint32_t there = offset < sizeof(c) ? MIN(len, (uint32_t)sizeof(c) - offset) : 0;
 
-    if (features_ctrl(vn) & BIT(VIRTIO_NET_F_HASH_REPORT)) {
-        c.rss_max_key_size = VIRTIO_NET_HASH_KEY;
-        c.supported_hash_types = VIRTIO_NET_HASH_TYPES;
-    }
+    config_of_hash(vn, &c);
     memcpy(c.mac, vn->mac, sizeof(c.mac));
     memset(ret, 0, len);
     if (there > 0) {

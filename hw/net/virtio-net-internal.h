@@ -65,6 +65,12 @@ typedef struct VirtioNetTx {
     bool bounced;
 } VirtioNetTx;
 
+/* A hash, and what it is of: VIRTIO_NET_HASH_REPORT_*. */
+typedef struct VirtioNetHashed {
+    uint32_t value;
+    uint16_t report;
+} VirtioNetHashed;
+
 /* From the netdev to the guest: virtio-net-rx.c. */
 typedef struct VirtioNetRx {
     VirtioNetRing ring;
@@ -81,11 +87,17 @@ typedef struct VirtioNetRx {
     const struct VirtioNetHash *hash;     /* as well; NULL: nothing is hashed */
     unsigned n_awake;   /* packets since the thread slept */
 
+    /* virtio-net-steer.c's; NULL: the pair's ring has what its queue of the netdev has */
+    struct SlotPair *slots;
+    const struct VirtioNetSteering *steering; /* the main thread's; NULL: it does not read */
+    IoSource wake;      /* by other pairs */
+
     /* of the round under way */
     unsigned first;     /* buffer of pkt[0] */
     unsigned n;
     Pkt pkt[VIRTIO_NET_BATCH];
     struct virtio_net_hdr_v1 hdr[VIRTIO_NET_BATCH];
+    VirtioNetHashed hashed[VIRTIO_NET_BATCH]; /* with slots */
 } VirtioNetRx;
 
 /*

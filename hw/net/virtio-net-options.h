@@ -84,6 +84,8 @@
       .help = "the guest may switch offloads at run time" }, \
     { "hash", OPT_BOOL, at(net.f.hash), .def = "off", \
       .help = "the guest may have the hash of each packet" }, \
+    { "rss", OPT_BOOL, at(net.f.rss), .def = "off", \
+      .help = "the guest may say by its hash which queue pair has a packet" }, \
     VIRTIO_NET_OFFLOAD_MEMBERS(feature), \
     { "packed", OPT_BOOL, at(net.f.packed), .def = "off", .help = "packed rings" }, \
     { "in_order", OPT_BOOL, at(net.f.in_order), .def = "off", \

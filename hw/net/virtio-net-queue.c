@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "virtio-net-internal.h"
+#include "virtio-net-steer.h"
 
 #include <linux/if_ether.h>
 #include <string.h>
@@ -40,6 +41,11 @@ static void ring_kicked(IoSource *s, uint32_t events)
     counter_add(&r->stats->events_received, 1);
 }
 
+static QueueVerdict queue_rx_poll(VirtioNetQueue *q)
+{
+    return q->rx.slots ? virtio_net_steer_poll(q) : virtio_net_rx_poll(q);
+}
+
 static QueueVerdict queue_poll(DeviceQueue *dq)
 {
     VirtioNetQueue *q = container_of(dq, VirtioNetQueue, dq);
@@ -47,7 +53,7 @@ static QueueVerdict queue_poll(DeviceQueue *dq)
     QueueVerdict rx = QUEUE_IDLE;
 
     if (tx != QUEUE_VIOLATION && q->rx.ring.running && q->rx.ring.enabled) {
-        rx = virtio_net_rx_poll(q);
+        rx = queue_rx_poll(q);
     }
     return MAX(tx, rx);
 }
@@ -58,7 +64,7 @@ static bool queue_arm(DeviceQueue *dq)
     bool work = q->tx.ring.running && virtio_net_tx_arm(q);
 
     if (q->rx.ring.running && q->rx.ring.enabled) {
-        work |= virtio_net_rx_arm(q);
+        work |= q->rx.slots ? virtio_net_steer_arm(q) : virtio_net_rx_arm(q);
     }
     return work;
 }
@@ -70,7 +76,10 @@ static int queue_attach(DeviceQueue *dq)
 
 static void queue_detach(DeviceQueue *dq)
 {
-    nic_peer_detach(&container_of(dq, VirtioNetQueue, dq)->peer);
+    VirtioNetQueue *q = container_of(dq, VirtioNetQueue, dq);
+
+    virtio_net_steer_leave(q);
+    nic_peer_detach(&q->peer);
 }
 
 static const DeviceQueueOps virtio_net_queue_ops = {
@@ -105,6 +114,7 @@ static void queue_update(void *opaque)
     q->rx.b.usual_len = q->vn->guest_gso ? 0 : q->vn->env.peer->mtu + ETH_HLEN + 8;
     q->rx.filter = virtio_net_live_filter(q->vn);
     q->rx.hash = virtio_net_live_hash(q->vn);
+    virtio_net_steer_follow(q);
 }
 
 /* How packets lie in buffers; the same for both rings of a pair. */
@@ -146,6 +156,7 @@ static void ring_start(void *opaque)
     r->armed = true;
     virtio_net_ring_disarm(r);
     q->peer.ready = true;
+    virtio_net_steer_follow(q);
 }
 
 static void ring_stop(void *opaque)
@@ -156,6 +167,7 @@ static void ring_stop(void *opaque)
     if (t->tx) {
         virtio_net_tx_stop(t->q);
     } else {
+        virtio_net_steer_stop(t->q);
         virtio_net_rx_stop(t->q);
     }
     if (r->kick.fd >= 0) {
@@ -171,7 +183,13 @@ static void ring_enable(void *opaque)
 {
     RingTask *t = opaque;
 
+    if (!t->tx && !t->on) {
+        virtio_net_steer_stop(t->q); /* frames that are there already are its guest's still */
+    }
     queue_ring(t->q, t->tx)->enabled = t->on;
+    if (t->q->dq.running) {
+        virtio_net_steer_follow(t->q);
+    }
 }
 
 static void ring_set_call(void *opaque)
@@ -327,7 +345,7 @@ static void queue_drain(void *opaque)
     }
     q->peer.ready = true;
     for (unsigned i = 0; i < DRAIN_ROUNDS; i++) {
-        if (virtio_net_rx_poll(q) != QUEUE_WORK) {
+        if (queue_rx_poll(q) != QUEUE_WORK) {
             break; /* a violation is found again by the next round of the thread */
         }
     }

@@ -14,6 +14,7 @@
 #include "hw/net/virtio-net-filter.h"
 #include "virtio-net-hash.h"
 #include "virtio-net-internal.h"
+#include "virtio-net-rx.h"
 
 #include <linux/if_ether.h>
 #include <string.h>
@@ -90,8 +91,7 @@ static void rx_add_buffers(VirtioNetQueue *q, unsigned n)
     }
 }
 
-/* False: the ring makes no sense. */
-static bool rx_reserve(VirtioNetQueue *q)
+bool virtio_net_rx_reserve(VirtioNetQueue *q)
 {
     VirtioNetRx *rx = &q->rx;
     PktBuffers *b = &rx->b;
@@ -222,24 +222,30 @@ static void rx_mark(VirtioNetRx *rx, const VirtqChain *chain, unsigned n, uint32
     }
 }
 
-/* Behind the header of 12 bytes: the hash of the frame, which is in the guest's memory already. */
-static void rx_put_hash(const VirtioNetQueue *q, const Pkt *pkt, uint8_t *hdr)
+/* Of the frame, which is in the guest's memory already. */
+static VirtioNetHashed rx_hash(const VirtioNetQueue *q, const Pkt *pkt)
 {
     uint8_t frame[VIRTIO_NET_HASH_FRAME];
     size_t len = MIN(sizeof(frame), pkt->len);
-    struct virtio_net_hdr_v1_hash h;
-    uint16_t report;
-    uint32_t hash;
+    VirtioNetHashed h;
 
     rx_peek(pkt->iov, pkt->n_iov, q->hdr_len, frame, len);
-    report = virtio_net_hash_frame(q->rx.hash, frame, len, &hash);
+    h.report = virtio_net_hash_frame(q->rx.hash, frame, len, &h.value);
+    return h;
+}
+
+/* Behind the header of 12 bytes. */
+static void rx_put_hash(uint8_t *hdr, VirtioNetHashed hashed)
+{
+    struct virtio_net_hdr_v1_hash h;
+
     memcpy(&h, hdr, sizeof(h));
-    h.hash_report = GUINT16_TO_LE(report);
-    h.hash_value = GUINT32_TO_LE(hash);
+    h.hash_report = GUINT16_TO_LE(hashed.report);
+    h.hash_value = GUINT32_TO_LE(hashed.value);
     memcpy(hdr, &h, sizeof(h));
 }
 
-static void rx_fill(VirtioNetQueue *q)
+void virtio_net_rx_fill(VirtioNetQueue *q)
 {
     VirtioNetRx *rx = &q->rx;
     unsigned buffer = rx->first;
@@ -249,8 +255,10 @@ static void rx_fill(VirtioNetQueue *q)
         unsigned n = rx->hdr[i].num_buffers;
 
         memcpy(hdr, &rx->hdr[i], sizeof(rx->hdr[i]));
-        if (rx->hash) {
-            rx_put_hash(q, &rx->pkt[i], hdr);
+        if (rx->slots) {
+            rx_put_hash(hdr, rx->hashed[i]); /* by it the frame came here */
+        } else if (rx->hash) {
+            rx_put_hash(hdr, rx_hash(q, &rx->pkt[i]));
         }
         rx_put_front(rx->pkt[i].iov, hdr, q->hdr_len);
         if (rx->ring.vq.s.inflight) {
@@ -293,7 +301,7 @@ static unsigned rx_push_packet(VirtioNetQueue *q, const Pkt *pkt, unsigned buffe
     return n;
 }
 
-static void rx_push(VirtioNetQueue *q)
+void virtio_net_rx_push(VirtioNetQueue *q)
 {
     VirtioNetRx *rx = &q->rx;
     unsigned buffer = rx->first;
@@ -303,7 +311,6 @@ static void rx_push(VirtioNetQueue *q)
         bytes += rx->pkt[i].len;
         buffer += rx_push_packet(q, &rx->pkt[i], buffer);
     }
-    rx->n_awake += rx->n;
     /* before the guest has it: whoever knows of the packets finds them counted */
     counter_add(&q->stats->rx.packets, rx->n);
     counter_add(&q->stats->rx.bytes, bytes);
@@ -320,16 +327,17 @@ QueueVerdict virtio_net_rx_poll(VirtioNetQueue *q)
     if (!q->peer.ready) {
         return QUEUE_IDLE;
     }
-    if (!rx_reserve(q)) {   /* free buffers, popped ahead */
+    if (!virtio_net_rx_reserve(q)) { /* free buffers, popped ahead */
         return QUEUE_VIOLATION;
     }
     rx_read(q);             /* netdev to the guest's memory */
     if (rx->n == 0) {
         return rx->b.more ? QUEUE_WORK : QUEUE_IDLE;
     }
+    rx->n_awake += rx->n;
     virtio_net_ring_disarm(&rx->ring);
-    rx_fill(q);             /* headers */
-    rx_push(q);             /* the buffers go back, then at most one call */
+    virtio_net_rx_fill(q);  /* headers */
+    virtio_net_rx_push(q);  /* the buffers go back, then at most one call */
     return QUEUE_WORK;
 }
 

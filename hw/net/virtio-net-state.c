@@ -71,9 +71,27 @@ static bool filter_load(VirtioNetFilter *f, StateReader *in, GError **error)
     return true;
 }
 
+/* What was added since, of drivers that negotiated it: states of others are as they were. */
+static bool has_rss(const VirtioNet *vn)
+{
+    return vn->ctrl && (vn->features & 1ull << VIRTIO_NET_F_RSS);
+}
+
 static bool has_hash(const VirtioNet *vn)
 {
-    return vn->ctrl && (vn->features & 1ull << VIRTIO_NET_F_HASH_REPORT);
+    return has_rss(vn) || (vn->ctrl && (vn->features & 1ull << VIRTIO_NET_F_HASH_REPORT));
+}
+
+static void rss_save(const VirtioNetRss *r, GByteArray *out)
+{
+    state_put(out, r->on, 1);
+    if (r->on) {
+        state_put(out, r->unclassified, 2);
+        state_put(out, r->len, 2);
+        for (unsigned i = 0; i < r->len; i++) {
+            state_put(out, r->table[i], 2);
+        }
+    }
 }
 
 void virtio_net_save(VirtioDevice *d, GByteArray *out)
@@ -92,6 +110,9 @@ void virtio_net_save(VirtioDevice *d, GByteArray *out)
     if (has_hash(vn)) {
         state_put(out, vn->ctrl->hash.types, 4);
         state_put_bytes(out, vn->ctrl->hash.key, sizeof(vn->ctrl->hash.key));
+    }
+    if (has_rss(vn)) {
+        rss_save(&vn->ctrl->rss, out);
     }
 }
 
@@ -134,6 +155,33 @@ static bool load_hash(VirtioNet *vn, StateReader *in, GError **error)
     return true;
 }
 
+static bool load_rss(VirtioNet *vn, StateReader *in, GError **error)
+{
+    VirtioNetRss r = { .pairs = (uint16_t)vn->ctrl->pairs };
+
+    if (!has_rss(vn) || state_get(in, 1) == 0) {
+        return true;
+    }
+    r.on = true;
+    r.unclassified = (uint16_t)state_get(in, 2);
+    r.len = (uint16_t)state_get(in, 2);
+    if (r.len == 0 || r.len > VIRTIO_NET_RSS_TABLE || (r.len & (r.len - 1)) != 0) {
+        return device_set_error(error, "an indirection table of %u entries is not possible", r.len);
+    }
+    if (r.unclassified >= virtio_net_max_pairs(vn)) {
+        return device_set_error(error, "there is no pair %u for packets without a hash",
+                                r.unclassified);
+    }
+    for (unsigned i = 0; i < r.len; i++) {
+        r.table[i] = (uint16_t)state_get(in, 2);
+    }
+    if (!virtio_net_ctrl_can_steer(vn->ctrl)) {
+        return device_set_error(error, "no memory to steer packets");
+    }
+    vn->ctrl->rss = r;
+    return true;
+}
+
 /* Told to the threads in the end, when all of it is known. */
 static bool load_ctrl(VirtioNet *vn, StateReader *in, GError **error)
 {
@@ -142,7 +190,8 @@ static bool load_ctrl(VirtioNet *vn, StateReader *in, GError **error)
     if (!c) {
         return true;
     }
-    if (!filter_load(&c->filter, in, error) || !load_hash(vn, in, error)) {
+    if (!filter_load(&c->filter, in, error) || !load_hash(vn, in, error) ||
+        !load_rss(vn, in, error)) {
         return false;
     }
     memcpy(c->filter.mac, vn->mac, sizeof(c->filter.mac));

@@ -295,6 +295,7 @@ static void virtio_net_fault(void *opaque)
 
         if (fault && !q->told && vn->dev.transport) {
             q->told = true;
+            virtio_net_queue_update(q); /* it takes no frames of other pairs' */
             vn->dev.transport->ring_broken(vn->dev.transport_opaque,
                                            2 * i + (q->tx.ring.vq.violation != NULL), fault);
         }
@@ -362,7 +363,8 @@ static bool virtio_net_set_mac(VirtioNet *vn, const char *mac, GError **error)
 VirtioNet *virtio_net_new(const VirtioNetConfig *config, const VirtioNetEnv *env, GError **error)
 {
     g_autoptr(VirtioNet) vn = g_new0(VirtioNet, 1);
-    unsigned pairs = config->f.mq ? MIN(env->peer->n_queues, VIRTIO_NET_MAX_PAIRS) : 1;
+    bool several = config->f.mq || config->f.rss;
+    unsigned pairs = several ? MIN(env->peer->n_queues, VIRTIO_NET_MAX_PAIRS) : 1;
 
     vn->dev = (VirtioDevice){ .ops = &virtio_net_ops, .n_rings = 2 * pairs + config->ctrl };
     vn->config = *config;

@@ -54,6 +54,30 @@ static void run(VirtioNetCtrl *c, const uint8_t *data, size_t len, size_t piece)
     }
 }
 
+/* No frame may go to a pair that is not used. */
+static void check_steering(const VirtioNet *vn)
+{
+    const VirtioNetCtrl *c = vn->ctrl;
+    const VirtioNetSteering *st = c->live_steering;
+    bool reports = vn->features & 1ull << VIRTIO_NET_F_HASH_REPORT;
+
+    g_assert_cmpint(c->live_hash != NULL, ==, c->hash.types != 0 && reports && !c->rss.on);
+    g_assert_cmpint(st != NULL, ==, c->rss.on);
+    g_assert_true(c->live_slots == c->slots);
+    g_assert_cmpint(c->slots != NULL, ==, c->rss.on);
+    if (st) {
+        g_assert_true(vn->features & 1ull << VIRTIO_NET_F_RSS);
+        g_assert_cmpuint(st->rss.unclassified, <, c->pairs);
+        g_assert_cmpuint(st->rss.len, >, 0);
+        g_assert_cmpuint(st->rss.len, <=, VIRTIO_NET_RSS_TABLE);
+        g_assert_cmpuint(st->rss.len & (st->rss.len - 1), ==, 0);
+        for (unsigned i = 0; i < st->rss.len; i++) {
+            g_assert_cmpuint(st->rss.table[i], <, c->pairs);
+        }
+        g_assert_cmpmem(&st->hash, sizeof(st->hash), &c->hash, sizeof(c->hash));
+    }
+}
+
 static void check(const VirtioNet *vn)
 {
     const VirtioNetCtrl *c = vn->ctrl;
@@ -66,7 +90,7 @@ static void check(const VirtioNet *vn)
     g_assert_true(!f->multi_overflow || f->n_multi == 0);
     g_assert_cmpint(c->live == NULL, ==, f->promisc);
     g_assert_cmphex(c->hash.types & ~VIRTIO_NET_HASH_TYPES, ==, 0);
-    g_assert_cmpint(c->live_hash == NULL, ==, c->hash.types == 0);
+    check_steering(vn);
     g_assert_cmpmem(f->mac, sizeof(f->mac), vn->mac, sizeof(vn->mac));
 }
 

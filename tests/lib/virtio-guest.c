@@ -96,8 +96,10 @@ static void guest_add_device(VirtioGuest *g)
     VirtioNetInfo info;
 
     memset(&config.f, 1, sizeof(config.f)); /* all of them */
-    g->nd = fake_netdev_new(g->c.pairs, !g->c.no_vnet_hdr);
+    g->nd = g->c.open ? g->c.open(g->c.pairs) : fake_netdev_new(g->c.pairs, !g->c.no_vnet_hdr);
     env.peer = g->nd;
+    env.threads = g->c.threads;
+    env.n_threads = g->c.threads ? g->c.pairs : 0;
     if (g->c.prepare) {
         g->c.prepare(g->nd);
     }
@@ -108,7 +110,7 @@ static void guest_add_device(VirtioGuest *g)
     g->vn_stats = info.stats;
     g_assert_cmpuint(g->dev->n_rings, ==, 2 * g->c.pairs + g->c.ctrl);
     g->features = g->dev->ops->features(g->dev) & g->c.features;
-    mq = !g->c.ctrl || (g->features & BIT(VIRTIO_NET_F_MQ));
+    mq = !g->c.ctrl || (g->features & (BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_RSS)));
     g->n_rings = (mq ? 2 * g->c.pairs : 2) + g->c.ctrl;
     g_assert_true(g->dev->ops->set_features(g->dev, g->features, &error));
 }

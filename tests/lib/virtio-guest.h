@@ -27,6 +27,8 @@ typedef struct VirtioGuestConfig {
     uint32_t rx_len;       /* of an rx buffer */
     unsigned rx_pieces;    /* that it is in; 0: 1 */
     void (*prepare)(Netdev *nd); /* before the device has it; NULL: nothing to do */
+    Netdev *(*open)(unsigned pairs); /* another netdev; NULL: a fake one */
+    IoThread **threads;    /* of each pair; NULL: of their own */
 } VirtioGuestConfig;
 
 typedef struct VirtioGuestRing {

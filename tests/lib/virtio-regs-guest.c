@@ -66,7 +66,7 @@ bool vpg_negotiate(VirtioPciGuest *g)
                      ? sizeof(struct virtio_net_hdr_v1_hash)
                  : mergeable ? sizeof(struct virtio_net_hdr_v1)
                              : sizeof(struct virtio_net_hdr);
-    if (g->features & 1ull << VIRTIO_NET_F_MQ) {
+    if (g->features & (1ull << VIRTIO_NET_F_MQ | 1ull << VIRTIO_NET_F_RSS)) {
         pairs = vpg_net_config(g, offsetof(struct virtio_net_config, max_virtqueue_pairs));
     }
     g->n_rings = 2 * pairs + 1;

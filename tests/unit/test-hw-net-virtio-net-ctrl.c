@@ -19,7 +19,7 @@
                   BIT(VIRTIO_NET_F_CTRL_VLAN) | BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) |       \
                   BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) |             \
                   BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) | BIT(VIRTIO_NET_F_HASH_REPORT) | \
-                  OFFLOADS)
+                  BIT(VIRTIO_NET_F_RSS) | OFFLOADS)
 #define PACKED   BIT(VIRTIO_F_RING_PACKED)
 #define INDIRECT BIT(VIRTIO_RING_F_INDIRECT_DESC)
 
@@ -259,6 +259,8 @@ static const struct Form {
     { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 2, true, VIRTIO_NET_F_MQ },
     { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_HASH_CONFIG, 13 + 1 /* of a key */, true,
       VIRTIO_NET_F_HASH_REPORT },
+    { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_RSS_CONFIG, 13 + 1 /* as well */, true,
+      VIRTIO_NET_F_RSS },
     { VIRTIO_NET_CTRL_GUEST_OFFLOADS, VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET, 8, true,
       VIRTIO_NET_F_CTRL_GUEST_OFFLOADS },
 };
@@ -268,6 +270,7 @@ static void form_data(VirtioGuest *g, const struct Form *f, uint8_t *data)
 {
     memset(data, 0, 64);
     data[0] = f->class == VIRTIO_NET_CTRL_MQ;
+    data[10] = f->cmd == VIRTIO_NET_CTRL_MQ_RSS_CONFIG; /* pairs, behind a table of one */
     data[12] = 1; /* bytes of a key */
     g->vn->status |= VIRTIO_NET_S_ANNOUNCE;
 }

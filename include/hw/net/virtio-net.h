@@ -27,7 +27,7 @@ typedef struct VirtioNetFeatures {
     bool mrg_rxbuf, mq, guest_announce;
     /* With a control queue of ours only; else whoever has it says what it can. */
     bool ctrl_rx, ctrl_rx_extra, ctrl_vlan, ctrl_mac_addr, ctrl_guest_offloads;
-    bool hash; /* and where the kernel's vhost has no pair, which knows of no hash */
+    bool hash, rss; /* and where the kernel's vhost has no pair, which knows of no hash */
     bool indirect_desc, event_idx, packed, in_order, queue_reset;
 } VirtioNetFeatures;
 
