@@ -104,6 +104,7 @@ OPTIONS = (
 
 # with -machine none; the answer is GenericError, unless it begins with another class
 COMMANDS = (
+    ('announce-self', {'initial': 50}, "Parameter 'max' is missing"),
     ('netdev_add', {}, "Parameter 'id' is missing"),
     ('netdev_add', {'id': 'a'}, "Parameter 'type' is missing"),
     ('netdev_add', {'type': 'tap'}, "Parameter 'id' is missing"),
@@ -175,8 +176,6 @@ DIFFERENT = (
      "Parameter 'driver' expects a non-abstract device type"),
     ('device_add', {'driver': 'virtio-net-pci'}, "Parameter 'netdev' is missing",
      "No 'PCI' bus found for device 'virtio-net-pci'"),
-    ('announce-self', {'initial': 50},
-     'CommandNotFound: The command announce-self has not been found', "Parameter 'max' is missing"),
 )
 
 # netdev_add, where "plain" and "many" are taps without and with several queues

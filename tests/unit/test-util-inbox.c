@@ -73,7 +73,7 @@ static void items_init(Item *item, unsigned n, unsigned sender)
 static void test_order(void)
 {
     Item item[9];
-    Inbox b;
+    static Inbox b; /* not every stack has its alignment */
 
     items_init(item, 9, 0);
     inbox_init(&b, -1);
@@ -93,7 +93,7 @@ static void test_closed(void)
 {
     InboxChain c = { NULL, NULL };
     Item item[5];
-    Inbox b;
+    static Inbox b; /* not every stack has its alignment */
 
     items_init(item, 5, 0);
     inbox_init(&b, -1);
@@ -121,7 +121,7 @@ static void test_events(void)
 {
     int fd = event_new();
     Item item[4];
-    Inbox b;
+    static Inbox b; /* not every stack has its alignment */
 
     items_init(item, 4, 0);
     inbox_init(&b, fd);
@@ -242,10 +242,10 @@ static void receive_all(Sender *sender, Inbox *b, int fd, unsigned *next)
 
 static void test_threads(void)
 {
-    g_autofree Sender *sender = g_new0(Sender, SENDERS);
+    static Sender sender[SENDERS];
     unsigned next[SENDERS] = { 0 };
     int fd = event_new();
-    Inbox b;
+    static Inbox b; /* not every stack has its alignment */
 
     inbox_init(&b, fd);
     inbox_open(&b);
