@@ -273,8 +273,8 @@ static void ctrl_withdraw_slots(VirtioNetCtrl *c)
 
 void virtio_net_ctrl_publish_hash(VirtioNetCtrl *c)
 {
-    g_autofree VirtioNetHash *hash_before = c->live_hash;
-    g_autofree VirtioNetSteering *steering_before = c->live_steering;
+    g_autofree VirtioNetHash *hash_before G_GNUC_UNUSED = c->live_hash;
+    g_autofree VirtioNetSteering *steering_before G_GNUC_UNUSED = c->live_steering;
 
     ctrl_publish_slots(c);
     c->live_hash = ctrl_reports(c) ? g_memdup2(&c->hash, sizeof(c->hash)) : NULL;
@@ -286,7 +286,7 @@ void virtio_net_ctrl_publish_hash(VirtioNetCtrl *c)
 
 static void ctrl_publish_filter(VirtioNetCtrl *c)
 {
-    g_autofree VirtioNetFilter *before = c->live;
+    g_autofree VirtioNetFilter *before G_GNUC_UNUSED = c->live;
 
     c->live = virtio_net_filter_is_open(&c->filter)
                   ? NULL : g_memdup2(&c->filter, sizeof(c->filter));

@@ -629,7 +629,7 @@ static void test_refused_by_virtq(Fixture *f, gconstpointer data)
     struct vhost_vring_addr a = { 1, 0, USER, USER + 4096, USER + 8192, 0 };
     VhostUserFrontMsg kick = { .request = VHOST_USER_SET_VRING_KICK, .payload = &u,
                                .size = sizeof(u) };
-    g_autofree char *reason = NULL;
+    g_autofree char *reason G_GNUC_UNUSED = NULL;
 
     f->r.stub->virtqueues = true;
     vhost_user_front_send_state(f->r.front, VHOST_USER_SET_VRING_NUM, 1, 63);

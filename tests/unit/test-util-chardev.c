@@ -373,7 +373,7 @@ static void test_connects_again(Fixture *f, gconstpointer data)
 
 static void test_connects_again_not_before_its_time(Fixture *f, gconstpointer data)
 {
-    AUTO_FD int listener = server(f);
+    AUTO_FD int listener G_GNUC_UNUSED = server(f);
     gint64 start;
 
     open_reconnecting(f, 20);
@@ -476,7 +476,7 @@ static void test_server_that_is_busy(Fixture *f, gconstpointer data)
 static void test_relative_path_outlives_chdir(Fixture *f, gconstpointer data)
 {
     g_autofree char *old = g_get_current_dir();
-    AUTO_FD int listener = server(f);
+    AUTO_FD int listener G_GNUC_UNUSED = server(f);
     ChardevConfig config = { .label = "c", .path = "s", .reconnect_ms = 1 };
 
     g_assert_cmpint(g_chdir(f->dir), ==, 0);
