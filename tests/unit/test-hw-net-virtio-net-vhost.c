@@ -416,7 +416,7 @@ static void test_requests_fail(void)
     unsigned before = count_fds(), n, k = 0;
 
     do {
-        g_autoptr(GError) error = NULL;
+        g_autoptr(GError) error G_GNUC_UNUSED = NULL;
         VirtioGuest g;
 
         virtio_guest_up(&g, &one);
