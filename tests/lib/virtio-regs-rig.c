@@ -201,6 +201,23 @@ bool virtio_regs_rig_load(VirtioRegsRig *r, const uint8_t *data, size_t len, GEr
     return r->mmio ? virtio_mmio_load(r->mmio, &in, error) : virtio_pci_load(r->pci, &in, error);
 }
 
+void virtio_regs_rig_move(VirtioRegsRig *r)
+{
+    unsigned running = r->running;
+    g_autoptr(GByteArray) state = virtio_regs_rig_save(r);
+    g_autoptr(GByteArray) again = NULL;
+    g_autoptr(GError) error = NULL;
+
+    virtio_regs_rig_replace(r);
+    g_assert_true(virtio_regs_rig_load(r, state->data, state->len, &error));
+    g_assert_no_error(error);
+    again = virtio_regs_rig_save(r); /* nothing of it is lost */
+    g_assert_cmpmem(again->data, again->len, state->data, state->len);
+    g_assert_cmpuint(r->running, ==, 0);
+    virtio_regs_rig_hold(r, false);
+    g_assert_cmpuint(r->running, ==, running);
+}
+
 bool virtio_regs_rig_has_driver(const VirtioRegsRig *r)
 {
     return r->mmio ? virtio_mmio_has_driver(r->mmio) : virtio_pci_has_driver(r->pci);

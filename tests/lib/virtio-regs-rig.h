@@ -54,6 +54,8 @@ void virtio_regs_rig_down(VirtioRegsRig *r);
 void virtio_regs_rig_hold(VirtioRegsRig *r, bool on);
 GByteArray *virtio_regs_rig_save(VirtioRegsRig *r); /* it is held from then on */
 bool virtio_regs_rig_load(VirtioRegsRig *r, const uint8_t *data, size_t len, GError **error);
+/* To another device, which goes on with the rings that ran. */
+void virtio_regs_rig_move(VirtioRegsRig *r);
 bool virtio_regs_rig_has_driver(const VirtioRegsRig *r);
 void virtio_regs_rig_reset(VirtioRegsRig *r); /* of the machine */
 void virtio_regs_rig_find(VirtioRegsRig *r);  /* the driver does */

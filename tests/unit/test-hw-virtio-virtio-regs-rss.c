@@ -38,21 +38,6 @@ static void teardown(VirtioRegsRig *r, gconstpointer data)
     virtio_regs_rig_down(r);
 }
 
-/* To another device, which goes on. */
-static void move(VirtioRegsRig *r)
-{
-    g_autoptr(GByteArray) state = virtio_regs_rig_save(r);
-    g_autoptr(GByteArray) again = NULL;
-    g_autoptr(GError) error = NULL;
-
-    virtio_regs_rig_replace(r);
-    g_assert_true(virtio_regs_rig_load(r, state->data, state->len, &error));
-    g_assert_no_error(error);
-    again = virtio_regs_rig_save(r); /* nothing of it is lost */
-    g_assert_cmpmem(again->data, again->len, state->data, state->len);
-    virtio_regs_rig_hold(r, false);
-}
-
 static uint8_t configure_rss(VirtioRegsRig *r, const RssCommand *c)
 {
     g_autoptr(GByteArray) a = rss_command_bytes(c);
@@ -85,17 +70,17 @@ static void test_rss(VirtioRegsRig *r, gconstpointer data)
 {
     vpg_start(&r->g);
     g_assert_true(r->g.features & RSS);
-    move(r); /* one that has not said anything yet */
+    virtio_regs_rig_move(r); /* one that has not said anything yet */
     for (unsigned n = 1; n <= r->c.pairs; n *= 2) {
         RssCommand c = rss_command(n, n == 2 ? 128 : 16);
 
         c.unclassified = (uint16_t)(r->c.pairs - 1);
         g_assert_cmpuint(configure_rss(r, &c), ==, VIRTIO_NET_OK);
         pass_steered(r, &c);
-        move(r);
+        virtio_regs_rig_move(r);
         g_assert_cmpuint(r->nd->n_active, ==, n);
         pass_steered(r, &c);
-        move(r);
+        virtio_regs_rig_move(r);
         c.unclassified = 0;
         g_assert_cmpuint(configure_rss(r, &c), ==, VIRTIO_NET_OK);
         pass_steered(r, &c);

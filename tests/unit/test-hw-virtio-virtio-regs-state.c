@@ -53,23 +53,6 @@ static void teardown(VirtioRegsRig *r, gconstpointer data)
     virtio_regs_rig_down(r);
 }
 
-/* To another device, which goes on. */
-static void move(VirtioRegsRig *r)
-{
-    g_autoptr(GByteArray) state = virtio_regs_rig_save(r);
-    g_autoptr(GByteArray) again = NULL;
-    g_autoptr(GError) error = NULL;
-
-    virtio_regs_rig_replace(r);
-    g_assert_true(virtio_regs_rig_load(r, state->data, state->len, &error));
-    g_assert_no_error(error);
-    again = virtio_regs_rig_save(r); /* nothing of it is lost */
-    g_assert_cmpmem(again->data, again->len, state->data, state->len);
-    g_assert_cmpuint(r->running, ==, 0);
-    virtio_regs_rig_hold(r, false);
-    g_assert_cmpuint(r->running, ==, r->g.n_rings);
-}
-
 static void test_packets(VirtioRegsRig *r, gconstpointer data)
 {
     vpg_start(&r->g);
@@ -78,7 +61,7 @@ static void test_packets(VirtioRegsRig *r, gconstpointer data)
         for (unsigned k = 0; k < 7; k++) {
             virtio_regs_rig_pass(r, 0);
         }
-        move(r);
+        virtio_regs_rig_move(r);
     }
     virtio_regs_rig_pass(r, 0);
 }
@@ -128,7 +111,7 @@ static void test_pairs(VirtioRegsRig *r, gconstpointer data)
             vpg_post(&r->g, pair, 4);
             virtio_regs_rig_pass(r, pair);
         }
-        move(r);
+        virtio_regs_rig_move(r);
         g_assert_cmpuint(fake_netdev_active(r->nd), ==, n);
         for (unsigned pair = 0; pair < n; pair++) {
             virtio_regs_rig_pass(r, pair);
@@ -141,7 +124,7 @@ static void test_no_mq(VirtioRegsRig *r, gconstpointer data)
     vpg_start(&r->g);
     vpg_post(&r->g, 0, 4);
     virtio_regs_rig_pass(r, 0);
-    move(r);
+    virtio_regs_rig_move(r);
     virtio_regs_rig_pass(r, 0);
 }
 
@@ -154,7 +137,7 @@ static void test_filter(VirtioRegsRig *r, gconstpointer data)
     vpg_post(&r->g, 0, 8);
     g_assert_cmpuint(vpg_command(&r->g, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, &off, 1),
                      ==, VIRTIO_NET_OK);
-    move(r);
+    virtio_regs_rig_move(r);
     in->len = 60;
     in->data[0] = 0x02; /* to somebody else */
     fake_netdev_give(r->nd, 0, in);
@@ -171,16 +154,16 @@ static void test_offloads(VirtioRegsRig *r, gconstpointer data)
 
     vpg_start(&r->g);
     g_assert_cmpuint(fake_netdev_offload(r->nd) & NETDEV_TSO4, ==, NETDEV_TSO4);
-    move(r);
+    virtio_regs_rig_move(r);
     g_assert_cmpuint(fake_netdev_offload(r->nd) & NETDEV_TSO4, ==, NETDEV_TSO4);
     g_assert_cmpuint(vpg_command(&r->g, VIRTIO_NET_CTRL_GUEST_OFFLOADS,
                                  VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET, &csum, sizeof(csum)), ==,
                      VIRTIO_NET_OK);
-    move(r);
+    virtio_regs_rig_move(r);
     g_assert_cmpuint(fake_netdev_offload(r->nd), ==, NETDEV_CSUM4 | NETDEV_CSUM6);
 }
 
-/* move() compares what the other one has of it. */
+/* virtio_regs_rig_move() compares what the other one has of it. */
 static void test_hash(VirtioRegsRig *r, gconstpointer data)
 {
     uint8_t config[4 + 8 + 1 + 40] = { VIRTIO_NET_RSS_HASH_TYPE_IPv4 };
@@ -191,8 +174,8 @@ static void test_hash(VirtioRegsRig *r, gconstpointer data)
     g_assert_true(r->g.features & BIT(VIRTIO_NET_F_HASH_REPORT));
     g_assert_cmpuint(vpg_command(&r->g, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_HASH_CONFIG, config,
                                  sizeof(config)), ==, VIRTIO_NET_OK);
-    move(r);
-    move(r);
+    virtio_regs_rig_move(r);
+    virtio_regs_rig_move(r);
 }
 
 static void test_interrupts(VirtioRegsRig *r, gconstpointer data)
@@ -208,7 +191,7 @@ static void test_interrupts(VirtioRegsRig *r, gconstpointer data)
     fake_netdev_give(r->nd, 0, in);
     g_assert_cmpuint(vpg_recv(&r->g, 0, frame), ==, 60);
     vpg_wait_for(&r->g, vpg_msix_is_pending(&r->g, 0));
-    move(r);
+    virtio_regs_rig_move(r);
     g_assert_true(vpg_msix_is_pending(&r->g, 0));
     g_assert_false(vpg_msix_came(&r->g, 0));
     vpg_msix_mask(&r->g, 0, false);
@@ -344,11 +327,11 @@ static void test_mmio_irq(VirtioRegsRig *r, gconstpointer data)
     vpg_post(&r->g, 0, 1);
     virtio_regs_rig_give(r);
     vpg_wait_for(&r->g, virtio_regs_rig_irq(r));
-    move(r);
+    virtio_regs_rig_move(r);
     g_assert_true(virtio_regs_rig_irq(r));
     g_assert_cmphex(vpg_take_isr(&r->g), ==, 1);
     g_assert_false(virtio_regs_rig_irq(r));
-    move(r);
+    virtio_regs_rig_move(r);
     g_assert_false(virtio_regs_rig_irq(r));
 }
 
